@@ -1,0 +1,165 @@
+"""Reading the text formats benchmarks come in, with the file and line in every error.
+
+All readers take a byte-order mark, CRLF line ends and gzip (by the `.gz` suffix) as they come, and
+leave the text itself alone: no trimming, no Unicode normalization.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from clir_bench.errors import DataError
+from clir_bench.types import Document, Qrel, Query
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield `(line number from 1, line without its end)`.
+
+    Only LF and CRLF end a line; other separators (U+2028, U+0085) belong to the text.
+
+    Raises:
+        DataError: The file is missing, not UTF-8, or a damaged or truncated gzip.
+    """
+    number = 0
+    try:
+        opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+        with opened as file:
+            for number, raw in enumerate(file, start=1):
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield number, line.removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}:{number}: not UTF-8: {error.reason}; convert the file") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{path}: damaged or truncated gzip after line {number} ({error}); fetch it again"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def read_json(path: Path) -> Any:
+    """Return the value of a JSON file.
+
+    Raises:
+        DataError: As `read_lines`, or the JSON is broken at the line named.
+    """
+    text = "\n".join(line for _, line in read_lines(path))
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: broken JSON: {error.msg}") from None
+    except RecursionError:
+        raise DataError(f"{path}: JSON nested too deeply") from None
+
+
+def read_jsonl(path: Path, required: Iterable[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield `(line number, object)` of a JSON Lines file; blank lines are skipped.
+
+    Raises:
+        DataError: A line is broken JSON, no object, or lacks one of the `required` keys.
+    """
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(f"{path}:{number}: broken JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise DataError(f"{path}:{number}: expected a JSON object, found {line[:40]!r}")
+        for key in required:
+            if key not in value:
+                found = ", ".join(sorted(value)) or "none"
+                raise DataError(f"{path}:{number}: field {key!r} is missing (found: {found})")
+        yield number, value
+
+
+def read_columns(
+    path: Path, n_columns: int, separator: str | None = "\t"
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield `(line number, columns)` of a delimited file without quoting; blank lines are skipped.
+
+    `separator=None` splits at any run of white space, as TREC files are read.
+
+    Raises:
+        DataError: A line has another number of columns than `n_columns`.
+    """
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        columns = line.split(separator)
+        if len(columns) != n_columns:
+            raise DataError(
+                f"{path}:{number}: expected {n_columns} columns, found {len(columns)}: {line[:80]!r}"
+            )
+        yield number, columns
+
+
+def read_topics(path: Path) -> list[Query]:
+    """Read `query_id<tab>text` lines.
+
+    Raises:
+        DataError: A column is missing, a text is empty, or a query id occurs twice.
+    """
+    queries: dict[str, Query] = {}
+    for number, (query_id, text) in read_columns(path, 2):
+        if query_id in queries:
+            raise DataError(f"{path}:{number}: query id {query_id!r} occurs twice")
+        if not text.strip():
+            raise DataError(f"{path}:{number}: query {query_id!r} has no text")
+        queries[query_id] = Query(query_id, text)
+    return list(queries.values())
+
+
+def read_qrels(path: Path) -> list[Qrel]:
+    """Read TREC qrels, `query_id iteration doc_id relevance`, separated by any white space.
+
+    Raises:
+        DataError: A column is missing, a relevance is no integer, or one document is judged twice
+            for one query.
+    """
+    qrels: dict[tuple[str, str], Qrel] = {}
+    for number, (query_id, iteration, doc_id, relevance) in read_columns(path, 4, None):
+        try:
+            qrel = Qrel(query_id, doc_id, int(relevance), iteration)
+        except ValueError:
+            raise DataError(
+                f"{path}:{number}: relevance must be a whole number, found {relevance!r}"
+            ) from None
+        if (query_id, doc_id) in qrels:
+            raise DataError(f"{path}:{number}: {doc_id!r} is judged twice for query {query_id!r}")
+        qrels[query_id, doc_id] = qrel
+    return list(qrels.values())
+
+
+class JsonlDocuments:
+    """Documents of JSON Lines files, re-iterable, one line in memory at a time.
+
+    Args:
+        paths: The files, read in this order.
+        doc_id: Key of the document's id.
+        text: Key of its text.
+        title: Key of its title, "" when the format has none; an absent title is empty.
+    """
+
+    def __init__(
+        self, paths: Iterable[Path], *, doc_id: str, text: str = "text", title: str = "title"
+    ) -> None:
+        self.paths = tuple(paths)
+        self._keys = (doc_id, text, title)
+
+    def __iter__(self) -> Iterator[Document]:
+        id_key, text_key, title_key = self._keys
+        for path in self.paths:
+            for number, row in read_jsonl(path, required=(id_key, text_key)):
+                values = (row[id_key], row[text_key], row.get(title_key) or "")
+                if not isinstance(values[0], str) or not all(isinstance(v, str) for v in values):
+                    raise DataError(
+                        f"{path}:{number}: {id_key}, {text_key} and {title_key} must be strings"
+                    )
+                yield Document(*values)

@@ -1,0 +1,148 @@
+"""Where a task's files come from: a folder, the cache, or a download with a known sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from clir_bench.cards import SAMPLE, TaskCard
+from clir_bench.errors import CardError, DataError, MissingDataError
+
+DATA_VARIABLE = "CLIR_BENCH_DATA"
+CACHE_VARIABLE = "CLIR_BENCH_CACHE"
+Origin = Literal["sample", "local", "cache"]
+
+
+@dataclass
+class Source:
+    """The files of one task.
+
+    Attributes:
+        card: The task.
+        directory: Folder the files are in or will be fetched to.
+        origin: "sample" (embedded), "local" (the user's folder: nothing is ever fetched into it)
+            or "cache" (files of the card's manifest are fetched when first asked for; tasks of
+            ir_datasets use ir_datasets' own cache instead).
+        unofficial: Filled while reading: why what was read is not the official data.
+    """
+
+    card: TaskCard
+    directory: Path
+    origin: Origin
+    unofficial: list[str] = field(default_factory=list)
+    _checked: dict[str, Path] = field(default_factory=dict)
+
+    def file(self, *alternatives: str) -> Path:
+        """Return the local path of the first of `alternatives` that exists, else fetch one.
+
+        A file that the card's manifest lists is compared with its sha256; a difference makes the
+        result unofficial (it is the user's own copy) but does not stop the run.
+
+        Raises:
+            MissingDataError: None is there and none can be fetched.
+        """
+        for name in alternatives:
+            path = self.directory / name
+            if path.is_file():
+                self._compare(path, alternatives)
+                return path
+        manifest = read_manifest(self.card)
+        fetchable = [name for name in alternatives if name in manifest]
+        if self.origin == "cache" and fetchable and self.card.download is not None:
+            from clir_bench.adapters.download import fetch
+
+            url = self.card.download.base_url.rstrip("/") + "/" + fetchable[0]
+            path = self.directory / fetchable[0]
+            fetch(url, path, sha256=manifest[fetchable[0]], remedy=self._remedy())
+            return path
+        wanted = " or ".join(alternatives)
+        raise MissingDataError(
+            f"task {self.card.id!r}: {wanted} is not in {self.directory}. {self._remedy()}"
+        )
+
+    def exists(self, name: str) -> bool:
+        """Return whether a file or folder of that name is there now, without fetching."""
+        return (self.directory / name).exists()
+
+    def _remedy(self) -> str:
+        by_hand = self.card.download.by_hand if self.card.download is not None else ""
+        return (
+            f"{by_hand} Then name the folder with --data-dir, or put it at "
+            f"${DATA_VARIABLE}/{self.card.id}."
+        ).strip()
+
+    def _compare(self, path: Path, alternatives: tuple[str, ...]) -> None:
+        if self.origin == "sample" or str(path) in self._checked:
+            return
+        self._checked[str(path)] = path
+        manifest = read_manifest(self.card)
+        expected = {manifest[name] for name in alternatives if name in manifest}
+        if expected and sha256_of(path) not in expected:
+            self.unofficial.append(f"{path.name} differs from the official file (sha256)")
+
+
+def locate(card: TaskCard, split: str, data_dir: Path | None = None) -> Source:
+    """Decide where a task's files are read from.
+
+    `--data-dir`, else the card's own `source.directory`, else `$CLIR_BENCH_DATA/<task>`, else the
+    cache. The sample split is always the embedded one.
+
+    Raises:
+        MissingDataError: `data_dir` is no folder.
+        CardError: The task has no embedded sample.
+    """
+    if split == SAMPLE:
+        directory = Path(__file__).parent.parent / "samples" / card.id
+        if not directory.is_dir():
+            raise CardError(f"task {card.id!r} ships no sample; run it without --sample")
+        return Source(card, directory, "sample")
+    if data_dir is not None:
+        if not data_dir.is_dir():
+            raise MissingDataError(f"task {card.id!r}: --data-dir {data_dir} is no folder")
+        return Source(card, data_dir, "local")
+    own = card.source.get("directory")
+    if isinstance(own, str):
+        directory = (card.directory or Path()) / own
+        if not directory.is_dir():
+            raise MissingDataError(f"task {card.id!r}: {directory} (source.directory) is no folder")
+        return Source(card, directory, "local")
+    shared = os.environ.get(DATA_VARIABLE)
+    if shared and (Path(shared) / card.id).is_dir():
+        return Source(card, Path(shared) / card.id, "local")
+    return Source(card, cache_directory() / "data" / card.id, "cache")
+
+
+def cache_directory() -> Path:
+    """Return `$CLIR_BENCH_CACHE`, or the platform's cache folder for clir-bench."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("clir-bench"))
+
+
+def read_manifest(card: TaskCard) -> dict[str, str]:
+    """Return relative path to sha256 of every file the card's manifest lists.
+
+    Raises:
+        DataError: The manifest is not in `sha256sum` format.
+    """
+    if card.download is None or not card.download.manifest or card.directory is None:
+        return {}
+    path = card.directory / card.download.manifest
+    listed: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        digest, separator, name = line.partition("  ")
+        if not separator or len(digest) != hashlib.sha256().digest_size * 2:
+            raise DataError(f"{path}:{number}: expected '<sha256>  <path>', found {line!r}")
+        listed[name] = digest
+    return listed
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

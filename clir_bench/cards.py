@@ -1,0 +1,335 @@
+"""Task cards: TOML to `TaskCard` or `SuiteCard`, checked before anything else happens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from clir_bench import registry
+from clir_bench.errors import CardError, UnknownNameError
+from clir_bench.languages import resolve
+from clir_bench.types import POOL, LanguagePair
+
+SAMPLE = "sample"
+"""The split every task's embedded sample is loaded as."""
+
+TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+
+class Counts(NamedTuple):
+    """How much of everything a pair has."""
+
+    documents: int
+    queries: int
+    qrels: int
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PairRules(_Strict):
+    """Which language pairs a task has, as rules over its languages.
+
+    A rule is "same" (each language to itself), "cross" (every ordered pair of two languages),
+    "any" (both), or a pair in which a side may be `*`: "en-*", "*-en", "*-mul", "fon-fr". A `*`
+    never stands for the language on the other side.
+
+    Attributes:
+        official: What runs when no pairs are asked for.
+        available: Everything `--pairs` may ask for; the official ones when empty.
+    """
+
+    official: tuple[str, ...]
+    available: tuple[str, ...] = ()
+
+
+class Download(_Strict):
+    """Where a task's files can be had.
+
+    Attributes:
+        base_url: The files' addresses are this and their path in the manifest.
+        manifest: A file beside the card in `sha256sum` format, one "<hex>  <path>" a line.
+        by_hand: What to fetch and where to put it when the address is dead or there is none.
+    """
+
+    base_url: str = ""
+    manifest: str = ""
+    by_hand: str
+
+
+class Sample(_Strict):
+    """The embedded sample, where it differs from the task."""
+
+    languages: dict[str, str] = {}
+    official: tuple[str, ...] = ()
+
+
+class TaskCard(_Strict):
+    """One task: what is searched, what is relevant, how it is scored.
+
+    Attributes:
+        adapter: Name in the entry-point group `clir_bench.adapters`.
+        measures: ir-measures names, the primary one first.
+        languages: Our language code to the source's own code.
+        parallel_queries: Whether equal query ids in two languages are translations of each other;
+            intervals resample them together then, and on their own otherwise.
+        document_text: How title and text become what is encoded: "{title} {text}" or "{text}".
+        source: Settings of the adapter, described in its module.
+        counts: Split, then pair, to documents, queries and qrels as the source states them.
+        unofficial: Why no result of this task is an official one; None when it can be.
+        version: Raised whenever a change to card or adapter moves a score.
+    """
+
+    id: TaskId
+    title: str
+    description: str
+    homepage: str = ""
+    adapter: str
+    version: int = 1
+    splits: tuple[str, ...]
+    default_split: str
+    measures: Annotated[tuple[str, ...], Field(min_length=1)]
+    languages: Annotated[dict[str, str], Field(min_length=1)]
+    pairs: PairRules
+    parallel_queries: bool
+    document_text: Literal["{title} {text}", "{title}\n{text}", "{text}"] = "{text}"
+    source: dict[str, str | list[str]] = {}
+    download: Download | None = None
+    counts: dict[str, dict[str, Counts]] = {}
+    sample: Sample = Sample()
+    unofficial: str | None = None
+    license: str
+    citation: str = ""
+    directory: Path | None = Field(default=None, exclude=True)
+    """Folder the card was read from; not part of its hash."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TaskCard:
+        import ir_measures
+
+        if self.default_split not in self.splits:
+            raise ValueError(f"default_split {self.default_split!r} is not among splits")
+        if unknown := set(self.counts) - {*self.splits, SAMPLE}:
+            raise ValueError(f"counts for split {sorted(unknown)[0]!r}, which is not among splits")
+        for measure in self.measures:
+            try:
+                ir_measures.parse_measure(measure)
+            except (NameError, ValueError, KeyError) as error:
+                raise ValueError(f"{measure!r} is no ir-measures name: {error}") from error
+        for code in [*self.languages, *self.sample.languages]:
+            if resolve(code).code != code:
+                raise ValueError(f"language {code!r} must be written {resolve(code).code!r}")
+        if self.adapter not in registry.names(registry.ADAPTERS):
+            raise UnknownNameError("adapter", self.adapter, registry.names(registry.ADAPTERS))
+        everything = set(self.available_pairs())
+        for split, pairs in self.counts.items():
+            known = set(self.for_sample().available_pairs()) if split == SAMPLE else everything
+            for name in pairs:
+                if not any(str(pair) == name for pair in known):
+                    raise ValueError(f"counts.{split} names {name!r}, which is no pair of the task")
+        return self
+
+    def official_pairs(self) -> list[LanguagePair]:
+        """Return the pairs that run when none are asked for."""
+        return _expand(self.pairs.official, self.languages)
+
+    def available_pairs(self) -> list[LanguagePair]:
+        """Return every pair the task has, the official ones first."""
+        return _expand((*self.pairs.official, *self.pairs.available), self.languages)
+
+    def for_sample(self) -> TaskCard:
+        """Return the card its embedded sample is read with."""
+        if not self.sample.languages and not self.sample.official:
+            return self
+        languages = self.sample.languages or self.languages
+        rules = PairRules(
+            official=self.sample.official or self.pairs.official, available=self.pairs.available
+        )
+        return self.model_copy(update={"languages": languages, "pairs": rules})
+
+    def sha256(self) -> str:
+        """Return the hash of everything the card says, comments and layout aside."""
+        return _digest(self)
+
+
+class Part(_Strict):
+    """One task inside a suite.
+
+    Attributes:
+        pairs: Pair rules as in `PairRules`; the task's official pairs when empty.
+        measure: What this part contributes to the suite's line.
+    """
+
+    task: TaskId
+    pairs: tuple[str, ...] = ()
+    split: str = ""
+    measure: str
+
+
+class SuiteCard(_Strict):
+    """Several tasks reported together: a line a part, and their mean as the suite's."""
+
+    id: TaskId
+    title: str
+    description: str
+    homepage: str = ""
+    version: int = 1
+    parts: Annotated[tuple[Part, ...], Field(min_length=1)]
+    license: str
+    citation: str = ""
+    directory: Path | None = Field(default=None, exclude=True)
+
+    def sha256(self) -> str:
+        """Return the hash of everything the card says, comments and layout aside."""
+        return _digest(self)
+
+
+AnyCard = TaskCard | SuiteCard
+
+
+def read_card(path: Path) -> AnyCard:
+    """Read and check one card.
+
+    Raises:
+        CardError: The file is missing, is not TOML, or a field is unknown, missing, of the wrong
+            type or contradicts another; every problem is named.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = tomllib.load(file)
+    except FileNotFoundError:
+        raise CardError(f"{path}: no such card") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: not valid TOML: {error}") from error
+    return parse_card(raw, where=str(path), directory=path.parent)
+
+
+def parse_card(raw: Mapping[str, Any], *, where: str, directory: Path | None = None) -> AnyCard:
+    """Check a card already parsed from TOML; `where` names it in errors."""
+    model = SuiteCard if "parts" in raw else TaskCard
+    try:
+        return model.model_validate({**raw, "directory": directory})
+    except ValidationError as error:
+        problems = [_problem(detail, model) for detail in error.errors()]
+        raise CardError(f"{where}: " + "; ".join(problems)) from None
+    except UnknownNameError as error:
+        raise CardError(f"{where}: {error}") from None
+
+
+def shipped_directory() -> Path:
+    """Return the folder of the cards that come with the package."""
+    packaged = Path(__file__).parent / "_tasks"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "tasks"
+
+
+def discover(extra: Path | None = None) -> dict[str, Path]:
+    """Return task id to card file: the shipped ones and those in folder `extra`.
+
+    Raises:
+        CardError: `extra` is no folder, or holds a card named as a shipped one.
+    """
+    found = {path.stem: path for path in sorted(shipped_directory().glob("*.toml"))}
+    if extra is not None:
+        if not extra.is_dir():
+            raise CardError(f"{extra}: no such folder of task cards (--tasks-dir)")
+        for path in sorted(extra.glob("*.toml")):
+            if path.stem in found:
+                raise CardError(f"{path}: task {path.stem!r} exists already; rename the card")
+            found[path.stem] = path
+    return found
+
+
+def load_card(name: str, tasks_dir: Path | None = None) -> AnyCard:
+    """Return the card called `name`: a task id, a path ending in .toml, or `irds:DATASET`.
+
+    Raises:
+        UnknownNameError: No such task; what is known of names that are no data set is said.
+        CardError: The card is wrong.
+    """
+    if name.startswith("irds:"):
+        from clir_bench.adapters.irds import card_of
+
+        return card_of(name.removeprefix("irds:"))
+    if name.endswith(".toml"):
+        return read_card(Path(name))
+    found = discover(tasks_dir)
+    if name not in found:
+        raise UnknownNameError(
+            "task",
+            name,
+            found,
+            _NOT_DATA.get(name.casefold(), "")
+            or "`clir-bench tasks` lists them; your own collection runs with a card: "
+            "`--task path/to/card.toml` (see CONTRIBUTING.md).",
+        )
+    card = read_card(found[name])
+    if card.id != found[name].stem:
+        raise CardError(f"{found[name]}: id {card.id!r} must be the file's name")
+    return card
+
+
+def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:
+    """Return the pairs that `rules` name (see `PairRules`), within the card's languages."""
+    return _expand(rules, card.languages)
+
+
+_NOT_DATA = {
+    "slurm": (
+        "SLURM is named in the literature on low-resource CLIR, but no data set of that name could "
+        "be found to download: no corpus, topics or judgments are published. If you have it, "
+        "bring it as your own collection: a folder in BEIR layout (corpus.jsonl, queries.jsonl, "
+        "qrels/test.tsv) and a card, `--task path/to/card.toml`."
+    ),
+    "material": (
+        "The IARPA MATERIAL collections (sw, tl, so, ...) are handed out by the LDC and NIST under "
+        "licence and cannot be fetched. With a copy, write a card for a folder of JSONL documents, "
+        "TREC topics and qrels, and run `--task path/to/card.toml`."
+    ),
+}
+
+
+def _expand(rules: Iterable[str], languages: Mapping[str, str]) -> list[LanguagePair]:
+    codes = [code for code in languages if code != POOL]
+    pairs: dict[LanguagePair, None] = {}
+    for rule in rules:
+        if rule in ("same", "any"):
+            pairs.update(dict.fromkeys(LanguagePair(code, code) for code in codes))
+        if rule in ("cross", "any"):
+            pairs.update(
+                dict.fromkeys(LanguagePair(q, d) for q in codes for d in codes if q != d)
+            )
+        if rule in ("same", "cross", "any"):
+            continue
+        query, _, document = rule.partition("-")
+        for q in codes if query == "*" else [query]:
+            for d in codes if document == "*" else [document]:
+                if q != d or "*" not in rule:
+                    if q not in languages or (d not in languages and d != POOL):
+                        raise ValueError(f"pair rule {rule!r} names a language the task lacks")
+                    pairs[LanguagePair(q, d)] = None
+    return list(pairs)
+
+
+def _digest(card: BaseModel) -> str:
+    canonical = json.dumps(card.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _problem(detail: Any, model: type[BaseModel]) -> str:
+    from clir_bench.errors import near_names
+
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        near = near_names(place.split(".")[-1], model.model_fields)
+        return f"unknown field {place!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+    if detail["type"] == "missing":
+        return f"field {place!r} is missing"
+    found = f", found {detail['input']!r}" if place else ""
+    return f"{place + ': ' if place else ''}{detail['msg']}{found}"

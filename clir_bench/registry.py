@@ -1,0 +1,89 @@
+"""Entry points by name, imported only when asked for.
+
+Built-in adapters and encoders register in pyproject.toml exactly as third parties' do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from clir_bench.errors import PluginError, UnknownNameError
+
+ADAPTERS = "clir_bench.adapters"
+ENCODERS = "clir_bench.encoders"
+_OWN_DISTRIBUTION = "clir-bench"
+
+
+@cache
+def _entry_points(group: str) -> dict[str, tuple[EntryPoint, ...]]:
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for point in entry_points(group=group):
+        same = found.get(point.name, ())
+        if all((point.value, distribution(point)) != (p.value, distribution(p)) for p in same):
+            found[point.name] = (*same, point)
+    return found
+
+
+def distribution(point: EntryPoint) -> str:
+    """Return the name of the package an entry point comes from, or "unknown package"."""
+    return point.dist.name if point.dist is not None else "unknown package"
+
+
+def names(group: str) -> list[str]:
+    """Return every registered name of `group`, sorted."""
+    return sorted(_entry_points(group))
+
+
+def provider(group: str, name: str) -> str:
+    """Return "package version" of the package that registers `name`."""
+    dist = _single(group, name).dist
+    return f"{dist.name} {dist.version}" if dist is not None else "unknown package"
+
+
+def load(group: str, name: str) -> Callable[..., Any]:
+    """Import and return the callable registered as `name`.
+
+    Raises:
+        UnknownNameError: Nothing is registered under that name.
+        PluginError: Its module cannot be imported, it is not callable, or two packages claim it.
+    """
+    point = _single(group, name)
+    kind = _kind(group)
+    try:
+        loaded = point.load()
+    except Exception as error:  # noqa: BLE001 - a plugin's import may raise anything
+        raise PluginError(
+            f"{kind} {name!r} of package {distribution(point)} cannot be imported "
+            f"({point.value}): {type(error).__name__}: {error}. "
+            "Repair or uninstall that package; every other name still works."
+        ) from error
+    if not callable(loaded):
+        raise PluginError(
+            f"{kind} {name!r} of package {distribution(point)} is {type(loaded).__name__}; "
+            f"expected a function or class at {point.value}"
+        )
+    return loaded  # type: ignore[no-any-return]
+
+
+def _single(group: str, name: str) -> EntryPoint:
+    found = _entry_points(group)
+    if name not in found:
+        raise UnknownNameError(_kind(group), name, found)
+    points = found[name]
+    if len(points) > 1:
+        packages = sorted({distribution(point) for point in points})
+        others = [package for package in packages if package != _OWN_DISTRIBUTION]
+        owner = "a built-in" if _OWN_DISTRIBUTION in packages else packages[0]
+        raise PluginError(
+            f"{_kind(group)} name {name!r} is registered by {', '.join(packages)}: "
+            f"{others[-1] if others else packages[-1]} takes the name of {owner}. "
+            "Rename its entry point or uninstall it."
+        )
+    return points[0]
+
+
+def _kind(group: str) -> str:
+    return {ADAPTERS: "adapter", ENCODERS: "model"}.get(group, group)
