@@ -1,0 +1,193 @@
+"""Means over pairs, languages and tiers, and their bootstrap intervals.
+
+A pair's score is the mean over its judged queries. A language's is the mean over its pairs, a
+tier's the mean over its languages, and the overall score the mean over all languages: queries are
+never pooled, so a language with many queries weighs no more than one with few.
+
+Intervals are percentile bootstrap intervals (Efron 1979; Sakai 2006 for retrieval) over query ids.
+A query id drawn twice counts twice in every pair it occurs in, so that translations of one question
+stay together and the correlation they bring is part of the interval. Ids are drawn within groups
+that occur in the same pairs, which keeps every pair's number of queries as it is.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clir_bench.languages import TierScheme, pair_language, pair_tier
+from clir_bench.scoring import QueryScores
+from clir_bench.types import LanguagePair, Tier
+
+N_RESAMPLES = 1000
+_CHUNK = 100
+_Samples = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, or a difference or ratio of means, and its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class GroupMeans:
+    """Scores of a language or a tier, by measure.
+
+    Attributes:
+        tier: The tier of a language; of a tier, itself.
+        members: The pairs of a language, or the languages of a tier.
+    """
+
+    tier: Tier
+    members: tuple[str, ...]
+    scores: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything a task's result says beyond its pairs.
+
+    Attributes:
+        gap: High tier minus low tier, by measure; empty when a tier has no language.
+        ratio: Low tier over high tier, 1 at parity; measures whose high tier is 0 are left out.
+        worst: Language with the lowest mean, by measure.
+    """
+
+    pairs: Mapping[LanguagePair, Mapping[str, Estimate]]
+    languages: Mapping[str, GroupMeans]
+    tiers: Mapping[Tier, GroupMeans]
+    overall: Mapping[str, Estimate]
+    gap: Mapping[str, Estimate]
+    ratio: Mapping[str, Estimate]
+    worst: Mapping[str, str]
+
+
+def summarise(
+    scores: Mapping[LanguagePair, QueryScores],
+    scheme: TierScheme,
+    *,
+    parallel_queries: bool,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> Summary:
+    """Return all means and intervals of one task.
+
+    Args:
+        scores: Per-query values by pair, all of the same measures; at least one pair.
+        scheme: What decides a pair's tier and language.
+        parallel_queries: Whether equal ids in two query languages are the same question.
+        n_resamples: Bootstrap replicates.
+        seed: Seed of the resampling.
+    """
+    measures = next(iter(scores.values())).measures
+    samples = _bootstrap(scores, parallel_queries, n_resamples, seed)
+    # Row 0 is the observed mean, the others are replicates: one arithmetic serves both.
+    pair_rows = {
+        pair: np.vstack([scores[pair].values.mean(axis=0), samples[pair]]) for pair in scores
+    }
+    of_language: dict[str, list[LanguagePair]] = {}
+    by_tier: dict[Tier, dict[str, list[LanguagePair]]] = {}
+    for pair in scores:
+        language = pair_language(pair, scheme)
+        of_language.setdefault(language, []).append(pair)
+        by_tier.setdefault(pair_tier(pair, scheme), {}).setdefault(language, []).append(pair)
+
+    language_rows = {
+        language: _mean([pair_rows[pair] for pair in pairs])
+        for language, pairs in of_language.items()
+    }
+    tier_rows = {
+        tier: _mean([_mean([pair_rows[pair] for pair in pairs]) for pairs in languages.values()])
+        for tier, languages in by_tier.items()
+    }
+    means = {language: rows[0] for language, rows in language_rows.items()}
+    low, high = tier_rows.get("low"), tier_rows.get("high")
+    both = low is not None and high is not None
+    return Summary(
+        pairs={pair: _estimates(rows, measures) for pair, rows in pair_rows.items()},
+        languages={
+            language: GroupMeans(
+                pair_tier(of_language[language][0], scheme),
+                tuple(str(pair) for pair in of_language[language]),
+                _estimates(rows, measures),
+            )
+            for language, rows in language_rows.items()
+        },
+        tiers={
+            tier: GroupMeans(tier, tuple(by_tier[tier]), _estimates(rows, measures))
+            for tier, rows in tier_rows.items()
+        },
+        overall=_estimates(_mean(list(language_rows.values())), measures),
+        gap=_estimates(high - low, measures) if both else {},  # type: ignore[operator]
+        ratio=_ratio(low, high, measures) if both else {},  # type: ignore[arg-type]
+        worst={
+            measure: min(means, key=lambda language: (float(means[language][column]), language))
+            for column, measure in enumerate(measures)
+        },
+    )
+
+
+def _bootstrap(
+    scores: Mapping[LanguagePair, QueryScores], parallel: bool, n_resamples: int, seed: int
+) -> dict[LanguagePair, _Samples]:
+    """Return each pair's replicated means, `(n_resamples, n_measures)`."""
+    where: dict[str, list[tuple[LanguagePair, int]]] = {}
+    for pair, pair_scores in scores.items():
+        for row, query_id in enumerate(pair_scores.query_ids):
+            key = query_id if parallel else f"{pair.query}\t{query_id}"
+            where.setdefault(key, []).append((pair, row))
+    groups: dict[tuple[LanguagePair, ...], list[str]] = {}
+    for key, places in where.items():
+        groups.setdefault(tuple(pair for pair, _ in places), []).append(key)
+
+    sums = {
+        pair: np.zeros((n_resamples, len(pair_scores.measures)))
+        for pair, pair_scores in scores.items()
+    }
+    for pairs, keys in groups.items():
+        keys.sort()
+        rows = np.array([[row for _, row in where[key]] for key in keys])
+        # Seeded by the ids, so that a pair's interval does not depend on what else was run.
+        generator = np.random.default_rng([seed, zlib.crc32("\n".join(keys).encode())])
+        for first in range(0, n_resamples, _CHUNK):
+            size = min(_CHUNK, n_resamples - first)
+            counts = _draw(generator, size, len(keys))
+            for column, pair in enumerate(pairs):
+                values = scores[pair].values[rows[:, column]]
+                sums[pair][first : first + size] += counts @ values
+    return {pair: sums[pair] / len(scores[pair].query_ids) for pair in scores}
+
+
+def _draw(generator: np.random.Generator, size: int, n: int) -> _Samples:
+    """Return how often each of `n` ids is drawn in `n` draws with replacement, `(size, n)`."""
+    drawn = generator.integers(n, size=(size, n))
+    flat = drawn + np.arange(size)[:, None] * n
+    return np.bincount(flat.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+
+
+def _mean(rows: Sequence[_Samples]) -> _Samples:
+    return np.mean(np.stack(rows), axis=0)
+
+
+def _estimates(rows: _Samples, measures: Sequence[str]) -> dict[str, Estimate]:
+    low, high = np.percentile(rows[1:], [2.5, 97.5], axis=0)
+    return {
+        measure: Estimate(float(rows[0, column]), float(low[column]), float(high[column]))
+        for column, measure in enumerate(measures)
+    }
+
+
+def _ratio(low: _Samples, high: _Samples, measures: Sequence[str]) -> dict[str, Estimate]:
+    """Return low over high where every replicate has a high tier above 0."""
+    positive = [column for column in range(len(measures)) if (high[:, column] > 0).all()]
+    if not positive:
+        return {}
+    return _estimates(low[:, positive] / high[:, positive], [measures[c] for c in positive])
