@@ -71,7 +71,7 @@ class Source:
         by_hand = self.card.download.by_hand if self.card.download is not None else ""
         return (
             f"{by_hand} Then name the folder with --data-dir, or put it at "
-            f"${DATA_VARIABLE}/{self.card.id}."
+            f"${DATA_VARIABLE}/{folder_name(self.card)}."
         ).strip()
 
     def _compare(self, path: Path, alternatives: tuple[str, ...]) -> None:
@@ -88,14 +88,14 @@ def locate(card: TaskCard, split: str, data_dir: Path | None = None) -> Source:
     """Decide where a task's files are read from.
 
     `--data-dir`, else the card's own `source.directory`, else `$CLIR_BENCH_DATA/<task>`, else the
-    cache. The sample split is always the embedded one.
+    cache. The sample split is always the embedded one. `<task>` is `folder_name(card)`.
 
     Raises:
         MissingDataError: `data_dir` is no folder.
         CardError: The task has no embedded sample.
     """
     if split == SAMPLE:
-        directory = Path(__file__).parent.parent / "samples" / card.id
+        directory = Path(__file__).parent.parent / "samples" / folder_name(card)
         if not directory.is_dir():
             raise CardError(f"task {card.id!r} ships no sample; run it without --sample")
         return Source(card, directory, "sample")
@@ -110,9 +110,19 @@ def locate(card: TaskCard, split: str, data_dir: Path | None = None) -> Source:
             raise MissingDataError(f"task {card.id!r}: {directory} (source.directory) is no folder")
         return Source(card, directory, "local")
     shared = os.environ.get(DATA_VARIABLE)
-    if shared and (Path(shared) / card.id).is_dir():
-        return Source(card, Path(shared) / card.id, "local")
-    return Source(card, cache_directory() / "data" / card.id, "cache")
+    folder = folder_name(card)
+    if shared and (Path(shared) / folder).is_dir():
+        return Source(card, Path(shared) / folder, "local")
+    return Source(card, cache_directory() / "data" / folder, "cache")
+
+
+def folder_name(card: TaskCard) -> str:
+    """Return the name of the task's folder in the data, cache and sample folders.
+
+    It is the card's `source.folder`, by which tasks made of the same files share one, else its id.
+    """
+    folder = card.source.get("folder")
+    return folder if isinstance(folder, str) else card.id
 
 
 def cache_directory() -> Path:
