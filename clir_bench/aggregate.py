@@ -94,19 +94,20 @@ def summarise(
         pair: np.vstack([scores[pair].values.mean(axis=0), samples[pair]]) for pair in scores
     }
     of_language: dict[str, list[LanguagePair]] = {}
-    by_tier: dict[Tier, dict[str, list[LanguagePair]]] = {}
     for pair in scores:
-        language = pair_language(pair, scheme)
-        of_language.setdefault(language, []).append(pair)
-        by_tier.setdefault(pair_tier(pair, scheme), {}).setdefault(language, []).append(pair)
-
+        of_language.setdefault(pair_language(pair, scheme), []).append(pair)
+    tier_of = {language: pair_tier(pairs[0], scheme) for language, pairs in of_language.items()}
     language_rows = {
         language: _mean([pair_rows[pair] for pair in pairs])
         for language, pairs in of_language.items()
     }
+    of_tier = {
+        tier: tuple(language for language in of_language if tier_of[language] == tier)
+        for tier in sorted(set(tier_of.values()))
+    }
     tier_rows = {
-        tier: _mean([_mean([pair_rows[pair] for pair in pairs]) for pairs in languages.values()])
-        for tier, languages in by_tier.items()
+        tier: _mean([language_rows[language] for language in languages])
+        for tier, languages in of_tier.items()
     }
     means = {language: rows[0] for language, rows in language_rows.items()}
     low, high = tier_rows.get("low"), tier_rows.get("high")
@@ -115,14 +116,14 @@ def summarise(
         pairs={pair: _estimates(rows, measures) for pair, rows in pair_rows.items()},
         languages={
             language: GroupMeans(
-                pair_tier(of_language[language][0], scheme),
+                tier_of[language],
                 tuple(str(pair) for pair in of_language[language]),
                 _estimates(rows, measures),
             )
             for language, rows in language_rows.items()
         },
         tiers={
-            tier: GroupMeans(tier, tuple(by_tier[tier]), _estimates(rows, measures))
+            tier: GroupMeans(tier, of_tier[tier], _estimates(rows, measures))
             for tier, rows in tier_rows.items()
         },
         overall=_estimates(_mean(list(language_rows.values())), measures),

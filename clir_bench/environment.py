@@ -1,0 +1,90 @@
+"""What a result was made with: packages, machine, and the state of the code."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import resource
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import clir_bench
+
+_PACKAGES = (
+    "faiss-cpu", "ir-datasets", "ir-measures", "numpy", "pytrec-eval-terrier",
+    "sentence-transformers", "torch", "transformers",
+)  # fmt: skip
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Return installed versions of the packages a score may depend on."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def hardware() -> dict[str, str]:
+    """Return processor, cores, memory and, if torch is in use, accelerators."""
+    found = {
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "memory_GiB": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f}",
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        found["accelerators"] = ", ".join(
+            torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())
+        )
+    return found
+
+
+@cache
+def git_state() -> tuple[str | None, bool | None]:
+    """Return commit of the checkout clir-bench runs from and whether it has changes.
+
+    Both are None for an installed package.
+    """
+    folder = Path(clir_bench.__file__).parent
+    try:
+        tracked = _git(folder, "ls-files", "--error-unmatch", "__init__.py")
+        if not tracked:
+            return None, None
+        return _git(folder, "rev-parse", "HEAD").strip(), bool(_git(folder, "status", "--porcelain"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def peak_memory_bytes() -> int:
+    """Return the highest resident memory this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def platform_name() -> str:
+    """Return operating system and architecture."""
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=10
+    ).stdout
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,217 @@
+"""Checks a collection before anything expensive happens to it, and hashes what it is.
+
+A corpus is read once, keeping 8 bytes a document, so that even 33 million passages can be checked
+before the first one is encoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clir_bench.cards import Counts
+from clir_bench.errors import DataError
+from clir_bench.types import Collection, Document, Qrel, Query
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What one pass over the documents found.
+
+    Attributes:
+        n_documents: All documents.
+        n_empty: Documents with neither title nor text. They are never encoded, so never retrieved.
+        sha256: Over ids, titles, texts and languages in their order.
+        present: Which of the ids asked for are in the corpus.
+    """
+
+    n_documents: int
+    n_empty: int
+    sha256: str
+    present: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known about one pair's collection before it is searched.
+
+    Attributes:
+        counts: Documents, queries (judged or not) and judgments.
+        n_judged_queries: Queries with at least one judgment; the means are over these.
+        n_empty_documents: As in `Corpus`.
+        sha256: Over the corpus, the queries and the judgments: the pair's data hash.
+        queries_sha256: Over the judged queries alone.
+    """
+
+    counts: Counts
+    n_judged_queries: int
+    n_empty_documents: int
+    sha256: str
+    queries_sha256: str
+
+
+def inspect_corpus(
+    documents: Iterable[Document],
+    wanted: frozenset[str],
+    *,
+    where: str,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Corpus:
+    """Read a corpus once.
+
+    Args:
+        documents: The corpus.
+        wanted: Document ids that are judged, to be looked for.
+        where: Names the corpus in errors.
+        advance: Called with the number of documents read since the last call.
+
+    Raises:
+        DataError: An id occurs twice, is empty or holds white space (a TREC run could not name
+            it), or there is no document at all.
+    """
+    digest = hashlib.sha256()
+    hashes = array("q")
+    present: set[str] = set()
+    problems: list[str] = []
+    n_empty = 0
+    for n, document in enumerate(documents):
+        for field in (document.doc_id, document.title, document.text, document.language):
+            _feed(digest, field)
+        hashes.append(hash(document.doc_id))
+        if document.doc_id in wanted:
+            present.add(document.doc_id)
+        if _unwritable(document.doc_id) and len(problems) < _SHOWN:
+            problems.append(f"document id {document.doc_id!r} is empty or holds white space")
+        n_empty += not (document.text.strip() or document.title.strip())
+        if n % 1000 == 999:
+            advance(1000)
+    advance(len(hashes) % 1000)
+    if not hashes:
+        raise DataError(f"{where}: the corpus is empty")
+    problems += _duplicates(documents, np.frombuffer(hashes, dtype=np.int64))
+    if problems:
+        raise DataError(f"{where}: " + "; ".join(problems))
+    return Corpus(len(hashes), n_empty, digest.hexdigest(), frozenset(present))
+
+
+def inspect(collection: Collection, corpus: Corpus, *, where: str) -> Inspection:
+    """Check queries and judgments against each other and the corpus.
+
+    Raises:
+        DataError: Names every kind of problem found: a query without text, an id twice, a judgment
+            of a query or document that is not there, no judged query at all.
+    """
+    problems = _query_problems(collection.queries)
+    problems += _qrel_problems(collection.queries, collection.qrels, corpus)
+    if problems:
+        raise DataError(f"{where}: " + "; ".join(problems))
+    judged_ids = {qrel.query_id for qrel in collection.qrels}
+    judged = [query for query in collection.queries if query.query_id in judged_ids]
+    queries_digest, all_digest = hashlib.sha256(), hashlib.sha256(corpus.sha256.encode())
+    for query in judged:
+        _feed(queries_digest, query.query_id)
+        _feed(queries_digest, query.text)
+    _feed(all_digest, queries_digest.hexdigest())
+    _feed(all_digest, str(collection.skip_same_id))
+    for qrel in sorted(collection.qrels):
+        _feed(all_digest, f"{qrel.query_id}\t{qrel.doc_id}\t{qrel.relevance}")
+    return Inspection(
+        Counts(corpus.n_documents, len(collection.queries), len(collection.qrels)),
+        len(judged),
+        corpus.n_empty,
+        all_digest.hexdigest(),
+        queries_digest.hexdigest(),
+    )
+
+
+def count_problems(found: Counts, expected: Counts) -> list[str]:
+    """Say by how much what was loaded differs from what the card states."""
+    return [
+        f"{found_n:,} {name} where the card states {expected_n:,} ({found_n - expected_n:+,})"
+        for name, found_n, expected_n in zip(Counts._fields, found, expected, strict=True)
+        if found_n != expected_n
+    ]
+
+
+def _feed(digest: hashlib._Hash, field: str) -> None:
+    # The length first, so that no two sequences of fields give the same bytes.
+    data = field.encode("utf-8", "surrogatepass")
+    digest.update(len(data).to_bytes(8, "little"))
+    digest.update(data)
+
+
+def _unwritable(identifier: str) -> bool:
+    return not identifier or len(identifier.split()) != 1 or identifier != identifier.strip()
+
+
+def _duplicates(documents: Iterable[Document], hashes: np.ndarray) -> list[str]:  # type: ignore[type-arg]
+    ordered = np.sort(hashes)
+    repeated = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    if not repeated:
+        return []
+    # Equal hashes are almost surely equal ids; a second look makes sure and names them.
+    seen: set[str] = set()
+    twice: dict[str, None] = {}
+    for document in documents:
+        if hash(document.doc_id) in repeated:
+            if document.doc_id in seen:
+                twice[document.doc_id] = None
+            seen.add(document.doc_id)
+    return [f"{len(twice):,} document ids occur twice: {_some(list(twice))}"] if twice else []
+
+
+def _query_problems(queries: Sequence[Query]) -> list[str]:
+    ids = [query.query_id for query in queries]
+    problems = []
+    if twice := sorted(query_id for query_id, n in Counter(ids).items() if n > 1):
+        problems.append(f"{len(twice):,} query ids occur twice: {_some(twice)}")
+    if odd := [query_id for query_id in ids if _unwritable(query_id)]:
+        problems.append(f"query ids are empty or hold white space: {_some(odd)}")
+    if silent := [query.query_id for query in queries if not query.text.strip()]:
+        problems.append(f"{len(silent):,} queries have no text: {_some(silent)}")
+    return problems
+
+
+def _qrel_problems(
+    queries: Sequence[Query], qrels: Sequence[Qrel], corpus: Corpus
+) -> list[str]:
+    ids = {query.query_id for query in queries}
+    problems = []
+    if not qrels:
+        return ["no query is judged: there is not one judgment, so there is nothing to average"]
+    if strangers := sorted({qrel.query_id for qrel in qrels} - ids):
+        problems.append(
+            f"judgments name {len(strangers):,} queries that are not among the {len(ids):,} "
+            f"queries: {_some(strangers)}{_normalization_hint(strangers)}"
+        )
+    judged = {qrel.doc_id for qrel in qrels}
+    if absent := sorted(judged - corpus.present):
+        problems.append(
+            f"judgments name {len(absent):,} documents that are not in the corpus: "
+            f"{_some(absent)}{_normalization_hint(absent)}"
+        )
+    if len({(qrel.query_id, qrel.doc_id) for qrel in qrels}) != len(qrels):
+        problems.append("a document is judged twice for one query")
+    return problems
+
+
+def _normalization_hint(strangers: Sequence[str]) -> str:
+    if all(
+        unicodedata.normalize("NFC", stranger) == unicodedata.normalize("NFD", stranger)
+        for stranger in strangers
+    ):
+        return ""
+    return " (accented ids: is one file in Unicode NFC and the other in NFD?)"
+
+
+def _some(identifiers: Sequence[str]) -> str:
+    shown = ", ".join(repr(identifier) for identifier in identifiers[:_SHOWN])
+    return shown + (", ..." if len(identifiers) > _SHOWN else "")

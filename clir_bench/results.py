@@ -1,0 +1,409 @@
+"""What a run leaves: the result's schema, and its files on disk.
+
+`<output>/<system>/<task>/<split>.json` is the result. Beside it, in `<split>/`, every pair has its
+TREC run (`en-sw.run.gz`) and its per-query values (`en-sw.values.tsv.gz`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from clir_bench.adapters.files import read_lines
+from clir_bench.cards import Counts
+from clir_bench.errors import DataError, OutputError, ResultError
+from clir_bench.runs import format_run
+from clir_bench.scoring import QueryScores
+from clir_bench.types import EncoderInfo, LanguagePair, Run, Tier
+
+SCHEMA_VERSION = 1
+"""Raised whenever a reader of older results would misread a newer one."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Score(_Model):
+    """A mean, or a difference or ratio of means, with its 95% bootstrap interval."""
+
+    mean: float
+    interval: tuple[float, float]
+
+
+Scores = dict[str, Score]
+
+
+class PairCounts(_Model):
+    """What a pair's mean is over.
+
+    Attributes:
+        judged_queries: Queries with at least one judgment: the means are over these.
+        empty_documents: Documents without any text: never encoded, never retrieved.
+        retrieved: Documents in the run file, over all queries.
+    """
+
+    documents: int
+    queries: int
+    judged_queries: int
+    qrels: int
+    empty_documents: int = 0
+    retrieved: int = 0
+
+
+class Cost(_Model):
+    """What a pair took. The corpus' share is the same for all pairs that share it.
+
+    Attributes:
+        pairs_sharing_corpus: Pairs answered by the one pass whose encode and index times these are.
+        peak_memory_bytes: Highest resident memory of the process so far.
+        index_size_bytes: Bytes of all document vectors.
+    """
+
+    documents_per_second: float
+    queries_per_second: float
+    encode_seconds: float
+    index_seconds: float
+    search_seconds: float
+    score_seconds: float
+    peak_memory_bytes: int
+    index_size_bytes: int
+    pairs_sharing_corpus: int
+
+
+class PairResult(_Model):
+    """One language pair.
+
+    Attributes:
+        language: The language its score belongs to (see `languages.pair_language`).
+        status: "done", "failed" (see `error`) or "not run" (of the official pairs).
+        official: Whether what was loaded is the benchmark's own data, whole.
+        unofficial: Why not, a sentence each.
+        data_sha256: Over documents, queries and judgments.
+        run_sha256: Of the run file's bytes.
+        run_file: TREC run, relative to the result's folder.
+        values_file: Per-query values, tab-separated, relative to the result's folder.
+    """
+
+    tier: Tier
+    language: str
+    status: Literal["done", "failed", "not run"]
+    error: str | None = None
+    official: bool = False
+    unofficial: tuple[str, ...] = ()
+    counts: PairCounts | None = None
+    data_sha256: str | None = None
+    scores: Scores = {}
+    cost: Cost | None = None
+    run_sha256: str | None = None
+    run_file: str | None = None
+    values_file: str | None = None
+
+
+class Group(_Model):
+    """Mean scores of a language over its pairs, or of a tier over its languages."""
+
+    tier: Tier
+    members: tuple[str, ...]
+    scores: Scores
+
+
+class TierSummary(_Model):
+    """Means by tier under one scheme.
+
+    Attributes:
+        gap: High tier minus low tier.
+        ratio: Low tier over high tier; 1 is parity.
+        worst_language: By measure, the language with the lowest mean.
+    """
+
+    scheme: str
+    note: str
+    means: dict[str, Group]
+    gap: Scores
+    ratio: Scores
+    worst_language: dict[str, str]
+
+
+class SystemRecord(_Model):
+    """The encoder, as `types.EncoderInfo` describes it, and how it was asked for."""
+
+    name: str
+    spec: str
+    package: str
+    revision: str
+    weights_sha256: str | None
+    query_prompt: str
+    document_prompt: str
+    max_tokens: int | None
+    dtype: str
+    dim: int
+    n_parameters: int | None
+    similarity: str
+    license: str | None
+    training_languages: tuple[str, ...]
+    description: str
+
+    @classmethod
+    def of(cls, info: EncoderInfo, *, dim: int, spec: str, package: str) -> SystemRecord:
+        """Return the record of an encoder asked for as `spec`, provided by `package`."""
+        fields = {name: getattr(info, name) for name in EncoderInfo.__dataclass_fields__}
+        return cls(spec=spec, package=package, dim=dim, **fields)
+
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return what must be equal for two results to come from one system."""
+        return (
+            self.name, self.revision, self.weights_sha256, self.query_prompt,
+            self.document_prompt, self.max_tokens, self.dtype, self.dim, self.similarity,
+        )  # fmt: skip
+
+
+class TaskRecord(_Model):
+    """The task as it was run.
+
+    Attributes:
+        official: Every pair run is official; leaderboards take nothing else.
+        unofficial: Why not.
+        sample: The embedded sample was run.
+        limit: `--limit`, which makes the result partial.
+        complete: All official pairs of the split are done.
+        data_sha256: Over the data hashes of the pairs that are done, in the order of their names.
+    """
+
+    id: str
+    title: str
+    version: int
+    card_sha256: str
+    split: str
+    measures: tuple[str, ...]
+    official: bool
+    unofficial: tuple[str, ...]
+    sample: bool
+    limit: int | None
+    complete: bool
+    data_sha256: str
+
+
+class SettingsRecord(_Model):
+    """Settings that a score depends on."""
+
+    top_k: int
+    seed: int
+    n_resamples: int
+
+
+class Environment(_Model):
+    """Where and how it ran."""
+
+    clir_bench: str
+    python: str
+    platform: str
+    packages: dict[str, str]
+    hardware: dict[str, str]
+    git_commit: str | None
+    git_dirty: bool | None
+    command: str
+    started: str
+    seconds: float
+
+
+class Result(_Model):
+    """One system on one task."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    system: SystemRecord
+    task: TaskRecord
+    settings: SettingsRecord
+    environment: Environment
+    pairs: dict[str, PairResult]
+    languages: dict[str, Group]
+    tiers: TierSummary
+    overall: Scores
+
+
+class SuitePart(_Model):
+    """One line of a suite: a task's overall score by the suite's measure, None if not run."""
+
+    task: str
+    split: str
+    pairs: tuple[str, ...]
+    measure: str
+    score: Score | None
+    result_file: str
+    official: bool
+    error: str | None = None
+
+
+class SuiteResult(_Model):
+    """One system on one suite; `mean` is over the parts, None unless all of them have a score."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    suite: str
+    title: str
+    card_sha256: str
+    system: SystemRecord
+    parts: tuple[SuitePart, ...]
+    mean: float | None
+    official: bool
+    unofficial: tuple[str, ...] = ()
+    environment: Environment = Field(repr=False)
+
+
+def system_folder(name: str) -> str:
+    """Return a system's name as a folder name, safe on every file system.
+
+    >>> system_folder("my/model: v2")
+    'my_model_v2'
+    """
+    return re.sub(r"[^\w.@+-]+", "_", name, flags=re.ASCII).strip("._") or "system"
+
+
+def result_path(output: Path, system: str, task: str, split: str) -> Path:
+    """Return where the result of a system on a task's split is stored."""
+    return output / system_folder(system) / task / f"{split}.json"
+
+
+def read_result(path: Path) -> Result | SuiteResult:
+    """Read a stored result.
+
+    Raises:
+        ResultError: It is missing, broken, or of another schema version.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ResultError(f"{path}: no such result") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ResultError(f"{path}: not a result: {error}") from None
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        raise ResultError(
+            f"{path}: schema version {version!r}, this clir-bench reads {SCHEMA_VERSION}; "
+            "read it with the version that wrote it, or run again"
+        )
+    try:
+        return (SuiteResult if "suite" in raw else Result).model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"{path}: {place}: {first['msg']}") from None
+
+
+def write_result(path: Path, result: Result | SuiteResult) -> None:
+    """Store a result as sorted JSON; the old one stays until the new one is whole.
+
+    Raises:
+        OutputError: The folder cannot be written or the disk is full.
+    """
+    text = json.dumps(
+        result.model_dump(mode="json"), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False
+    )
+    write_file(path, (text + "\n").encode())
+
+
+def write_pair_files(
+    path: Path, pair: LanguagePair, run: Run | None, scores: QueryScores, tag: str
+) -> dict[str, str]:
+    """Store a pair's per-query values and, unless it is there already, its run.
+
+    Returns:
+        The fields of `PairResult` that name them.
+    """
+    fields = {"values_file": f"{path.stem}/{pair}.values.tsv.gz"}
+    write_file(path.parent / fields["values_file"], _format_values(scores))
+    if run is not None:
+        data = format_run(run, tag)
+        fields["run_file"] = f"{path.stem}/{pair}.run.gz"
+        fields["run_sha256"] = hashlib.sha256(data).hexdigest()
+        write_file(path.parent / fields["run_file"], data)
+    return fields
+
+
+def read_values(path: Path) -> QueryScores:
+    """Read per-query values back, exactly as they were.
+
+    Raises:
+        DataError: The file is not what `write_pair_files` writes.
+    """
+    header: tuple[str, ...] | None = None
+    query_ids: list[str] = []
+    rows: list[list[float]] = []
+    for number, line in read_lines(path):
+        columns = line.split("\t")
+        if header is None:
+            if columns[0] != "query_id":
+                raise DataError(f"{path}:1: expected a header that begins with query_id")
+            header = tuple(columns[1:])
+            continue
+        try:
+            values = [float(column) for column in columns[1:]]
+        except ValueError:
+            raise DataError(f"{path}:{number}: values must be numbers") from None
+        if len(values) != len(header):
+            raise DataError(f"{path}:{number}: expected {len(header)} values, found {len(values)}")
+        query_ids.append(columns[0])
+        rows.append(values)
+    if header is None or not rows:
+        raise DataError(f"{path}: no values")
+    return QueryScores(tuple(query_ids), header, np.array(rows))
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write beside, then rename: the file is never half there.
+
+    Raises:
+        OutputError: Says which path and why.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written: {error.strerror or error}; "
+            "choose another folder with --output or make room; what was done before is kept"
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _format_values(scores: QueryScores) -> bytes:
+    lines = ["\t".join(("query_id", *scores.measures))]
+    for query_id, values in zip(scores.query_ids, scores.values.tolist(), strict=True):
+        lines.append("\t".join((query_id, *(repr(value) for value in values))))
+    return gzip.compress(("\n".join(lines) + "\n").encode(), compresslevel=6, mtime=0)
+
+
+def counts_of(counts: Counts, *, judged: int, empty: int, retrieved: int) -> PairCounts:
+    """Return the record of what a pair's mean is over."""
+    return PairCounts(
+        documents=counts.documents,
+        queries=counts.queries,
+        judged_queries=judged,
+        qrels=counts.qrels,
+        empty_documents=empty,
+        retrieved=retrieved,
+    )
