@@ -76,7 +76,7 @@ class EntityDocuments:
         for number, row in read_jsonl(self.path, required=(*fields, "sentence_spans")):
             where = f"{self.path}:{number}"
             entity_id, title, description, language = _strings(row, fields, where)
-            spans = _spans(row["sentence_spans"], description, where)
+            spans = _spans(_list(row, "sentence_spans", where), description, where)
             sentences = " ".join(description[start:end] for start, end in spans)
             yield Document(entity_id, _one_line(sentences or description), title, language)
 
@@ -89,14 +89,14 @@ def _read_mentions(path: Path, language: str) -> tuple[list[Query], list[Qrel]]:
         context = row["context"]
         if _member(context, "language", where) != language:
             continue
-        text = _member(context, "text", where)
+        [text] = _strings(context, ("text",), where)
         if not text:
             raise DataError(
                 f"{where}: context.text is empty; the article texts are not in the released "
                 "archive: run the official get-mewsli-x.sh, which restores them"
             )
-        spans = _spans(_member(context, "sentence_spans", where), text, where)
-        for mention in row["mentions"]:
+        spans = _spans(_list(context, "sentence_spans", where), text, where)
+        for mention in _list(row, "mentions", where):
             example_id, entity_id = _strings(mention, ("example_id", "entity_id"), where)
             if example_id in queries:
                 raise DataError(f"{where}: example_id {example_id!r} occurs twice")
@@ -130,11 +130,9 @@ def _mark(text: str, spans: list[tuple[int, int]], span: object, where: str) -> 
     return _one_line(f"{mention}: {left} {{ {mention} }} {right}")
 
 
-def _spans(value: object, text: str, where: str) -> list[tuple[int, int]]:
-    if not isinstance(value, list):
-        raise DataError(f"{where}: sentence_spans must be a list, found {value!r:.60}")
+def _spans(values: list[Any], text: str, where: str) -> list[tuple[int, int]]:
     spans = []
-    for span in value:
+    for span in values:
         start, end = _member(span, "start", where), _member(span, "end", where)
         if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start < end:
             raise DataError(f"{where}: span {start!r} to {end!r}: expected 0 <= start < end")
@@ -151,14 +149,26 @@ def _strings(row: object, names: tuple[str, ...], where: str) -> list[str]:
     values = [_member(row, name, where) for name in names]
     for name, value in zip(names, values, strict=True):
         if not isinstance(value, str):
-            raise DataError(f"{where}: {name} must be a string, found {value!r:.60}")
+            raise DataError(f"{where}: {name} must be a string, found {_short(value)}")
     return values
+
+
+def _list(row: object, name: str, where: str) -> list[Any]:
+    value = _member(row, name, where)
+    if not isinstance(value, list):
+        raise DataError(f"{where}: {name} must be a list, found {_short(value)}")
+    return value
 
 
 def _member(row: object, name: str, where: str) -> Any:
     if not isinstance(row, dict) or name not in row:
-        raise DataError(f"{where}: field {name!r} is missing in {row!r:.80}")
+        raise DataError(f"{where}: field {name!r} is missing in {_short(row)}")
     return row[name]
+
+
+def _short(value: object) -> str:
+    found = repr(value)
+    return found if len(found) <= 80 else found[:77] + "..."
 
 
 def _one_line(text: str) -> str:
