@@ -7,6 +7,7 @@ ISO 639-3. What is not known (a class, a size) is None and makes the tier "unkno
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 import unicodedata
@@ -37,7 +38,7 @@ class Language:
         code: ISO 639-1 where there is one, else ISO 639-3; `mul` and `simple` are our own use.
         name: English name.
         iso639_3: The macrolanguage ("swa") where benchmarks mean it; the individual language
-            they use ("swh") is then among the aliases.
+            they use ("swh") is then among the aliases. Empty where ISO 639-3 has none.
         script: ISO 15924 code of the script benchmarks write the language in.
         family: Top-level family.
         joshi_class: 0 (nothing there) to 5 (rich), Joshi et al. 2020 (arXiv 2004.09095).
@@ -56,7 +57,8 @@ class Language:
 
     def spellings(self) -> tuple[str, ...]:
         """Return every text that means this language, the code and the name first."""
-        return (self.code, self.name, self.iso639_3, *self.aliases)
+        own = (self.code, self.name, self.iso639_3, *self.aliases)
+        return tuple(dict.fromkeys(spelling for spelling in own if spelling))
 
 
 _POOL_LANGUAGE = Language(
@@ -65,7 +67,7 @@ _POOL_LANGUAGE = Language(
     iso639_3=POOL,
     script="Zyyy",  # undetermined
     family="several families",
-    aliases=("multiple languages", "pool"),
+    aliases=("multiple languages",),
 )
 
 
@@ -284,7 +286,9 @@ def _by_resource(table: _Table, problems: list[str]) -> dict[str, Tier]:
     bounds: list[float] = []
     for name in ("low_below", "high_from"):
         bound = table.get(name)
-        if isinstance(bound, bool) or not isinstance(bound, int | float):
+        if name not in table:
+            problems.append(f"field {name!r} is missing beside 'by'")
+        elif isinstance(bound, bool) or not isinstance(bound, int | float) or math.isnan(bound):
             problems.append(f"{name}: expected a number, found {bound!r}")
         else:
             bounds.append(bound)
