@@ -82,7 +82,8 @@ class TaskCard(_Strict):
             intervals resample them together then, and on their own otherwise.
         document_text: How title and text become what is encoded: "{title} {text}" or "{text}".
         source: Settings of the adapter, described in its module.
-        counts: Split, then pair, to documents, queries and qrels as the source states them.
+        counts: Split, then pair, to documents, queries and qrels as the source states them. Where
+            pairs have the same, "*-sw" stands for every pair into a language and "*" for all.
         unofficial: Why no result of this task is an official one; None when it can be.
         version: Raised whenever a change to card or adapter moves a score.
     """
@@ -132,7 +133,7 @@ class TaskCard(_Strict):
         for split, pairs in self.counts.items():
             known = set(self.for_sample().available_pairs()) if split == SAMPLE else everything
             for name in pairs:
-                if not any(str(pair) == name for pair in known):
+                if not any(name in _count_names(pair) for pair in known):
                     raise ValueError(f"counts.{split} names {name!r}, which is no pair of the task")
         return self
 
@@ -143,6 +144,14 @@ class TaskCard(_Strict):
     def available_pairs(self) -> list[LanguagePair]:
         """Return every pair the task has, the official ones first."""
         return _expand((*self.pairs.official, *self.pairs.available), self.languages)
+
+    def counts_of(self, split: str, pair: LanguagePair) -> Counts | None:
+        """Return what the source states a pair has, or None where it states nothing.
+
+        A pair's own line comes first, then "*-<document>", then "*".
+        """
+        stated = self.counts.get(split, {})
+        return next((stated[name] for name in _count_names(pair) if name in stated), None)
 
     def for_sample(self) -> TaskCard:
         """Return the card its embedded sample is read with."""
@@ -315,6 +324,10 @@ def _expand(rules: Iterable[str], languages: Mapping[str, str]) -> list[Language
                         raise ValueError(f"pair rule {rule!r} names a language the task lacks")
                     pairs[LanguagePair(q, d)] = None
     return list(pairs)
+
+
+def _count_names(pair: LanguagePair) -> tuple[str, str, str]:
+    return str(pair), f"*-{pair.document}", "*"
 
 
 def _digest(card: BaseModel) -> str:
