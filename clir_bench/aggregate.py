@@ -63,7 +63,7 @@ class Summary:
 
     pairs: Mapping[LanguagePair, Mapping[str, Estimate]]
     languages: Mapping[str, GroupMeans]
-    tiers: Mapping[Tier, GroupMeans]
+    tiers: Mapping[str, GroupMeans]
     overall: Mapping[str, Estimate]
     gap: Mapping[str, Estimate]
     ratio: Mapping[str, Estimate]
@@ -175,7 +175,8 @@ def _draw(generator: np.random.Generator, size: int, n: int) -> _Samples:
 
 
 def _mean(rows: Sequence[_Samples]) -> _Samples:
-    return np.mean(np.stack(rows), axis=0)
+    mean: _Samples = np.mean(np.stack(rows), axis=0)
+    return mean
 
 
 def _estimates(rows: _Samples, measures: Sequence[str]) -> dict[str, Estimate]:

@@ -9,10 +9,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from clir_bench import registry
-from clir_bench.errors import CardError, UnknownNameError
+from clir_bench.errors import CardError, UnknownNameError, UsageError, near_names
 from clir_bench.languages import resolve
 from clir_bench.types import POOL, LanguagePair
 
@@ -46,7 +53,7 @@ class PairRules(_Strict):
         available: Everything `--pairs` may ask for; the official ones when empty.
     """
 
-    official: tuple[str, ...]
+    official: Annotated[tuple[str, ...], Field(min_length=1)]
     available: tuple[str, ...] = ()
 
 
@@ -113,29 +120,43 @@ class TaskCard(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> TaskCard:
-        import ir_measures
-
+        problems = [problem for measure in self.measures for problem in _measure_problems(measure)]
         if self.default_split not in self.splits:
-            raise ValueError(f"default_split {self.default_split!r} is not among splits")
-        if unknown := set(self.counts) - {*self.splits, SAMPLE}:
-            raise ValueError(f"counts for split {sorted(unknown)[0]!r}, which is not among splits")
-        for measure in self.measures:
+            problems.append(f"default_split {self.default_split!r} is not among splits")
+        for code in dict.fromkeys([*self.languages, *self.sample.languages]):
             try:
-                ir_measures.parse_measure(measure)
-            except (NameError, ValueError, KeyError) as error:
-                raise ValueError(f"{measure!r} is no ir-measures name: {error}") from error
-        for code in [*self.languages, *self.sample.languages]:
-            if resolve(code).code != code:
-                raise ValueError(f"language {code!r} must be written {resolve(code).code!r}")
-        if self.adapter not in registry.names(registry.ADAPTERS):
-            raise UnknownNameError("adapter", self.adapter, registry.names(registry.ADAPTERS))
-        everything = set(self.available_pairs())
-        for split, pairs in self.counts.items():
-            known = set(self.for_sample().available_pairs()) if split == SAMPLE else everything
-            for name in pairs:
-                if not any(name in _count_names(pair) for pair in known):
-                    raise ValueError(f"counts.{split} names {name!r}, which is no pair of the task")
+                if (canonical := resolve(code).code) != code:
+                    problems.append(f"language {code!r} must be written {canonical!r}")
+            except UnknownNameError as error:
+                problems.append(str(error))
+        if self.adapter not in (adapters := registry.names(registry.ADAPTERS)):
+            problems.append(str(UnknownNameError("adapter", self.adapter, adapters)))
+        problems += self._pair_problems()
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
+
+    def _pair_problems(self) -> list[str]:
+        problems = []
+        real = [split for split in self.counts if split != SAMPLE]
+        for card, splits in ((self, real), (self.for_sample(), [SAMPLE])):
+            where = "pairs" if card is self else "sample"
+            try:
+                known = {name for pair in card.available_pairs() for name in _count_names(pair)}
+            except ValueError as error:
+                problems.append(f"{where}: {error}")
+                continue
+            if not card.official_pairs():
+                problems.append(f"{where}: the official rules {card.pairs.official} name no pair")
+            for split in splits:
+                if split not in (*self.splits, SAMPLE):
+                    problems.append(f"counts for split {split!r}, which is not among splits")
+                problems += [
+                    f"counts.{split} names {name!r}, which is no pair of the task"
+                    for name in self.counts.get(split, {})
+                    if name not in known
+                ]
+        return list(dict.fromkeys(problems))
 
     def official_pairs(self) -> list[LanguagePair]:
         """Return the pairs that run when none are asked for."""
@@ -181,6 +202,12 @@ class Part(_Strict):
     split: str = ""
     measure: str
 
+    @model_validator(mode="after")
+    def _known_measure(self) -> Part:
+        if problems := _measure_problems(self.measure):
+            raise ValueError("; ".join(problems))
+        return self
+
 
 class SuiteCard(_Strict):
     """Several tasks reported together: a line a part, and their mean as the suite's."""
@@ -215,6 +242,8 @@ def read_card(path: Path) -> AnyCard:
             raw = tomllib.load(file)
     except FileNotFoundError:
         raise CardError(f"{path}: no such card") from None
+    except OSError as error:
+        raise CardError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: not valid TOML: {error}") from error
     return parse_card(raw, where=str(path), directory=path.parent)
@@ -223,13 +252,13 @@ def read_card(path: Path) -> AnyCard:
 def parse_card(raw: Mapping[str, Any], *, where: str, directory: Path | None = None) -> AnyCard:
     """Check a card already parsed from TOML; `where` names it in errors."""
     model = SuiteCard if "parts" in raw else TaskCard
+    if "directory" in raw:
+        raise CardError(f"{where}: unknown field 'directory' (did you mean source.directory?)")
     try:
         return model.model_validate({**raw, "directory": directory})
     except ValidationError as error:
         problems = [_problem(detail, model) for detail in error.errors()]
         raise CardError(f"{where}: " + "; ".join(problems)) from None
-    except UnknownNameError as error:
-        raise CardError(f"{where}: {error}") from None
 
 
 def shipped_directory() -> Path:
@@ -285,8 +314,15 @@ def load_card(name: str, tasks_dir: Path | None = None) -> AnyCard:
 
 
 def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:
-    """Return the pairs that `rules` name (see `PairRules`), within the card's languages."""
-    return _expand(rules, card.languages)
+    """Return the pairs that `rules` name (see `PairRules`), within the card's languages.
+
+    Raises:
+        UsageError: A rule is none, or names a language the task lacks.
+    """
+    try:
+        return _expand(rules, card.languages)
+    except ValueError as error:
+        raise UsageError(f"task {card.id!r}: {error}") from None
 
 
 _NOT_DATA = {
@@ -311,18 +347,21 @@ def _expand(rules: Iterable[str], languages: Mapping[str, str]) -> list[Language
         if rule in ("same", "any"):
             pairs.update(dict.fromkeys(LanguagePair(code, code) for code in codes))
         if rule in ("cross", "any"):
-            pairs.update(
-                dict.fromkeys(LanguagePair(q, d) for q in codes for d in codes if q != d)
-            )
+            pairs.update(dict.fromkeys(LanguagePair(q, d) for q in codes for d in codes if q != d))
         if rule in ("same", "cross", "any"):
             continue
         query, _, document = rule.partition("-")
         for q in codes if query == "*" else [query]:
             for d in codes if document == "*" else [document]:
-                if q != d or "*" not in rule:
-                    if q not in languages or (d not in languages and d != POOL):
-                        raise ValueError(f"pair rule {rule!r} names a language the task lacks")
-                    pairs[LanguagePair(q, d)] = None
+                if q == d and "*" in rule:
+                    continue
+                if q not in languages or (d not in languages and d != POOL):
+                    raise ValueError(
+                        f"pair rule {rule!r}: expected 'same', 'cross', 'any' or "
+                        f"'<query>-<document>' with '*', {POOL!r} (documents only) or a language "
+                        f"of the task: {', '.join(codes)}"
+                    )
+                pairs[LanguagePair(q, d)] = None
     return list(pairs)
 
 
@@ -335,14 +374,39 @@ def _digest(card: BaseModel) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _problem(detail: Any, model: type[BaseModel]) -> str:
-    from clir_bench.errors import near_names
+def _measure_problems(name: str) -> list[str]:
+    import ir_measures
 
+    try:
+        measure: Any = ir_measures.parse_measure(name)
+        measure.validate_params()
+    except (NameError, ValueError, KeyError, AssertionError) as error:
+        return [f"{name!r} is no ir-measures name: {error}"]
+    return []
+
+
+def _problem(detail: Any, model: type[BaseModel]) -> str:
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        near = near_names(place.split(".")[-1], model.model_fields)
+        *parents, name = detail["loc"]
+        near = near_names(str(name), _fields_of(model, parents))
         return f"unknown field {place!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
     if detail["type"] == "missing":
         return f"field {place!r} is missing"
-    found = f", found {detail['input']!r}" if place else ""
-    return f"{place + ': ' if place else ''}{detail['msg']}{found}"
+    message: str = detail["msg"].removeprefix("Value error, ")
+    found = repr(detail["input"])
+    found = found if len(found) <= 60 else f"{found[:57]}..."
+    whole = detail["type"] == "value_error"  # said by a check of ours, which names what it found
+    return (f"{place}: " if place else "") + message + ("" if whole else f", found {found}")
+
+
+def _fields_of(model: type[BaseModel], parents: Iterable[str | int]) -> list[str]:
+    """Return the names of the fields of the table at `parents` within a card."""
+    nested: dict[str, type[BaseModel]] = {
+        "pairs": PairRules,
+        "download": Download,
+        "sample": Sample,
+        "parts": Part,
+    }
+    tables = [nested[str(parent)] for parent in parents if str(parent) in nested]
+    return list((tables or [model])[-1].model_fields)

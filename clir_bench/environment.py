@@ -58,7 +58,9 @@ def git_state() -> tuple[str | None, bool | None]:
         tracked = _git(folder, "ls-files", "--error-unmatch", "__init__.py")
         if not tracked:
             return None, None
-        return _git(folder, "rev-parse", "HEAD").strip(), bool(_git(folder, "status", "--porcelain"))
+        return _git(folder, "rev-parse", "HEAD").strip(), bool(
+            _git(folder, "status", "--porcelain")
+        )
     except (OSError, subprocess.SubprocessError):
         return None, None
 

@@ -152,7 +152,7 @@ def _unwritable(identifier: str) -> bool:
     return not identifier or len(identifier.split()) != 1 or identifier != identifier.strip()
 
 
-def _duplicates(documents: Iterable[Document], hashes: np.ndarray) -> list[str]:  # type: ignore[type-arg]
+def _duplicates(documents: Iterable[Document], hashes: np.ndarray) -> list[str]:
     ordered = np.sort(hashes)
     repeated = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
     if not repeated:
@@ -180,9 +180,7 @@ def _query_problems(queries: Sequence[Query]) -> list[str]:
     return problems
 
 
-def _qrel_problems(
-    queries: Sequence[Query], qrels: Sequence[Qrel], corpus: Corpus
-) -> list[str]:
+def _qrel_problems(queries: Sequence[Query], qrels: Sequence[Qrel], corpus: Corpus) -> list[str]:
     ids = {query.query_id for query in queries}
     problems = []
     if not qrels:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any
 
 from clir_bench.errors import PluginError, UnknownNameError
@@ -15,12 +15,20 @@ from clir_bench.errors import PluginError, UnknownNameError
 ADAPTERS = "clir_bench.adapters"
 ENCODERS = "clir_bench.encoders"
 _OWN_DISTRIBUTION = "clir-bench"
+_UNKNOWN = "unknown package"
 
 
 @cache
 def _entry_points(group: str) -> dict[str, tuple[EntryPoint, ...]]:
     found: dict[str, tuple[EntryPoint, ...]] = {}
-    for point in entry_points(group=group):
+    try:
+        points = entry_points(group=group)
+    except Exception as error:
+        raise PluginError(
+            f"entry points cannot be read: {type(error).__name__}: {error}. "
+            f"Repair or uninstall {_unreadable_package()}."
+        ) from error
+    for point in points:
         same = found.get(point.name, ())
         if all((point.value, distribution(point)) != (p.value, distribution(p)) for p in same):
             found[point.name] = (*same, point)
@@ -28,8 +36,11 @@ def _entry_points(group: str) -> dict[str, tuple[EntryPoint, ...]]:
 
 
 def distribution(point: EntryPoint) -> str:
-    """Return the name of the package an entry point comes from, or "unknown package"."""
-    return point.dist.name if point.dist is not None else "unknown package"
+    """Return the name of the package an entry point comes from, or "unknown package".
+
+    A package whose METADATA is gone has entry points but no name.
+    """
+    return (point.dist.name if point.dist is not None else None) or _UNKNOWN
 
 
 def names(group: str) -> list[str]:
@@ -39,8 +50,9 @@ def names(group: str) -> list[str]:
 
 def provider(group: str, name: str) -> str:
     """Return "package version" of the package that registers `name`."""
-    dist = _single(group, name).dist
-    return f"{dist.name} {dist.version}" if dist is not None else "unknown package"
+    point = _single(group, name)
+    version = point.dist.version if point.dist is not None else None
+    return f"{distribution(point)} {version or ''}".strip()
 
 
 def load(group: str, name: str) -> Callable[..., Any]:
@@ -54,7 +66,7 @@ def load(group: str, name: str) -> Callable[..., Any]:
     kind = _kind(group)
     try:
         loaded = point.load()
-    except Exception as error:  # noqa: BLE001 - a plugin's import may raise anything
+    except Exception as error:  # a plugin's import may raise anything
         raise PluginError(
             f"{kind} {name!r} of package {distribution(point)} cannot be imported "
             f"({point.value}): {type(error).__name__}: {error}. "
@@ -75,6 +87,12 @@ def _single(group: str, name: str) -> EntryPoint:
     points = found[name]
     if len(points) > 1:
         packages = sorted({distribution(point) for point in points})
+        if len(packages) == 1:
+            values = " and ".join(point.value for point in points)
+            raise PluginError(
+                f"{_kind(group)} name {name!r} is registered twice by {packages[0]}: {values}. "
+                "Rename one of its entry points or uninstall it."
+            )
         others = [package for package in packages if package != _OWN_DISTRIBUTION]
         owner = "a built-in" if _OWN_DISTRIBUTION in packages else packages[0]
         raise PluginError(
@@ -83,6 +101,15 @@ def _single(group: str, name: str) -> EntryPoint:
             "Rename its entry point or uninstall it."
         )
     return points[0]
+
+
+def _unreadable_package() -> str:
+    for package in distributions():
+        try:
+            _ = package.entry_points
+        except Exception:  # noqa: BLE001 - whatever it raises, this is the one
+            return f"package {package.name}, whose entry_points.txt is broken"
+    return "the package whose entry_points.txt is broken"
 
 
 def _kind(group: str) -> str:

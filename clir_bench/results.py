@@ -19,7 +19,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clir_bench.adapters.files import read_lines
-from clir_bench.cards import Counts
 from clir_bench.errors import DataError, OutputError, ResultError
 from clir_bench.runs import format_run
 from clir_bench.scoring import QueryScores
@@ -219,7 +218,7 @@ class Environment(_Model):
 class Result(_Model):
     """One system on one task."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     system: SystemRecord
     task: TaskRecord
     settings: SettingsRecord
@@ -246,7 +245,7 @@ class SuitePart(_Model):
 class SuiteResult(_Model):
     """One system on one suite; `mean` is over the parts, None unless all of them have a score."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     suite: str
     title: str
     card_sha256: str
@@ -305,34 +304,34 @@ def write_result(path: Path, result: Result | SuiteResult) -> None:
         OutputError: The folder cannot be written or the disk is full.
     """
     text = json.dumps(
-        result.model_dump(mode="json"), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False
+        result.model_dump(mode="json"),
+        sort_keys=True,
+        indent=1,
+        ensure_ascii=False,
+        allow_nan=False,
     )
     write_file(path, (text + "\n").encode())
 
 
-def write_pair_files(
-    path: Path, pair: LanguagePair, run: Run | None, scores: QueryScores, tag: str
-) -> dict[str, str]:
-    """Store a pair's per-query values and, unless it is there already, its run.
+def write_run(path: Path, pair: LanguagePair, run: Run, tag: str) -> tuple[str, str]:
+    """Store a pair's run; return its name relative to the result's folder, and its sha256."""
+    name, data = f"{path.stem}/{pair}.run.gz", format_run(run, tag)
+    write_file(path.parent / name, data)
+    return name, hashlib.sha256(data).hexdigest()
 
-    Returns:
-        The fields of `PairResult` that name them.
-    """
-    fields = {"values_file": f"{path.stem}/{pair}.values.tsv.gz"}
-    write_file(path.parent / fields["values_file"], _format_values(scores))
-    if run is not None:
-        data = format_run(run, tag)
-        fields["run_file"] = f"{path.stem}/{pair}.run.gz"
-        fields["run_sha256"] = hashlib.sha256(data).hexdigest()
-        write_file(path.parent / fields["run_file"], data)
-    return fields
+
+def write_values(path: Path, pair: LanguagePair, scores: QueryScores) -> str:
+    """Store a pair's per-query values; return the file's name relative to the result's folder."""
+    name = f"{path.stem}/{pair}.values.tsv.gz"
+    write_file(path.parent / name, _format_values(scores))
+    return name
 
 
 def read_values(path: Path) -> QueryScores:
     """Read per-query values back, exactly as they were.
 
     Raises:
-        DataError: The file is not what `write_pair_files` writes.
+        DataError: The file is not what `write_values` writes.
     """
     header: tuple[str, ...] | None = None
     query_ids: list[str] = []
@@ -395,15 +394,3 @@ def _format_values(scores: QueryScores) -> bytes:
     for query_id, values in zip(scores.query_ids, scores.values.tolist(), strict=True):
         lines.append("\t".join((query_id, *(repr(value) for value in values))))
     return gzip.compress(("\n".join(lines) + "\n").encode(), compresslevel=6, mtime=0)
-
-
-def counts_of(counts: Counts, *, judged: int, empty: int, retrieved: int) -> PairCounts:
-    """Return the record of what a pair's mean is over."""
-    return PairCounts(
-        documents=counts.documents,
-        queries=counts.queries,
-        judged_queries=judged,
-        qrels=counts.qrels,
-        empty_documents=empty,
-        retrieved=retrieved,
-    )

@@ -99,21 +99,27 @@ def search_corpus(
     cost = PassCost(search_seconds=[0.0] * len(query_sets))
     searched = 0
     for ids, vectors in _search_blocks(
-        encoder, documents, language=language, document_text=document_text, cost=cost,
+        encoder,
+        documents,
+        language=language,
+        document_text=document_text,
+        cost=cost,
         advance=advance,
     ):
         for number, (query_set, ranking) in enumerate(zip(query_sets, rankings, strict=True)):
             started = time.perf_counter()
             width = min(ranking.k, len(ids))
             if isinstance(encoder, TokenEncoder):
-                scores, rows = maxsim.search_block(query_set.vectors, vectors, width)
+                scores, rows = maxsim.search_block(list(query_set.vectors), vectors, width)
             else:
                 scores, rows = exact.search_block(query_set.vectors, vectors, width)  # type: ignore[arg-type]
             ranking.add(scores, rows, searched, ids)
             cost.search_seconds[number] += time.perf_counter() - started
         searched += len(ids)
     runs = [
-        _without_same_id(ranking.run(s.query_ids), k) if s.skip_same_id else ranking.run(s.query_ids)
+        _without_same_id(ranking.run(s.query_ids), k)
+        if s.skip_same_id
+        else ranking.run(s.query_ids)
         for s, ranking in zip(query_sets, rankings, strict=True)
     ]
     return runs, cost

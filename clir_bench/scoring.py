@@ -65,7 +65,7 @@ def parse_measures(names: Iterable[str]) -> dict[str, Measure]:
             raise UnknownNameError(
                 "measure", name, known, f"Any ir-measures name is accepted ({error})."
             ) from None
-        if not ir_measures.DefaultPipeline.supports(measure):
+        if not ir_measures.DefaultPipeline.supports(measure):  # type: ignore[no-untyped-call]
             raise UsageError(f"measure {name!r}: no installed tool of ir-measures computes it")
         measures[str(measure)] = measure
     return measures

@@ -1,0 +1,321 @@
+"""One system on one task: every pair, its files, and the result that sums them up."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from clir_bench import environment
+from clir_bench.adapters import Source
+from clir_bench.cards import SAMPLE, TaskCard
+from clir_bench.errors import ClirBenchError, UnknownNameError
+from clir_bench.languages import load_scheme
+from clir_bench.ledger import Ledger
+from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
+from clir_bench.results import Cost, Result, SettingsRecord, SystemRecord, result_path
+from clir_bench.retrieval import PassCost, QuerySet, QueryVectors, encode_queries, search_corpus
+from clir_bench.scoring import JUDGED, parse_measures, score
+from clir_bench.types import Collection, Encoder, LanguagePair, Query, TokenEncoder
+
+_SECONDS_BETWEEN_SAVES = 30.0
+
+
+class Progress(Protocol):
+    """What shows a person how far a run is; the command line has a bar."""
+
+    def begin(self, label: str, total: int | None) -> None:
+        """Start a phase of `total` documents and queries, None when it is not known."""
+        ...
+
+    def advance(self, n: int) -> None:
+        """Say that `n` more are done."""
+        ...
+
+    def end(self) -> None:
+        """End the phase."""
+        ...
+
+
+class Silent:
+    """Progress nobody sees."""
+
+    def begin(self, label: str, total: int | None) -> None:
+        """Do nothing."""
+
+    def advance(self, n: int) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a task is run.
+
+    Attributes:
+        measures: Added to the card's own, by ir-measures name.
+        top_k: Documents ranked a query.
+        tiers: Name of a tier scheme, or a path to one.
+        limit: Cut every pair to this many queries and documents; the result is partial.
+        seed: Seed of the bootstrap.
+        n_resamples: Bootstrap replicates.
+        overwrite: Run pairs again that are done, and replace a result made otherwise.
+        command: What the person typed, for the record.
+    """
+
+    measures: tuple[str, ...] = ()
+    top_k: int = 1000
+    tiers: str = "joshi"
+    limit: int | None = None
+    seed: int = 0
+    n_resamples: int = 1000
+    overwrite: bool = False
+    command: str = ""
+
+
+_DEFAULTS = Settings()
+
+
+@dataclass(frozen=True)
+class System:
+    """An encoder and how it was come by.
+
+    Attributes:
+        encoder: As `encoders.load_encoder` returns it.
+        spec: What it was asked for as.
+        package: Name and version of the package that provides it.
+    """
+
+    encoder: Encoder | TokenEncoder
+    spec: str
+    package: str = "unknown package"
+
+
+def evaluate(
+    card: TaskCard,
+    system: System,
+    *,
+    output: Path,
+    source: Source,
+    split: str | None = None,
+    pairs: Sequence[LanguagePair] | None = None,
+    settings: Settings = _DEFAULTS,
+    progress: Progress | None = None,
+) -> Result:
+    """Run a system on a task and store what it leaves under `output`.
+
+    Pairs that are done in a result of the same system, card and settings are kept and not run
+    again; a pair that fails does not stop the others and is recorded with its error.
+
+    Args:
+        card: The task.
+        system: The encoder to run.
+        output: Folder of results.
+        source: Where the task's files are (`adapters.source.locate`).
+        split: One of the card's splits or "sample"; the card's default when None.
+        pairs: Some of the card's pairs; the official ones when None.
+        settings: How it is run.
+        progress: Shown to a person while it works.
+
+    Raises:
+        UnknownNameError: A split or pair the task does not have, or an unknown measure.
+        ResultError: A result is there that was made otherwise; nothing is overwritten.
+        OutputError: The output folder cannot be written; finished pairs are kept.
+    """
+    split = split or card.default_split
+    card = card_for(card, split)
+    chosen = tuple(pairs) if pairs is not None else tuple(card.official_pairs())
+    check_pairs(card, chosen)
+    encoder = system.encoder
+    stored_split = split if settings.limit is None else f"{split}-limit{settings.limit}"
+    ledger = Ledger(
+        path=result_path(output, encoder.info.name, card.id, stored_split),
+        system=SystemRecord.of(
+            encoder.info, dim=encoder.dim, spec=system.spec, package=system.package
+        ),
+        card=card,
+        split=split,
+        measures=tuple(parse_measures([*card.measures, *settings.measures, JUDGED])),
+        scheme=load_scheme(settings.tiers),
+        settings=SettingsRecord(
+            top_k=settings.top_k, seed=settings.seed, n_resamples=settings.n_resamples
+        ),
+        limit=settings.limit,
+        command=settings.command,
+        requested=chosen,
+    )
+    if settings.overwrite or not ledger.path.exists():
+        ledger.save()  # a folder that cannot be written is found out before the first document
+    else:
+        ledger.resume()
+    loader = Loader(card, split, source, settings.limit)
+    return _Evaluation(ledger, loader, encoder, progress or Silent()).run()
+
+
+def card_for(card: TaskCard, split: str) -> TaskCard:
+    """Return the card a split is read with.
+
+    Raises:
+        UnknownNameError: The task has no such split.
+    """
+    if split == SAMPLE:
+        return card.for_sample()
+    if split not in card.splits:
+        has = f"Task {card.id!r} has: {', '.join(card.splits)}."
+        raise UnknownNameError("split", split, card.splits, has)
+    return card
+
+
+def check_pairs(card: TaskCard, pairs: Sequence[LanguagePair]) -> None:
+    """Refuse pairs the task does not have.
+
+    Raises:
+        UnknownNameError: Names the first of them and near ones.
+    """
+    available = {str(pair) for pair in card.available_pairs()}
+    for pair in pairs:
+        if str(pair) not in available:
+            lists = f"`clir-bench tasks {card.id}` lists the pairs of task {card.id!r}."
+            raise UnknownNameError("pair", str(pair), available, lists)
+
+
+class _Evaluation:
+    """The steps of one evaluation, which share everything in `__init__`."""
+
+    def __init__(
+        self, ledger: Ledger, loader: Loader, encoder: Encoder | TokenEncoder, progress: Progress
+    ) -> None:
+        self.ledger = ledger
+        self.loader = loader
+        self.encoder = encoder
+        self.progress = progress
+        self._query_vectors: dict[tuple[str, str], QueryVectors] = {}
+        self._query_uses: Counter[tuple[str, str]] = Counter()
+        self._saved = time.monotonic()
+
+    def run(self) -> Result:
+        """Check everything, run what is left to run, and return the stored result."""
+        try:
+            self._run_all()
+        finally:
+            self.progress.end()
+            result = self._save()
+        return result
+
+    def _run_all(self) -> None:
+        self.progress.begin("checking data", None)
+        preparation = prepare(self.loader, self.ledger.requested, self.progress.advance)
+        self.progress.end()
+        prepared = {pair.pair: pair for group in preparation.groups for pair in group.pairs}
+        self.ledger.carry_over(prepared, self.loader)
+        for pair, error in preparation.failures.items():
+            self.ledger.failed(pair, error)
+        todo = []
+        for group in preparation.groups:
+            left = tuple(pair for pair in group.pairs if pair.pair not in self.ledger.pairs)
+            if left:
+                todo.append(Group(group.corpus_id, group.n_documents, left))
+        self._query_uses.update(_query_key(pair) for group in todo for pair in group.pairs)
+        self.progress.begin("running", sum(group.n_documents for group in todo))
+        for group in todo:
+            self._run_group(group)
+            if time.monotonic() - self._saved > _SECONDS_BETWEEN_SAVES:
+                self._save()
+                self._saved = time.monotonic()
+
+    def _run_group(self, group: Group) -> None:
+        """Answer all pairs of one corpus with one pass over it."""
+        pairs = [pair.pair for pair in group.pairs]
+        collections: list[Collection] = []
+        query_sets: list[QuerySet] = []
+        answered: list[PreparedPair] = []
+        seconds: list[float] = []
+        for prepared in group.pairs:
+            started = time.perf_counter()
+            try:
+                collection = self.loader.load(prepared.pair)
+                query_sets.append(self._encode_queries(prepared, collection))
+            except ClirBenchError as error:
+                self.ledger.failed(prepared.pair, str(error))
+                continue
+            collections.append(collection)
+            answered.append(prepared)
+            seconds.append(time.perf_counter() - started)
+        if not answered:
+            return
+        try:
+            runs, cost = search_corpus(
+                self.encoder,
+                corpus_of(self.loader, pairs),
+                query_sets,
+                k=self.ledger.settings.top_k,
+                language=pairs[0].document,
+                document_text=self.loader.card.document_text,
+                advance=self.progress.advance,
+            )
+        except ClirBenchError as error:
+            for prepared in answered:
+                self.ledger.failed(prepared.pair, str(error))
+            return
+        for number, (prepared, collection, run) in enumerate(
+            zip(answered, collections, runs, strict=True)
+        ):
+            started = time.perf_counter()
+            scores = score(run, collection.qrels, self.ledger.measures)
+            scored = time.perf_counter() - started
+            self.ledger.done(
+                prepared,
+                run,
+                scores,
+                _cost(cost, number, len(run.query_ids), seconds[number], scored),
+            )
+
+    def _encode_queries(self, prepared: PreparedPair, collection: Collection) -> QuerySet:
+        """Return the judged queries' vectors, encoding equal queries of equal language once."""
+        judged = {qrel.query_id for qrel in collection.qrels}
+        queries = [query for query in collection.queries if query.query_id in judged]
+        key = _query_key(prepared)
+        if key not in self._query_vectors:
+            self._query_vectors[key] = encode_queries(self.encoder, queries, prepared.pair.query)
+        vectors = self._query_vectors[key]
+        self._query_uses[key] -= 1
+        if not self._query_uses[key]:
+            del self._query_vectors[key]
+        return QuerySet(_ids(queries), vectors, collection.skip_same_id)
+
+    def _save(self) -> Result:
+        return self.ledger.save(tuple(dict.fromkeys(self.loader.source.unofficial)))
+
+
+def _query_key(prepared: PreparedPair) -> tuple[str, str]:
+    return prepared.pair.query, prepared.inspection.queries_sha256
+
+
+def _ids(queries: Sequence[Query]) -> list[str]:
+    return [query.query_id for query in queries]
+
+
+def _cost(
+    cost: PassCost, number: int, n_queries: int, query_seconds: float, score_seconds: float
+) -> Cost:
+    search_seconds = cost.search_seconds[number]
+    return Cost(
+        documents_per_second=_rate(cost.n_documents, cost.encode_seconds),
+        queries_per_second=_rate(n_queries, query_seconds + search_seconds),
+        encode_seconds=round(cost.encode_seconds + query_seconds, 4),
+        index_seconds=round(cost.index_seconds, 4),
+        search_seconds=round(search_seconds, 4),
+        score_seconds=round(score_seconds, 4),
+        peak_memory_bytes=environment.peak_memory_bytes(),
+        index_size_bytes=cost.index_size_bytes,
+        pairs_sharing_corpus=len(cost.search_seconds),
+    )
+
+
+def _rate(n: int, seconds: float) -> float:
+    return round(n / max(seconds, 1e-9), 1)

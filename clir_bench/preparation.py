@@ -1,0 +1,178 @@
+"""Everything that is checked before the first expensive step, for all pairs of a task.
+
+Collections are loaded here to be counted, checked and hashed, and loaded again when their turn
+comes: a task's judgments may not all fit in memory at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from clir_bench import registry
+from clir_bench.adapters import Adapter, Source
+from clir_bench.cards import TaskCard
+from clir_bench.errors import ClirBenchError, DataError
+from clir_bench.inspection import Inspection, count_problems, inspect, inspect_corpus
+from clir_bench.types import Collection, Document, LanguagePair
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Loads the collections of one task's split, cut to `limit` if there is one.
+
+    Attributes:
+        limit: Keep the first `limit` judged queries, and the first `limit` documents along with
+            those judged for the queries kept; None keeps everything.
+    """
+
+    card: TaskCard
+    split: str
+    source: Source
+    limit: int | None = None
+
+    def load(self, pair: LanguagePair) -> Collection:
+        """Return the collection of one pair.
+
+        Raises:
+            ClirBenchError: What the adapter found wrong.
+        """
+        adapter: Adapter = registry.load(registry.ADAPTERS, self.card.adapter)
+        collection = adapter(self.card, pair, self.split, self.source)
+        return collection if self.limit is None else _cut(collection, self.limit)
+
+
+@dataclass(frozen=True)
+class PreparedPair:
+    """A pair whose collection passed every check.
+
+    Attributes:
+        unofficial: Why what was loaded is not the benchmark's own data, whole.
+    """
+
+    pair: LanguagePair
+    inspection: Inspection
+    unofficial: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pairs that share one corpus, and so one encoding."""
+
+    corpus_id: str
+    n_documents: int
+    pairs: tuple[PreparedPair, ...]
+
+
+@dataclass
+class Preparation:
+    """What can be run, and what cannot and why."""
+
+    groups: list[Group] = field(default_factory=list)
+    failures: dict[LanguagePair, str] = field(default_factory=dict)
+
+
+def prepare(
+    loader: Loader, pairs: Sequence[LanguagePair], advance: Advance = lambda _: None
+) -> Preparation:
+    """Load, check and hash every pair's collection.
+
+    Args:
+        loader: Where collections come from.
+        pairs: The pairs asked for.
+        advance: Called with the number of documents read since the last call.
+    """
+    prepared = Preparation()
+    groups: dict[str, list[LanguagePair]] = {}
+    for pair in pairs:
+        try:
+            groups.setdefault(loader.load(pair).corpus_id, []).append(pair)
+        except ClirBenchError as error:
+            prepared.failures[pair] = str(error)
+    for corpus_id, members in groups.items():
+        group = _prepare_group(loader, corpus_id, members, prepared.failures, advance)
+        if group is not None:
+            prepared.groups.append(group)
+    return prepared
+
+
+def _prepare_group(
+    loader: Loader,
+    corpus_id: str,
+    pairs: Sequence[LanguagePair],
+    failures: dict[LanguagePair, str],
+    advance: Advance,
+) -> Group | None:
+    name = f"task {loader.card.id!r}, split {loader.split!r}"
+    judged = frozenset(qrel.doc_id for pair in pairs for qrel in loader.load(pair).qrels)
+    try:
+        documents = corpus_of(loader, pairs, judged)
+        corpus = inspect_corpus(
+            documents, judged, where=f"{name}, documents of {pairs[0]}", advance=advance
+        )
+    except ClirBenchError as error:
+        failures.update(dict.fromkeys(pairs, str(error)))
+        return None
+    passed = []
+    for pair in pairs:
+        try:
+            inspection = inspect(loader.load(pair), corpus, where=f"{name}, pair {pair}")
+        except DataError as error:
+            failures[pair] = str(error)
+        else:
+            passed.append(PreparedPair(pair, inspection, _unofficial(loader, pair, inspection)))
+    return Group(corpus_id, corpus.n_documents, tuple(passed)) if passed else None
+
+
+def corpus_of(
+    loader: Loader, pairs: Sequence[LanguagePair], judged: frozenset[str] | None = None
+) -> Iterable[Document]:
+    """Return the documents that `pairs` share."""
+    documents = loader.load(pairs[0]).documents
+    if loader.limit is None:
+        return documents
+    if judged is None:
+        judged = frozenset(qrel.doc_id for pair in pairs for qrel in loader.load(pair).qrels)
+    return _FirstDocuments(documents, loader.limit, judged)
+
+
+@dataclass(frozen=True)
+class _FirstDocuments:
+    """The first `limit` documents of a corpus, and those in `also` wherever they stand."""
+
+    documents: Iterable[Document]
+    limit: int
+    also: frozenset[str]
+
+    def __iter__(self) -> Iterator[Document]:
+        for number, document in enumerate(self.documents):
+            if number < self.limit or document.doc_id in self.also:
+                yield document
+
+
+def _cut(collection: Collection, limit: int) -> Collection:
+    judged = {qrel.query_id for qrel in collection.qrels}
+    queries = [query for query in collection.queries if query.query_id in judged][:limit]
+    kept = {query.query_id for query in queries}
+    return replace(
+        collection,
+        queries=queries,
+        qrels=[qrel for qrel in collection.qrels if qrel.query_id in kept],
+    )
+
+
+def _unofficial(loader: Loader, pair: LanguagePair, inspection: Inspection) -> tuple[str, ...]:
+    card = loader.card
+    reasons = [card.unofficial] if card.unofficial else []
+    if loader.source.origin == "sample":
+        reasons.append("the embedded sample, not the benchmark")
+    if loader.limit is not None:
+        return (*reasons, f"cut to {loader.limit} queries and documents (--limit)")
+    expected = card.counts_of(loader.split, pair)
+    if expected is None:
+        reasons.append("the card states no counts to check against")
+    else:
+        reasons += count_problems(inspection.counts, expected)
+    return tuple(reasons)
