@@ -1,0 +1,137 @@
+"""Encoders turn texts into vectors, one module per family; third parties add theirs by name.
+
+An encoder is a callable in the entry-point group `clir_bench.encoders`:
+
+    def load(request: EncoderRequest) -> Encoder | TokenEncoder
+
+`load_encoder` finds it by the name before the colon, imports it only then, and checks what it
+returns and every vector it makes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast, get_args
+
+from clir_bench import registry
+from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.errors import (
+    ClirBenchError,
+    EncoderError,
+    PluginError,
+    UnknownNameError,
+    UsageError,
+    near_names,
+)
+from clir_bench.types import Encoder, EncoderInfo, EncoderRequest, TokenEncoder
+
+__all__ = ["load_encoder"]
+
+_Dtype = Literal["auto", "float32", "bfloat16"]
+_SINGLE = ("encode_queries", "encode_documents")
+_TOKENS = ("encode_query_tokens", "encode_document_tokens")
+_PLACEHOLDERS = {"main", "master", "latest", "head", "unknown", "none", "local", "no_revision"}
+
+
+def load_encoder(
+    spec: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int | None = None,
+    trust_remote_code: bool = False,
+    seed: int = 0,
+) -> Encoder | TokenEncoder:
+    """Return the encoder `spec` names, its output checked.
+
+    Args:
+        spec: "name" or "name:argument", as in "hashing" and
+            "st:intfloat/multilingual-e5-small".
+        device: A torch device, or "auto": CUDA, then Apple's MPS, then the CPU.
+        dtype: "auto", "float32" or "bfloat16".
+        batch_size: Texts per forward pass; the encoder's own choice when None.
+        trust_remote_code: Whether code shipped with the weights may run.
+        seed: For encoders that draw random numbers.
+
+    Raises:
+        UnknownNameError: No encoder is registered under that name.
+        UsageError: An argument is missing, needless or impossible.
+        PluginError: The package that provides it is broken.
+        EncoderError: The model cannot be had or loaded.
+    """
+    name, _, argument = spec.partition(":")
+    if name not in registry.names(registry.ENCODERS):
+        raise _unknown(spec, name)
+    if dtype not in get_args(_Dtype):
+        raise UsageError(f"dtype {dtype!r}: expected one of {', '.join(get_args(_Dtype))}")
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"batch size {batch_size}: expected at least 1")
+    request = EncoderRequest(
+        name=name,
+        argument=argument,
+        device=device,
+        dtype=cast(_Dtype, dtype),
+        batch_size=batch_size,
+        trust_remote_code=trust_remote_code,
+        seed=seed,
+    )
+    load = registry.load(registry.ENCODERS, name)
+    try:
+        loaded = load(request)
+    except (ClirBenchError, MemoryError):
+        raise
+    except Exception as error:  # a plugin may raise anything
+        raise EncoderError(
+            f"model {spec!r} of {registry.provider(registry.ENCODERS, name)} could not be loaded: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return _checked(loaded, spec, registry.provider(registry.ENCODERS, name))
+
+
+def _unknown(spec: str, name: str) -> UnknownNameError:
+    known = registry.names(registry.ENCODERS)
+    remedy = "`clir-bench encoders` lists them."
+    if "/" in spec:
+        from clir_bench.encoders.models import short_name
+
+        short = short_name(spec)
+        near = [short] if short else near_names(spec.rpartition("/")[2], known)
+        alternatives = " or ".join([f"st:{spec}", *near])
+        remedy = f"Hub ids and folders are written st:ID; did you mean {alternatives}? {remedy}"
+        known = []
+    return UnknownNameError("model", name if spec.startswith(f"{name}:") else spec, known, remedy)
+
+
+def _checked(loaded: Any, spec: str, package: str) -> Encoder | TokenEncoder:
+    """Wrap what an entry point returned, or say which package broke the contract and how."""
+    where = f"model {spec!r} of {package}"
+    info = getattr(loaded, "info", None)
+    if not isinstance(info, EncoderInfo):
+        raise PluginError(
+            f"{where}: expected an attribute info of type EncoderInfo, found {info!r}"
+        )
+    for field in ("name", "revision"):
+        value = getattr(info, field)
+        if not isinstance(value, str) or not value.strip():
+            raise PluginError(f"{where}: info.{field} must be a non-empty string, found {value!r}")
+    if info.revision.casefold() in _PLACEHOLDERS:
+        raise PluginError(
+            f"{where}: info.revision is the placeholder {info.revision!r}; expected a commit, a "
+            "version or a hash, which names one set of weights for good"
+        )
+    dim = getattr(loaded, "dim", None)
+    if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
+        raise PluginError(f"{where}: dim must be a positive integer, found {dim!r}")
+    if info.similarity not in ("cosine", "dot", "maxsim"):
+        raise PluginError(
+            f"{where}: info.similarity must be 'cosine', 'dot' or 'maxsim', found "
+            f"{info.similarity!r}"
+        )
+    tokens = info.similarity == "maxsim"
+    needed = _TOKENS if tokens else _SINGLE
+    missing = [method for method in needed if not callable(getattr(loaded, method, None))]
+    if missing:
+        raise PluginError(
+            f"{where} lacks the method {' and '.join(missing)}; an encoder whose similarity is "
+            f"{info.similarity!r} has {' and '.join(needed)} (see clir_bench.types)"
+        )
+    return CheckedTokenEncoder(loaded) if tokens else CheckedEncoder(loaded)

@@ -1,0 +1,369 @@
+"""`st:HUB_ID_OR_FOLDER`: any sentence-transformers model, single-vector or late-interaction.
+
+Weights are resolved to one folder at one commit first (see `weights`), so that what is hashed and
+recorded is what is loaded, and loading itself touches no network.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from clir_bench.encoders import weights
+from clir_bench.encoders.weights import Weights, read_json
+from clir_bench.errors import EncoderError, UsageError
+from clir_bench.types import Encoder, EncoderInfo, EncoderRequest, TokenEncoder, Vectors
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+
+_LOGGER = logging.getLogger(__name__)
+_BATCH_SIZE = {"cuda": 128}
+_CPU_BATCH_SIZE = 32
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+_LATE_INTERACTION = ("MultiVectorEncoder", "ColBERT")
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What is known of a model besides its files; None leaves it to the files.
+
+    Attributes:
+        query_prompt: Put before every query instead of the model's own prompt.
+        document_prompt: Put before every document instead of the model's own prompt.
+        max_tokens: An upper limit; the model's own applies where it is lower.
+        dim: What the model's dimension must be.
+    """
+
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+    max_tokens: int | None = None
+    dim: int | None = None
+    similarity: Literal["cosine", "dot", "maxsim"] | None = None
+    license: str | None = None
+    description: str = ""
+
+
+class DenseEncoder:
+    """A SentenceTransformer: one vector a text."""
+
+    def __init__(self, model: SentenceTransformer, info: EncoderInfo, batch_size: int) -> None:
+        self._model, self._batch_size = model, batch_size
+        self.info = info
+        self.dim = _dimension(model, info.name)
+
+    def encode_queries(self, texts: Sequence[str], *, language: str) -> Vectors:
+        """Return float32 `(len(texts), dim)`; the query prompt is put before every text."""
+        return self._encode(self._model.encode_query, texts, self.info.query_prompt)
+
+    def encode_documents(self, texts: Sequence[str], *, language: str) -> Vectors:
+        """Return float32 `(len(texts), dim)`; the document prompt is put before every text."""
+        return self._encode(self._model.encode_document, texts, self.info.document_prompt)
+
+    def _encode(self, encode: Callable[..., Any], texts: Sequence[str], prompt: str) -> Vectors:
+        import numpy as np
+
+        rows: Vectors = np.asarray(
+            encode(
+                list(texts),
+                prompt=prompt,
+                batch_size=self._batch_size,
+                show_progress_bar=False,
+                convert_to_numpy=True,
+            ),
+            dtype=np.float32,
+        )
+        if self.info.similarity != "cosine":
+            return rows
+        # In float32 here rather than in the model: a bfloat16 division leaves lengths off by 0.4%.
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        np.divide(rows, lengths, out=rows, where=lengths > 0)
+        return rows
+
+
+class LateInteractionEncoder:
+    """A MultiVectorEncoder: one vector a token."""
+
+    def __init__(self, model: MultiVectorEncoder, info: EncoderInfo, batch_size: int) -> None:
+        self._model, self._batch_size = model, batch_size
+        self.info = info
+        self.dim = _dimension(model, info.name)
+
+    def encode_query_tokens(
+        self,
+        texts: Sequence[str],
+        *,
+        language: str,
+    ) -> list[Vectors]:
+        """Return one float32 `(n_tokens_i, dim)` a text, expansion tokens included."""
+        return self._encode(self._model.encode_query, texts, self.info.query_prompt)
+
+    def encode_document_tokens(
+        self,
+        texts: Sequence[str],
+        *,
+        language: str,
+    ) -> list[Vectors]:
+        """Return one float32 `(n_tokens_i, dim)` a text, without the model's skipped tokens."""
+        return self._encode(self._model.encode_document, texts, self.info.document_prompt)
+
+    def _encode(
+        self, encode: Callable[..., Any], texts: Sequence[str], prompt: str
+    ) -> list[Vectors]:
+        import numpy as np
+
+        found = encode(
+            list(texts),
+            prompt=prompt,
+            batch_size=self._batch_size,
+            show_progress_bar=False,
+            convert_to_numpy=True,
+        )
+        return [np.asarray(tokens, dtype=np.float32) for tokens in found]
+
+
+_KINDS: dict[bool, Callable[..., DenseEncoder | LateInteractionEncoder]] = {
+    False: DenseEncoder,
+    True: LateInteractionEncoder,
+}
+
+
+def load(request: EncoderRequest) -> Encoder | TokenEncoder:
+    """Return the sentence-transformers model `request.argument`, a Hub id or a folder.
+
+    Raises:
+        UsageError: The argument is missing or impossible.
+        EncoderError: The model cannot be had, read or run here.
+    """
+    if not request.argument:
+        raise UsageError(
+            f"model {request.name!r} needs a Hub id or a folder after a colon, as in "
+            f"--model {request.name}:intfloat/multilingual-e5-small"
+        )
+    return build(request, weights.resolve(request.argument), Stated())
+
+
+def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | TokenEncoder:
+    """Load the model in `found.folder` and say in its info what was loaded.
+
+    Raises:
+        UsageError: The device is no device.
+        EncoderError: It is of the wrong kind, needs code that is not trusted, or does not fit
+            what is stated about it.
+    """
+    late = _is_late_interaction(found)
+    device = resolve_device(request.device)
+    dtype = resolve_dtype(request.dtype, device)
+    model = _read(found, late, device, dtype, request.trust_remote_code)
+    limit = _limit(model, stated.max_tokens)
+    info = EncoderInfo(
+        name=found.name,
+        revision=found.revision,
+        weights_sha256=found.sha256,
+        query_prompt=_prompt(model.prompts, ("query",), stated.query_prompt),
+        document_prompt=_prompt(model.prompts, _DOCUMENT_PROMPTS, stated.document_prompt),
+        max_tokens=limit,
+        dtype=str(next(model.parameters()).dtype).removeprefix("torch."),
+        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        similarity=_similarity(model, late, stated, found.name),
+        license=stated.license,
+        description=stated.description or _description(found, late),
+    )
+    batch_size = request.batch_size or _BATCH_SIZE.get(device.partition(":")[0], _CPU_BATCH_SIZE)
+    encoder = _KINDS[late](model, info, batch_size)
+    if stated.dim is not None and encoder.dim != stated.dim:
+        raise EncoderError(
+            f"model {found.name!r}: expected vectors of {stated.dim} numbers, found {encoder.dim}; "
+            f"{found.folder} holds another model"
+        )
+    return encoder
+
+
+def resolve_device(device: str) -> str:
+    """Return the torch device to use; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        UsageError: There is no such kind of device.
+        EncoderError: It is not on this machine: no other one is taken in its place.
+    """
+    import torch
+
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise UsageError(
+            f"device {device!r}: expected auto, cpu, cuda, cuda:N or mps ({error})"
+        ) from error
+    index = torch.device(device).index or 0
+    absent = kind == "cuda" and (
+        not torch.cuda.is_available() or index >= torch.cuda.device_count()
+    )
+    if absent or (kind == "mps" and not torch.backends.mps.is_available()):
+        raise EncoderError(f"device {device!r} is not on this machine; use --device cpu or auto")
+    return device
+
+
+def resolve_dtype(dtype: str, device: str) -> torch.dtype:
+    """Return the arithmetic to use: "auto" is bfloat16 on CUDA devices that have it, else float32.
+
+    Vectors are float32 in either case.
+    """
+    import torch
+
+    if dtype == "auto":
+        fast = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+
+
+def _is_late_interaction(found: Weights) -> bool:
+    """Tell the kinds apart by what their files say, as sentence-transformers 6 does."""
+    kind = read_json(found.folder, "config_sentence_transformers.json").get("model_type")
+    modules = read_json(found.folder, "modules.json")
+    types = [str(module.get("type", "")) for module in modules] if modules else []
+    architectures = read_json(found.folder, "config.json").get("architectures") or []
+    sparse = any("Splade" in name or "sparse_encoder" in name for name in types)
+    if kind in ("SparseEncoder", "CrossEncoder") or sparse:
+        raise EncoderError(
+            f"model {found.name!r} is a {kind or 'SparseEncoder'}; clir-bench runs single-vector "
+            "(SentenceTransformer) and late-interaction (MultiVectorEncoder) models"
+        )
+    if kind in _LATE_INTERACTION:
+        return True
+    if kind is None and any("pylate" in name or "multi_vector" in name for name in types):
+        return True
+    return kind is None and any(
+        name == "HF_ColBERT" or str(name).endswith("ForRetrieval") for name in architectures
+    )
+
+
+def _read(found: Weights, late: bool, device: str, dtype: torch.dtype, trust: bool) -> Any:
+    """Load the model; whatever the libraries raise becomes an `EncoderError` saying what to do."""
+    with _quiet():
+        from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+
+        kind = MultiVectorEncoder if late else SentenceTransformer
+        try:
+            model = kind(
+                str(found.folder),
+                device=device,
+                trust_remote_code=trust,
+                # Trusted code may live in another repository than the weights.
+                local_files_only=not trust,
+                model_kwargs={"dtype": dtype, "use_safetensors": True},
+            )
+        except (MemoryError, EncoderError):
+            raise
+        except Exception as error:  # a model's own code may raise anything
+            raise EncoderError(_why(found, error)) from error
+    # Modules that are not transformers models (static embeddings) ignore the requested dtype.
+    return model.to(dtype).eval()
+
+
+def _why(found: Weights, error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    if "trust_remote_code" in text:
+        return (
+            f"model {found.name!r} at {found.revision} needs code that comes with its weights, "
+            f"which is not run unless you ask for it: read the .py files of {found.folder}, then "
+            f"use --trust-remote-code ({text})"
+        )
+    if "pytorch_model.bin" in text:
+        return (
+            f"model {found.name!r}: a part of it has no .safetensors weights, and pickled ones are "
+            f"not read, because they can run code. Write it with save_pretrained(FOLDER) where you "
+            f"trust it, and name that folder ({text})"
+        )
+    if type(error).__name__ == "OutOfMemoryError":
+        return f"model {found.name!r} does not fit the device's memory; use --device cpu ({text})"
+    return f"model {found.name!r} in {found.folder} cannot be loaded: {text}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' bars and warnings off the terminal while a model is loaded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from transformers.utils import logging as transformers_logging
+
+        # Annotated because these functions of transformers carry no types.
+        their_logging: Any = transformers_logging
+        verbosity, bars = their_logging.get_verbosity(), their_logging.is_progress_bar_enabled()
+        their_logging.set_verbosity_error()
+        their_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            their_logging.set_verbosity(verbosity)
+            if bars:
+                their_logging.enable_progress_bar()
+
+
+def _limit(model: Any, stated: int | None) -> int | None:
+    """Return after how many tokens documents are cut, lowering the model's limit if need be."""
+    attribute = (
+        "document_length" if getattr(model[0], "document_length", None) else "max_seq_length"
+    )
+    own = getattr(model[0], attribute, None)
+    own = None if own is None or own == math.inf else int(own)
+    if stated is None or (own is not None and own <= stated):
+        return own
+    setattr(model[0], attribute, stated)
+    return stated
+
+
+def _prompt(own: Mapping[str, str | None], names: Sequence[str], stated: str | None) -> str:
+    """Return the stated prompt, else the first of the model's own that is not empty.
+
+    sentence-transformers 6 would take an empty "document" prompt it made up itself before a
+    "passage" prompt that the model's authors saved.
+    """
+    if stated is not None:
+        return stated
+    return next((text for name in names if (text := own.get(name))), "")
+
+
+def _similarity(
+    model: Any, late: bool, stated: Stated, name: str
+) -> Literal["cosine", "dot", "maxsim"]:
+    if late:
+        return "maxsim"
+    if stated.similarity is not None:
+        return stated.similarity
+    own = model.similarity_fn_name
+    if own not in ("cosine", "dot"):
+        raise EncoderError(
+            f"model {name!r} compares vectors by {own} distance; expected cosine or dot: the index "
+            "searches by inner product"
+        )
+    return "dot" if own == "dot" else "cosine"
+
+
+def _dimension(model: Any, name: str) -> int:
+    dim = model.get_embedding_dimension()
+    if not isinstance(dim, int):
+        raise EncoderError(f"model {name!r} does not say how long its vectors are")
+    return dim
+
+
+def _description(found: Weights, late: bool) -> str:
+    if late:
+        return "late interaction, sentence-transformers"
+    if Path(found.folder, "modules.json").is_file():
+        return "single vector, sentence-transformers"
+    _LOGGER.warning(
+        "model %s has no modules.json: sentence-transformers pools its token vectors by default",
+        found.name,
+    )
+    return "single vector; no modules.json, so sentence-transformers' default pooling"
