@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 from clir_bench.errors import DataError
 from clir_bench.types import Document, Qrel, Query
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -27,8 +30,10 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
     number = 0
     try:
-        opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+        opened = (gzip.open if path.suffix == ".gz" else open)(path, "rb")
         with opened as file:
+            if path.suffix == ".gz" and path.stat().st_size == 0:
+                raise EOFError("the file is empty")  # which gzip takes for no lines
             for number, raw in enumerate(file, start=1):
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 yield number, line.removesuffix("\n").removesuffix("\r")
@@ -50,11 +55,11 @@ def read_json(path: Path) -> Any:
     """
     text = "\n".join(line for _, line in read_lines(path))
     try:
-        return json.loads(text)
+        return _parse(text)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: broken JSON: {error.msg}") from None
-    except RecursionError:
-        raise DataError(f"{path}: JSON nested too deeply") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: broken JSON: {error}") from None
 
 
 def read_jsonl(path: Path, required: Iterable[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -67,8 +72,12 @@ def read_jsonl(path: Path, required: Iterable[str] = ()) -> Iterator[tuple[int, 
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+            value = _parse(line)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"{path}:{number}: broken JSON: {error.msg} (column {error.colno})"
+            ) from None
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}:{number}: broken JSON: {error}") from None
         if not isinstance(value, dict):
             raise DataError(f"{path}:{number}: expected a JSON object, found {line[:40]!r}")
@@ -77,6 +86,17 @@ def read_jsonl(path: Path, required: Iterable[str] = ()) -> Iterator[tuple[int, 
                 found = ", ".join(sorted(value)) or "none"
                 raise DataError(f"{path}:{number}: field {key!r} is missing (found: {found})")
         yield number, value
+
+
+def _parse(text: str) -> Any:
+    value = json.loads(text)
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            # no tokenizer takes it, and it would only be found out when the text is encoded
+            raise ValueError(f"half a surrogate pair: {error.object[error.start]!r}") from None
+    return value
 
 
 def read_columns(
@@ -95,7 +115,8 @@ def read_columns(
         columns = line.split(separator)
         if len(columns) != n_columns:
             raise DataError(
-                f"{path}:{number}: expected {n_columns} columns, found {len(columns)}: {line[:80]!r}"
+                f"{path}:{number}: expected {n_columns} columns, found {len(columns)}: "
+                f"{line[:80]!r}"
             )
         yield number, columns
 
@@ -104,14 +125,15 @@ def read_topics(path: Path) -> list[Query]:
     """Read `query_id<tab>text` lines.
 
     Raises:
-        DataError: A column is missing, a text is empty, or a query id occurs twice.
+        DataError: A column is missing, an id or a text is empty, or a query id occurs twice.
     """
     queries: dict[str, Query] = {}
     for number, (query_id, text) in read_columns(path, 2):
         if query_id in queries:
             raise DataError(f"{path}:{number}: query id {query_id!r} occurs twice")
-        if not text.strip():
-            raise DataError(f"{path}:{number}: query {query_id!r} has no text")
+        if not query_id.strip() or not text.strip():
+            missing = "text" if query_id.strip() else "id"
+            raise DataError(f"{path}:{number}: query {query_id!r} has no {missing}")
         queries[query_id] = Query(query_id, text)
     return list(queries.values())
 
@@ -158,8 +180,27 @@ class JsonlDocuments:
         for path in self.paths:
             for number, row in read_jsonl(path, required=(id_key, text_key)):
                 values = (row[id_key], row[text_key], row.get(title_key) or "")
-                if not isinstance(values[0], str) or not all(isinstance(v, str) for v in values):
-                    raise DataError(
-                        f"{path}:{number}: {id_key}, {text_key} and {title_key} must be strings"
-                    )
+                for key, value in zip(self._keys, values, strict=True):
+                    if not isinstance(value, str):
+                        raise DataError(f"{path}:{number}: {key} must be text, found {value!r}")
                 yield Document(*values)
+
+
+class TsvDocuments:
+    """Documents of tab-separated files without quoting, re-iterable, one line in memory at a time.
+
+    Args:
+        paths: The files, read in this order.
+        columns: What the columns hold, each of "doc_id", "title" and "text" at most once.
+    """
+
+    def __init__(
+        self, paths: Iterable[Path], *, columns: tuple[str, ...] = ("doc_id", "text")
+    ) -> None:
+        self.paths = tuple(paths)
+        self._columns = columns
+
+    def __iter__(self) -> Iterator[Document]:
+        for path in self.paths:
+            for _, values in read_columns(path, len(self._columns)):
+                yield Document(**dict(zip(self._columns, values, strict=True)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from clir_bench.errors import CardError, DataError, MissingDataError
 
 DATA_VARIABLE = "CLIR_BENCH_DATA"
 CACHE_VARIABLE = "CLIR_BENCH_CACHE"
+_MANIFEST_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")  # "*" where sha256sum read it as binary
 Origin = Literal["sample", "local", "cache"]
 
 
@@ -91,7 +93,7 @@ def locate(card: TaskCard, split: str, data_dir: Path | None = None) -> Source:
     cache. The sample split is always the embedded one. `<task>` is `folder_name(card)`.
 
     Raises:
-        MissingDataError: `data_dir` is no folder.
+        MissingDataError: `data_dir` or `$CLIR_BENCH_DATA` is no folder.
         CardError: The task has no embedded sample.
     """
     if split == SAMPLE:
@@ -110,6 +112,11 @@ def locate(card: TaskCard, split: str, data_dir: Path | None = None) -> Source:
             raise MissingDataError(f"task {card.id!r}: {directory} (source.directory) is no folder")
         return Source(card, directory, "local")
     shared = os.environ.get(DATA_VARIABLE)
+    if shared and not Path(shared).is_dir():
+        raise MissingDataError(
+            f"task {card.id!r}: ${DATA_VARIABLE} is {shared}, which is no folder; "
+            "correct or unset it"
+        )
     folder = folder_name(card)
     if shared and (Path(shared) / folder).is_dir():
         return Source(card, Path(shared) / folder, "local")
@@ -138,17 +145,22 @@ def read_manifest(card: TaskCard) -> dict[str, str]:
     """Return relative path to sha256 of every file the card's manifest lists.
 
     Raises:
+        CardError: The card names a manifest that is not there.
         DataError: The manifest is not in `sha256sum` format.
     """
     if card.download is None or not card.download.manifest or card.directory is None:
         return {}
     path = card.directory / card.download.manifest
     listed: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        digest, separator, name = line.partition("  ")
-        if not separator or len(digest) != hashlib.sha256().digest_size * 2:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"task {card.id!r}: manifest {path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        match = _MANIFEST_LINE.fullmatch(line)
+        if match is None:
             raise DataError(f"{path}:{number}: expected '<sha256>  <path>', found {line!r}")
-        listed[name] = digest
+        listed[match[2]] = match[1].lower()
     return listed
 
 
