@@ -91,7 +91,7 @@ def summarise(
     samples = _bootstrap(scores, parallel_queries, n_resamples, seed)
     # Row 0 is the observed mean, the others are replicates: one arithmetic serves both.
     pair_rows = {
-        pair: np.vstack([scores[pair].values.mean(axis=0), samples[pair]]) for pair in scores
+        pair: np.vstack([list(scores[pair].means().values()), samples[pair]]) for pair in scores
     }
     of_language: dict[str, list[LanguagePair]] = {}
     for pair in scores:

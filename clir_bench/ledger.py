@@ -7,7 +7,7 @@ import hashlib
 import logging
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,7 @@ from clir_bench.results import (
     Group,
     PairCounts,
     PairResult,
+    PoolMeans,
     Result,
     Score,
     Scores,
@@ -41,7 +42,7 @@ from clir_bench.results import (
 )
 from clir_bench.runs import read_run
 from clir_bench.scoring import QueryScores, score
-from clir_bench.types import LanguagePair, Run
+from clir_bench.types import POOL, LanguagePair, Run
 
 logger = logging.getLogger(__name__)
 
@@ -162,25 +163,18 @@ class Ledger:
         return result
 
     def _result(self, unofficial: tuple[str, ...]) -> Result:
-        summary = (
-            summarise(
-                self.scores,
-                self.scheme,
-                parallel_queries=self.card.parallel_queries,
-                n_resamples=self.settings.n_resamples,
-                seed=self.settings.seed,
-            )
-            if self.scores
-            else None
-        )
+        pooled = has_pairs_and_pool(self.card)
+        main = self._summarise([pair for pair in self.scores if not (pooled and is_pool(pair))])
+        pool = self._summarise([pair for pair in self.scores if pooled and is_pool(pair)])
+        estimates = {**(main.pairs if main else {}), **(pool.pairs if pool else {})}
         pairs: dict[str, PairResult] = {}
         for pair in dict.fromkeys((*self.card.official_pairs(), *self.requested, *self.pairs)):
             known = self.pairs.get(pair) or self._unscored(pair, "not run")
-            if summary is not None and pair in summary.pairs:
+            if pair in estimates:
                 reasons = tuple(dict.fromkeys((*known.unofficial, *unofficial)))
                 known = known.model_copy(
                     update={
-                        "scores": as_scores(summary.pairs[pair]),
+                        "scores": as_scores(estimates[pair]),
                         "tier": pair_tier(pair, self.scheme),
                         "language": pair_language(pair, self.scheme),
                         "unofficial": reasons,
@@ -194,9 +188,27 @@ class Ledger:
             settings=self.settings,
             environment=environment_record(self.command, self._started),
             pairs=pairs,
-            languages=as_groups(summary.languages) if summary else {},
-            tiers=tier_summary(self.scheme, summary),
-            overall=as_scores(summary.overall) if summary else {},
+            languages=as_groups(main.languages) if main else {},
+            tiers=tier_summary(self.scheme, main),
+            overall=as_scores(main.overall) if main else {},
+            pool=PoolMeans(
+                languages=as_groups(pool.languages),
+                tiers=tier_summary(self.scheme, pool),
+                overall=as_scores(pool.overall),
+            )
+            if pool
+            else None,
+        )
+
+    def _summarise(self, pairs: Sequence[LanguagePair]) -> Summary | None:
+        if not pairs:
+            return None
+        return summarise(
+            {pair: self.scores[pair] for pair in pairs},
+            self.scheme,
+            parallel_queries=self.card.parallel_queries,
+            n_resamples=self.settings.n_resamples,
+            seed=self.settings.seed,
         )
 
     def _task_record(self, pairs: Mapping[str, PairResult]) -> TaskRecord:
@@ -253,6 +265,16 @@ class Ledger:
         rescored = score(read_run(folder / str(earlier.run_file)), qrels, self.measures)
         write_values(self.path, pair, rescored)
         return rescored
+
+
+def is_pool(pair: LanguagePair) -> bool:
+    """Return whether the pair's documents are in several languages."""
+    return pair.document == POOL
+
+
+def has_pairs_and_pool(card: TaskCard) -> bool:
+    """Return whether a task has pooled pairs beside others, which are summed up apart."""
+    return len({is_pool(pair) for pair in card.available_pairs()}) > 1
 
 
 def as_scores(estimates: Mapping[str, Estimate]) -> Scores:

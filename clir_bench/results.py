@@ -12,6 +12,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -215,8 +216,22 @@ class Environment(_Model):
     seconds: float
 
 
+class PoolMeans(_Model):
+    """Means over pooled pairs (`en-mul`) of a task that has others too."""
+
+    languages: dict[str, Group]
+    tiers: TierSummary
+    overall: Scores
+
+
 class Result(_Model):
-    """One system on one task."""
+    """One system on one task.
+
+    Attributes:
+        languages: Means over each language's pairs.
+        pool: A task that has both pairs and a pool of languages never averages over the two:
+            `languages`, `tiers` and `overall` are over its pairs then, and these over its pool.
+    """
 
     schema_version: Literal[1] = 1
     system: SystemRecord
@@ -227,6 +242,7 @@ class Result(_Model):
     languages: dict[str, Group]
     tiers: TierSummary
     overall: Scores
+    pool: PoolMeans | None = None
 
 
 class SuitePart(_Model):
@@ -354,6 +370,29 @@ def read_values(path: Path) -> QueryScores:
     if header is None or not rows:
         raise DataError(f"{path}: no values")
     return QueryScores(tuple(query_ids), header, np.array(rows))
+
+
+def read_scores(
+    path: Path, result: Result, pairs: Iterable[LanguagePair] | None = None
+) -> dict[LanguagePair, QueryScores]:
+    """Return per-query values of the pairs of a stored result that are done.
+
+    Args:
+        path: Where `result` was read from.
+        result: The result.
+        pairs: Only these; all that are done when None.
+
+    Raises:
+        DataError: A values file is missing or broken.
+    """
+    wanted = None if pairs is None else {str(pair) for pair in pairs}
+    found = {}
+    for name, pair_result in result.pairs.items():
+        if pair_result.status == "done" and (wanted is None or name in wanted):
+            query, _, document = name.partition("-")
+            values = read_values(path.parent / str(pair_result.values_file))
+            found[LanguagePair(query, document)] = values
+    return found
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,7 +24,7 @@ ENCODE_BLOCK = 1024
 _SEARCH_BLOCK_BYTES = 128 * 2**20
 _SEARCH_BLOCK_DOCUMENTS = 65_536
 
-QueryVectors = Vectors | list[Vectors]
+QueryVectors: TypeAlias = "Vectors | list[Vectors]"
 
 
 @dataclass(frozen=True)

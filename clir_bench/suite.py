@@ -1,0 +1,132 @@
+"""Several tasks run and reported as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from clir_bench.aggregate import summarise
+from clir_bench.cards import Part, SuiteCard, TaskCard, expand_rules, load_card
+from clir_bench.errors import CardError, ClirBenchError
+from clir_bench.languages import load_scheme
+from clir_bench.ledger import as_scores, environment_record
+from clir_bench.results import (
+    Result,
+    Score,
+    SuitePart,
+    SuiteResult,
+    SystemRecord,
+    read_scores,
+    result_path,
+    write_result,
+)
+from clir_bench.types import LanguagePair
+
+RunPart = Callable[[TaskCard, Sequence[LanguagePair], str], Result]
+
+
+def part_of(part: Part, tasks_dir: Path | None = None) -> TaskCard:
+    """Return the card of a suite's part.
+
+    Raises:
+        CardError: The part is itself a suite.
+    """
+    card = load_card(part.task, tasks_dir)
+    if not isinstance(card, TaskCard):
+        raise CardError(f"part {part.task!r} is a suite; a suite's parts are tasks")
+    return card
+
+
+def part_pairs(part: Part, card: TaskCard) -> list[LanguagePair]:
+    """Return the pairs a part is over.
+
+    A sample has fewer languages than its task; pairs of the others are left out.
+    """
+    if not part.pairs:
+        return card.official_pairs()
+    available = {str(pair) for pair in card.available_pairs()}
+    rules = [rule for rule in part.pairs if "*" in rule or "-" not in rule or rule in available]
+    return expand_rules(card, rules)
+
+
+def run_suite(
+    suite: SuiteCard,
+    parts: Sequence[tuple[Part, TaskCard, str]],
+    run_part: RunPart,
+    *,
+    output: Path,
+    system: SystemRecord,
+    tiers: str,
+    command: str,
+    started: float,
+) -> SuiteResult:
+    """Run every part, store the suite's line, and return it.
+
+    A part that fails leaves a line without a score, and the suite without a mean.
+
+    Args:
+        suite: The suite.
+        parts: Each part, the card it is run with and its split.
+        run_part: Runs one task and stores its result.
+        output: Folder of results.
+        system: The system being run.
+        tiers: Name of a tier scheme, or a path to one.
+        command: What the person typed.
+        started: When, in seconds since the epoch.
+    """
+    lines = []
+    for part, card, split in parts:
+        pairs = part_pairs(part, card)
+        path = result_path(output, system.name, card.id, split)
+        line = SuitePart(
+            task=card.id,
+            split=split,
+            pairs=tuple(str(pair) for pair in pairs),
+            measure=part.measure,
+            score=None,
+            result_file=path.relative_to(output).as_posix(),
+            official=False,
+        )
+        try:
+            result = run_part(card, pairs, split)
+            lines.append(_scored(line, result, path, card, pairs, tiers))
+        except ClirBenchError as error:
+            lines.append(line.model_copy(update={"error": str(error)}))
+    scores = [line.score.mean for line in lines if line.score is not None]
+    split = lines[0].split if len({line.split for line in lines}) == 1 else "suite"
+    finished = SuiteResult(
+        suite=suite.id,
+        title=suite.title,
+        card_sha256=suite.sha256(),
+        system=system,
+        parts=tuple(lines),
+        mean=sum(scores) / len(scores) if len(scores) == len(lines) else None,
+        official=all(line.official for line in lines),
+        environment=environment_record(command, started),
+    )
+    write_result(result_path(output, system.name, suite.id, split), finished)
+    return finished
+
+
+def _scored(
+    line: SuitePart,
+    result: Result,
+    path: Path,
+    card: TaskCard,
+    pairs: Sequence[LanguagePair],
+    tiers: str,
+) -> SuitePart:
+    failed = [str(pair) for pair in pairs if result.pairs[str(pair)].status != "done"]
+    if failed:
+        problem = result.pairs[failed[0]].error or "not run"
+        return line.model_copy(update={"error": f"{len(failed)} pairs failed: {problem}"})
+    scores = read_scores(path, result, pairs)
+    summary = summarise(
+        scores,
+        load_scheme(tiers),
+        parallel_queries=card.parallel_queries,
+        n_resamples=result.settings.n_resamples,
+        seed=result.settings.seed,
+    )
+    score: Score = as_scores(summary.overall)[line.measure]
+    return line.model_copy(update={"score": score, "official": result.task.official})
