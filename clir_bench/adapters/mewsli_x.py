@@ -18,7 +18,8 @@ entities, whatever the language of its description; one entity is relevant. Text
 benchmark's own baseline (XTREME-R, `utils_mewslix.py`):
 
 - the query is the mention, a colon, and the one sentence the mention is in, the mention set between
-  braces: "Espoo: Buses from { Espoo } stood still."; braces of the text itself become parentheses;
+  braces: "Espoo: Buses from { Espoo } stood still."; a pair of braces in the text itself, before
+  or after the mention, becomes parentheses;
 - the document is the sentences of the description joined by a space; the title is not used;
 - line ends and doubled spaces become one space.
 
