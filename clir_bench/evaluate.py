@@ -132,9 +132,8 @@ def evaluate(
     chosen = tuple(pairs) if pairs is not None else tuple(card.official_pairs())
     check_pairs(card, chosen)
     encoder = system.encoder
-    stored_split = split if settings.limit is None else f"{split}-limit{settings.limit}"
     ledger = Ledger(
-        path=result_path(output, encoder.info.name, card.id, stored_split),
+        path=result_path(output, encoder.info.name, card.id, stored_split(split, settings)),
         system=SystemRecord.of(
             encoder.info, dim=encoder.dim, spec=system.spec, package=system.package
         ),
@@ -155,6 +154,11 @@ def evaluate(
         ledger.resume()
     loader = Loader(card, split, source, settings.limit)
     return _Evaluation(ledger, loader, encoder, progress or Silent()).run()
+
+
+def stored_split(split: str, settings: Settings) -> str:
+    """Return the name a split's result is stored under; a partial one has its own."""
+    return split if settings.limit is None else f"{split}-limit{settings.limit}"
 
 
 def card_for(card: TaskCard, split: str) -> TaskCard:

@@ -145,7 +145,7 @@ class Ledger:
 
     def failed(self, pair: LanguagePair, error: str) -> None:
         """Record a pair that could not be run; one done earlier is kept."""
-        logger.error("pair %s failed: %s", pair, error)
+        logger.info("pair %s failed: %s", pair, error)
         if pair not in self.pairs:
             self.pairs[pair] = self._unscored(pair, "failed", error)
 

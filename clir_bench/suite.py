@@ -8,6 +8,7 @@ from pathlib import Path
 from clir_bench.aggregate import summarise
 from clir_bench.cards import Part, SuiteCard, TaskCard, expand_rules, load_card
 from clir_bench.errors import CardError, ClirBenchError
+from clir_bench.evaluate import Settings, stored_split
 from clir_bench.languages import load_scheme
 from clir_bench.ledger import as_scores, environment_record
 from clir_bench.results import (
@@ -56,8 +57,7 @@ def run_suite(
     *,
     output: Path,
     system: SystemRecord,
-    tiers: str,
-    command: str,
+    settings: Settings,
     started: float,
 ) -> SuiteResult:
     """Run every part, store the suite's line, and return it.
@@ -70,14 +70,13 @@ def run_suite(
         run_part: Runs one task and stores its result.
         output: Folder of results.
         system: The system being run.
-        tiers: Name of a tier scheme, or a path to one.
-        command: What the person typed.
+        settings: How the parts are run.
         started: When, in seconds since the epoch.
     """
     lines = []
     for part, card, split in parts:
         pairs = part_pairs(part, card)
-        path = result_path(output, system.name, card.id, split)
+        path = result_path(output, system.name, card.id, stored_split(split, settings))
         line = SuitePart(
             task=card.id,
             split=split,
@@ -89,7 +88,7 @@ def run_suite(
         )
         try:
             result = run_part(card, pairs, split)
-            lines.append(_scored(line, result, path, card, pairs, tiers))
+            lines.append(_scored(line, result, path, card, pairs, settings.tiers))
         except ClirBenchError as error:
             lines.append(line.model_copy(update={"error": str(error)}))
     scores = [line.score.mean for line in lines if line.score is not None]
@@ -102,9 +101,10 @@ def run_suite(
         parts=tuple(lines),
         mean=sum(scores) / len(scores) if len(scores) == len(lines) else None,
         official=all(line.official for line in lines),
-        environment=environment_record(command, started),
+        environment=environment_record(settings.command, started),
     )
-    write_result(result_path(output, system.name, suite.id, split), finished)
+    path = result_path(output, system.name, suite.id, stored_split(split, settings))
+    write_result(path, finished)
     return finished
 
 

@@ -1,0 +1,46 @@
+"""One progress bar on stderr, off when stderr is no terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+class Bar:
+    """Shows one phase at a time with a rate and the time left.
+
+    Args:
+        label: Put before every phase, such as "hashing on xquad".
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._bar: tqdm[None] | None = None
+
+    def begin(self, label: str, total: int | None) -> None:
+        """Start a phase of `total` documents."""
+        from tqdm import tqdm
+
+        self.end()
+        self._bar = tqdm(
+            desc=f"{self._label}, {label}",
+            total=total,
+            unit="doc",
+            unit_scale=True,
+            dynamic_ncols=True,
+            leave=False,
+            disable=None,
+        )
+
+    def advance(self, n: int) -> None:
+        """Say that `n` more documents are done."""
+        if self._bar is not None:
+            self._bar.update(n)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

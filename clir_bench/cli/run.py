@@ -1,0 +1,277 @@
+"""`clir-bench run`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from clir_bench import registry
+from clir_bench.adapters.source import locate
+from clir_bench.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard, load_card
+from clir_bench.cli.progress import Bar
+from clir_bench.cli.selection import one_folder, select_pairs, split_list
+from clir_bench.cli.tables import result_text, suite_text
+from clir_bench.encoders import load_encoder
+from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
+from clir_bench.evaluate import Settings, System, card_for, evaluate, stored_split
+from clir_bench.languages import load_scheme
+from clir_bench.results import Result, SuiteResult, SystemRecord, result_path
+from clir_bench.scoring import parse_measures
+from clir_bench.suite import part_of, part_pairs, run_suite
+from clir_bench.types import LanguagePair
+
+_EPILOG = """\b
+Examples:
+  clir-bench run --model hashing --task miracl --sample
+  clir-bench run --model multilingual-e5-base --task miracl --languages sw,te
+  clir-bench run --model st:./my-model --task xquad --task tatoeba --tier low
+"""
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One task with what was asked of it: its pairs, or the parts of a suite."""
+
+    card: AnyCard
+    split: str
+    pairs: tuple[LanguagePair, ...] = ()
+    parts: tuple[tuple[Part, TaskCard, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Everything that holds for all jobs."""
+
+    output: Path
+    data_dir: Path | None
+    settings: Settings
+    as_json: bool
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--model", "-m", "models", multiple=True, required=True,
+              help="Encoder by name, or st:HUB_ID_OR_PATH. May be given several times.")
+@click.option("--task", "-t", "tasks", multiple=True, required=True,
+              help="Task by name, path to a card.toml, or irds:DATASET. May be given several times.")
+@click.option("--languages", "-l", help="Only pairs of these languages: sw,te")
+@click.option("--pairs", "-p", help="Pairs to run: en-sw,hi-en, or *-mul, or all. Default: official.")
+@click.option("--tier", "tier", help="Only pairs of these tiers: low,mid")
+@click.option("--tiers", "scheme", default="joshi", show_default=True,
+              help="Tier scheme: joshi, cc100, optical, or a TOML file of your own.")
+@click.option("--split", help="Split of the task. Default: the card's.")
+@click.option("--sample", is_flag=True, help="Run the small embedded sample; needs no data.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the task's files.")
+@click.option("--tasks-dir", type=click.Path(path_type=Path), help="Folder with cards of your own.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), default=Path("results"),
+              show_default=True, help="Folder of results.")
+@click.option("--measures", help="More ir-measures names to report: P@5,RR")
+@click.option("--top-k", type=click.IntRange(1), default=1000, show_default=True,
+              help="Documents ranked a query.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto",
+              show_default=True, help="Arithmetic of the model.")
+@click.option("--batch-size", type=click.IntRange(1), help="Texts a forward pass.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals.")
+@click.option("--limit", type=click.IntRange(1),
+              help="Only so many queries and documents; the result is partial.")
+@click.option("--overwrite", is_flag=True, help="Run again what is done already.")
+@click.option("--trust-remote-code", is_flag=True, help="Let code shipped with the model run.")
+@click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one a line.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    models: tuple[str, ...],
+    tasks: tuple[str, ...],
+    languages: str | None,
+    pairs: str | None,
+    tier: str | None,
+    scheme: str,
+    split: str | None,
+    sample: bool,
+    data_dir: Path | None,
+    tasks_dir: Path | None,
+    output: Path,
+    measures: str | None,
+    top_k: int,
+    device: str,
+    dtype: str,
+    batch_size: int | None,
+    seed: int,
+    limit: int | None,
+    overwrite: bool,
+    trust_remote_code: bool,
+    as_json: bool,
+) -> None:
+    """Run models on tasks and store their scores.
+
+    Pairs that are done already are kept, so an interrupted run goes on where it was. A pair that
+    fails does not stop the others; the command then exits with 1.
+    """  # fmt: skip
+    one_folder(data_dir, len(tasks))
+    settings = Settings(
+        measures=tuple(parse_measures(split_list(measures))),
+        top_k=top_k,
+        tiers=scheme,
+        limit=limit,
+        seed=seed,
+        overwrite=overwrite,
+        command=shlex.join(["clir-bench", *sys.argv[1:]]),
+    )
+    if sample and split not in (None, SAMPLE):
+        raise UsageError("--sample and --split exclude each other")
+    wanted_split = SAMPLE if sample else split
+    jobs = [
+        _job(load_card(task, tasks_dir), wanted_split, pairs, languages, tier, scheme, tasks_dir)
+        for task in tasks
+    ]
+    request = _Request(output, data_dir, settings, as_json)
+    for model in models:
+        _check_name(model)
+    problems: list[str] = []
+    for model in models:
+        try:
+            encoder = load_encoder(
+                model,
+                device=device,
+                dtype=dtype,
+                batch_size=batch_size,
+                trust_remote_code=trust_remote_code,
+                seed=seed,
+            )
+        except UsageError:
+            raise
+        except ClirBenchError as error:
+            problems.append(f"model {model}: {error}")
+            continue
+        package = registry.provider(registry.ENCODERS, model.partition(":")[0])
+        for job in jobs:
+            problems += _run_job(job, System(encoder, model, package), request)
+    for problem in problems:
+        click.echo(f"failed: {problem}", err=True)
+    if problems:
+        ctx.exit(1)
+
+
+def _check_name(model: str) -> None:
+    """Find out about a misspelt model before the first one has run for hours."""
+    name = model.partition(":")[0]
+    if name not in registry.names(registry.ENCODERS):
+        load_encoder(model)
+
+
+def _job(
+    card: AnyCard,
+    split: str | None,
+    pairs: str | None,
+    languages: str | None,
+    tier: str | None,
+    scheme_name: str,
+    tasks_dir: Path | None,
+) -> _Job:
+    scheme = load_scheme(scheme_name)
+    tiers = split_list(tier)
+    for name in tiers:
+        if name not in ("low", "mid", "high", "unknown"):
+            raise UnknownNameError("tier", name, ["low", "mid", "high", "unknown"])
+    if isinstance(card, SuiteCard):
+        if pairs or languages or tier:
+            raise UsageError(
+                f"{card.id!r} is a suite whose parts and pairs are fixed; run its parts "
+                f"({', '.join(part.task for part in card.parts)}) to choose pairs"
+            )
+        parts = []
+        for part in card.parts:
+            task = part_of(part, tasks_dir)
+            part_split = split or part.split or task.default_split
+            parts.append((part, card_for(task, part_split), part_split))
+        return _Job(card, split or "suite", parts=tuple(parts))
+    split = split or card.default_split
+    card = card_for(card, split)
+    chosen = select_pairs(card, pairs=pairs, languages=languages, tiers=tiers, scheme=scheme)
+    return _Job(card, split, tuple(chosen))
+
+
+def _run_job(job: _Job, system: System, request: _Request) -> list[str]:
+    """Run one task or suite, print its table, and return what failed."""
+    name = f"{system.encoder.info.name} on {job.card.id}"
+    try:
+        if isinstance(job.card, SuiteCard):
+            suite = _run_parts(job, job.card, system, request)
+            _print(suite, request)
+            return [f"{name}, {part.task}: {part.error}" for part in suite.parts if part.error]
+        result = _run_task(job.card, job.pairs, job.split, system, request)
+    except ClirBenchError as error:
+        if isinstance(error, UsageError):
+            raise
+        return [f"{name}: {error}"]
+    _print(result, request)
+    return _failures(name, job, result)
+
+
+def _failures(name: str, job: _Job, result: Result) -> list[str]:
+    """Return a line for each of the first few pairs that failed, and one for the others."""
+    failed = [pair for pair in job.pairs if result.pairs[str(pair)].status == "failed"]
+    lines = [f"{name}, {pair}: {result.pairs[str(pair)].error}" for pair in failed[:_SHOWN]]
+    if len(failed) > _SHOWN:
+        others = ", ".join(str(pair) for pair in failed[_SHOWN:])
+        lines.append(f"{name}, {len(failed) - _SHOWN} more: {others} (errors are in the result)")
+    return lines
+
+
+def _run_task(
+    card: TaskCard,
+    pairs: tuple[LanguagePair, ...],
+    split: str,
+    system: System,
+    request: _Request,
+) -> Result:
+    return evaluate(
+        card,
+        system,
+        output=request.output,
+        source=locate(card, split, request.data_dir),
+        split=split,
+        pairs=pairs,
+        settings=request.settings,
+        progress=Bar(f"{system.encoder.info.name} on {card.id}"),
+    )
+
+
+def _run_parts(job: _Job, suite: SuiteCard, system: System, request: _Request) -> SuiteResult:
+    encoder = system.encoder
+    record = SystemRecord.of(
+        encoder.info, dim=encoder.dim, spec=system.spec, package=system.package
+    )
+    return run_suite(
+        suite,
+        job.parts,
+        lambda card, pairs, split: _run_task(card, tuple(pairs), split, system, request),
+        output=request.output,
+        system=record,
+        settings=request.settings,
+        started=time.time(),
+    )
+
+
+def _print(result: Result | SuiteResult, request: _Request) -> None:
+    if request.as_json:
+        click.echo(json.dumps(result.model_dump(mode="json"), sort_keys=True, ensure_ascii=False))
+        return
+    if isinstance(result, SuiteResult):
+        click.echo(suite_text(result))
+        return
+    split = stored_split(result.task.split, request.settings)
+    path = result_path(request.output, result.system.name, result.task.id, split)
+    if any(pair.status == "done" for pair in result.pairs.values()):
+        click.echo(result_text(result))
+    click.echo(f"\nresult: {path}\nruns and per-query values: {path.with_suffix('')}/\n")

@@ -1,0 +1,137 @@
+"""Results as text tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tabulate import tabulate
+
+from clir_bench.languages import resolve
+from clir_bench.results import Group, PairResult, Result, Score, Scores, SuiteResult, TierSummary
+
+TIER_ORDER = ("low", "mid", "high", "unknown")
+
+
+def format_score(score: Score | None, *, interval: bool = False) -> str:
+    """Return a mean with four decimals, its interval with three, a dash for none."""
+    if score is None:
+        return "-"
+    low, high = score.interval
+    return f"{score.mean:.4f}" + (f" [{low:.3f}, {high:.3f}]" if interval else "")
+
+
+def result_text(result: Result, *, by_pair: bool = False) -> str:
+    """Return the tables of one result: languages by tier, tier means, gap, and what is missing."""
+    measures = result.task.measures
+    lines = [_title(result), ""]
+    if by_pair:
+        lines.append(_pair_table(result, measures))
+    else:
+        if result.languages:
+            lines.append(_language_table(result, result.languages, measures))
+        if result.pool is not None:
+            lines += ["", "one pool of all languages (*-mul):"]
+            lines.append(_language_table(result, result.pool.languages, measures))
+    if result.overall:
+        lines += ["", _mean_table(result.tiers, result.overall, measures)]
+    if result.pool is not None:
+        lines += ["", "pool:", _mean_table(result.pool.tiers, result.pool.overall, measures)]
+    lines += _remarks(result)
+    return "\n".join(lines)
+
+
+def suite_text(result: SuiteResult) -> str:
+    """Return the table of a suite: a line a part, and the suite's."""
+    rows = [
+        [part.task, part.split, len(part.pairs), part.measure,
+         format_score(part.score, interval=True), part.error or ""]
+        for part in result.parts
+    ]  # fmt: skip
+    mean = "-" if result.mean is None else f"{result.mean:.4f}"
+    rows.append([f"{result.suite} (mean of the parts)", "", "", "", mean, ""])
+    table = tabulate(
+        rows, ["part", "split", "pairs", "measure", "score [95% interval]", "problem"],
+        disable_numparse=True,
+    )  # fmt: skip
+    return f"{result.system.name} on {result.title}\n\n{table}"
+
+
+def _title(result: Result) -> str:
+    task = result.task
+    marks = []
+    if task.sample:
+        marks.append("embedded sample, for trying out: not a score of the benchmark")
+    elif task.limit is not None:
+        marks.append(f"partial, --limit {task.limit}")
+    elif not task.official:
+        marks.append("NOT OFFICIAL")
+    if not task.complete:
+        marks.append("not all official pairs")
+    mark = f" ({'; '.join(marks)})" if marks else ""
+    return f"{result.system.name} on {task.title}, {task.split}{mark}"
+
+
+def _language_table(result: Result, groups: Mapping[str, Group], measures: Sequence[str]) -> str:
+    rows = []
+    for tier in TIER_ORDER:
+        of_tier = sorted(code for code, group in groups.items() if group.tier == tier)
+        for code in of_tier:
+            group = groups[code]
+            pairs = [result.pairs[name] for name in group.members]
+            n_queries = sum(pair.counts.judged_queries for pair in pairs if pair.counts)
+            members = group.members[0] if len(group.members) == 1 else f"{len(group.members)} pairs"
+            rows.append(
+                [tier, f"{code} {resolve(code).name}", members, f"{n_queries:,}"]
+                + _score_cells(group.scores, measures)
+            )
+    header = ["tier", "language", "pairs", "queries", f"{measures[0]} [95% interval]"]
+    return tabulate(rows, [*header, *measures[1:]], disable_numparse=True, colalign=_align(measures))
+
+
+def _pair_table(result: Result, measures: Sequence[str]) -> str:
+    rows = []
+    for name, pair in _by_tier(result.pairs):
+        n_queries = f"{pair.counts.judged_queries:,}" if pair.counts else "-"
+        cells = _score_cells(pair.scores, measures)
+        rows.append([pair.tier, name, pair.status, n_queries, *cells])
+    header = ["tier", "pair", "status", "queries", f"{measures[0]} [95% interval]", *measures[1:]]
+    return tabulate(rows, header, disable_numparse=True, colalign=_align(measures))
+
+
+def _by_tier(pairs: Mapping[str, PairResult]) -> list[tuple[str, PairResult]]:
+    return sorted(pairs.items(), key=lambda item: (TIER_ORDER.index(item[1].tier), item[0]))
+
+
+def _mean_table(tiers: TierSummary, overall: Scores, measures: Sequence[str]) -> str:
+    rows = []
+    for tier in TIER_ORDER:
+        if tier in tiers.means:
+            group = tiers.means[tier]
+            rows.append([f"{tier} ({len(group.members)})", *_score_cells(group.scores, measures)])
+    rows.append(["all languages", *_score_cells(overall, measures)])
+    if tiers.gap:
+        rows.append(["gap, high - low", *_score_cells(tiers.gap, measures)])
+    if tiers.ratio:
+        rows.append(["ratio, low / high", *_score_cells(tiers.ratio, measures)])
+    rows.append(["worst language", *(tiers.worst_language.get(m, "-") for m in measures)])
+    header = [f"tiers: {tiers.scheme}", f"{measures[0]} [95% interval]", *measures[1:]]
+    return tabulate(
+        rows, header, disable_numparse=True, colalign=("left", *["right"] * len(measures))
+    )
+
+
+def _remarks(result: Result) -> list[str]:
+    if not result.task.unofficial or result.task.sample:
+        return []
+    return ["", "Not official:", *(f"- {reason}" for reason in result.task.unofficial)]
+
+
+def _score_cells(scores: Scores, measures: Sequence[str]) -> list[str]:
+    return [
+        format_score(scores.get(measure), interval=number == 0)
+        for number, measure in enumerate(measures)
+    ]
+
+
+def _align(measures: Sequence[str]) -> tuple[str, ...]:
+    return ("left", "left", "left", "right", *["right"] * len(measures))
