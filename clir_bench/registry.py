@@ -40,7 +40,7 @@ def distribution(point: EntryPoint) -> str:
 
     A package whose METADATA is gone has entry points but no name.
     """
-    return (point.dist.name if point.dist is not None else None) or _UNKNOWN
+    return _metadata(point, "Name") or _UNKNOWN
 
 
 def names(group: str) -> list[str]:
@@ -51,8 +51,7 @@ def names(group: str) -> list[str]:
 def provider(group: str, name: str) -> str:
     """Return "package version" of the package that registers `name`."""
     point = _single(group, name)
-    version = point.dist.version if point.dist is not None else None
-    return f"{distribution(point)} {version or ''}".strip()
+    return f"{distribution(point)} {_metadata(point, 'Version')}".strip()
 
 
 def load(group: str, name: str) -> Callable[..., Any]:
@@ -101,6 +100,12 @@ def _single(group: str, name: str) -> EntryPoint:
             "Rename its entry point or uninstall it."
         )
     return points[0]
+
+
+def _metadata(point: EntryPoint, field: str) -> str:
+    if point.dist is None or field not in point.dist.metadata:
+        return ""
+    return point.dist.metadata[field]
 
 
 def _unreadable_package() -> str:
