@@ -203,7 +203,7 @@ def resolve_device(device: str) -> str:
         kind = torch.device(device).type
     except RuntimeError as error:
         raise UsageError(
-            f"device {device!r}: expected auto, cpu, cuda, cuda:N or mps ({error})"
+            f"device {device!r}: expected auto, cpu, cuda, cuda:N or mps"
         ) from error
     index = torch.device(device).index or 0
     absent = kind == "cuda" and (
