@@ -202,9 +202,7 @@ def resolve_device(device: str) -> str:
     try:
         kind = torch.device(device).type
     except RuntimeError as error:
-        raise UsageError(
-            f"device {device!r}: expected auto, cpu, cuda, cuda:N or mps"
-        ) from error
+        raise UsageError(f"device {device!r}: expected auto, cpu, cuda, cuda:N or mps") from error
     index = torch.device(device).index or 0
     absent = kind == "cuda" and (
         not torch.cuda.is_available() or index >= torch.cuda.device_count()
