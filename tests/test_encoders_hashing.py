@@ -175,5 +175,7 @@ def test_same_language_is_found_and_other_scripts_are_near_chance(real_data: Pat
         rows = encoder.encode_documents(documents, language="xx")
         return float(((queries @ rows.T).argmax(axis=1) == relevant).mean())
 
-    assert hits_at_1(paragraphs) > 0.8  # measured 0.885
-    assert hits_at_1(hindi) < 0.1  # chance is 1/240; shared digits and Latin names give more
+    assert hits_at_1(paragraphs) > 0.8  # measured 0.861
+    assert (
+        hits_at_1(hindi) < 0.1
+    )  # measured 0.032; chance is 0.004, shared digits and Latin names give the rest
