@@ -32,6 +32,7 @@ LAYERS = {
     "compare": 4,
     "distill": 4,
     "evaluate": 4,
+    "external": 4,
     "leaderboard": 4,
     "ledger": 4,
     "suite": 4,
