@@ -131,12 +131,34 @@ def evaluate(
     card = card_for(card, split)
     chosen = tuple(pairs) if pairs is not None else tuple(card.official_pairs())
     check_pairs(card, chosen)
-    encoder = system.encoder
+    record = SystemRecord.of(
+        system.encoder.info, dim=system.encoder.dim, spec=system.spec, package=system.package
+    )
+    ledger = new_ledger(card, record, chosen, output=output, split=split, settings=settings)
+    loader = Loader(card, split, source, settings.limit)
+    return _Evaluation(ledger, loader, system.encoder, progress or Silent()).run()
+
+
+def new_ledger(
+    card: TaskCard,
+    system: SystemRecord,
+    pairs: tuple[LanguagePair, ...],
+    *,
+    output: Path,
+    split: str,
+    settings: Settings,
+) -> Ledger:
+    """Return the ledger of a result, with what an earlier run of the same has done.
+
+    Raises:
+        UnknownNameError: A measure is not known.
+        ResultError: A result is there that was made otherwise.
+        OutputError: The output folder cannot be written; this is found out before the first
+            document is read.
+    """
     ledger = Ledger(
-        path=result_path(output, encoder.info.name, card.id, stored_split(split, settings)),
-        system=SystemRecord.of(
-            encoder.info, dim=encoder.dim, spec=system.spec, package=system.package
-        ),
+        path=result_path(output, system.name, card.id, stored_split(split, settings)),
+        system=system,
         card=card,
         split=split,
         measures=tuple(parse_measures([*card.measures, *settings.measures, JUDGED])),
@@ -146,14 +168,13 @@ def evaluate(
         ),
         limit=settings.limit,
         command=settings.command,
-        requested=chosen,
+        requested=pairs,
     )
     if settings.overwrite or not ledger.path.exists():
-        ledger.save()  # a folder that cannot be written is found out before the first document
+        ledger.save()
     else:
         ledger.resume()
-    loader = Loader(card, split, source, settings.limit)
-    return _Evaluation(ledger, loader, encoder, progress or Silent()).run()
+    return ledger
 
 
 def stored_split(split: str, settings: Settings) -> str:

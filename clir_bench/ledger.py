@@ -16,9 +16,9 @@ import clir_bench
 from clir_bench import environment
 from clir_bench.adapters.source import sha256_of
 from clir_bench.aggregate import Estimate, GroupMeans, Summary, summarise
-from clir_bench.cards import SAMPLE, TaskCard
+from clir_bench.cards import SAMPLE, TaskCard, load_card
 from clir_bench.errors import ClirBenchError, ResultError
-from clir_bench.languages import TierScheme, pair_language, pair_tier
+from clir_bench.languages import TierScheme, load_scheme, pair_language, pair_tier
 from clir_bench.preparation import Loader, PreparedPair
 from clir_bench.results import (
     Cost,
@@ -115,7 +115,9 @@ class Ledger:
                 )
             self.pairs[pair], self.scores[pair] = earlier, values
 
-    def done(self, prepared: PreparedPair, run: Run, scores: QueryScores, cost: Cost) -> None:
+    def done(
+        self, prepared: PreparedPair, run: Run, scores: QueryScores, cost: Cost | None
+    ) -> None:
         """Record a pair and store its files.
 
         Raises:
@@ -161,6 +163,16 @@ class Ledger:
         result = self._result(unofficial)
         write_result(self.path, result)
         return result
+
+    def retold(self, result: Result) -> Result:
+        """Return `result` with its means as this ledger's scheme and scores give them."""
+        self.pairs = {
+            LanguagePair(*name.split("-", 1)): pair
+            for name, pair in result.pairs.items()
+            if pair.status != "not run"
+        }
+        told = self._result(())
+        return told.model_copy(update={"task": result.task, "environment": result.environment})
 
     def _result(self, unofficial: tuple[str, ...]) -> Result:
         pooled = has_pairs_and_pool(self.card)
@@ -265,6 +277,39 @@ class Ledger:
         rescored = score(read_run(folder / str(earlier.run_file)), qrels, self.measures)
         write_values(self.path, pair, rescored)
         return rescored
+
+
+def with_tiers(
+    result: Result, scores: Mapping[LanguagePair, QueryScores], scheme_name: str
+) -> Result:
+    """Return a result under another tier scheme, from its per-query values.
+
+    Args:
+        result: As stored.
+        scores: Its pairs' per-query values (`results.read_scores`).
+        scheme_name: Name of a tier scheme, or a path to one.
+
+    Raises:
+        UnknownNameError: There is no such scheme.
+        CardError: The task's card is no longer there.
+    """
+    card = load_card(result.task.id)
+    if not isinstance(card, TaskCard):
+        raise ResultError(f"{result.task.id!r} is a suite now; it was a task when this was run")
+    ledger = Ledger(
+        path=Path(),
+        system=result.system,
+        card=card.for_sample() if result.task.sample else card,
+        split=result.task.split,
+        measures=result.task.measures,
+        scheme=load_scheme(scheme_name),
+        settings=result.settings,
+        limit=result.task.limit,
+        command=result.environment.command,
+        requested=tuple(scores),
+        scores=dict(scores),
+    )
+    return ledger.retold(result)
 
 
 def is_pool(pair: LanguagePair) -> bool:

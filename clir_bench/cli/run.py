@@ -23,7 +23,7 @@ from clir_bench.evaluate import Settings, System, card_for, evaluate, stored_spl
 from clir_bench.languages import load_scheme
 from clir_bench.results import Result, SuiteResult, SystemRecord, result_path
 from clir_bench.scoring import parse_measures
-from clir_bench.suite import part_of, part_pairs, run_suite
+from clir_bench.suite import part_of, run_suite
 from clir_bench.types import LanguagePair
 
 _EPILOG = """\b
@@ -57,31 +57,69 @@ class _Request:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--model", "-m", "models", multiple=True, required=True,
-              help="Encoder by name, or st:HUB_ID_OR_PATH. May be given several times.")
-@click.option("--task", "-t", "tasks", multiple=True, required=True,
-              help="Task by name, path to a card.toml, or irds:DATASET. May be given several times.")
+@click.option(
+    "--model",
+    "-m",
+    "models",
+    multiple=True,
+    required=True,
+    help="Encoder by name, or st:HUB_ID_OR_PATH. May be given several times.",
+)
+@click.option(
+    "--task",
+    "-t",
+    "tasks",
+    multiple=True,
+    required=True,
+    help="Task by name, path to a card.toml, or irds:DATASET. May be given several times.",
+)
 @click.option("--languages", "-l", help="Only pairs of these languages: sw,te")
-@click.option("--pairs", "-p", help="Pairs to run: en-sw,hi-en, or *-mul, or all. Default: official.")
+@click.option(
+    "--pairs", "-p", help="Pairs to run: en-sw,hi-en, or *-mul, or all. Default: official."
+)
 @click.option("--tier", "tier", help="Only pairs of these tiers: low,mid")
-@click.option("--tiers", "scheme", default="joshi", show_default=True,
-              help="Tier scheme: joshi, cc100, optical, or a TOML file of your own.")
+@click.option(
+    "--tiers",
+    "scheme",
+    default="joshi",
+    show_default=True,
+    help="Tier scheme: joshi, cc100, optical, or a TOML file of your own.",
+)
 @click.option("--split", help="Split of the task. Default: the card's.")
 @click.option("--sample", is_flag=True, help="Run the small embedded sample; needs no data.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the task's files.")
 @click.option("--tasks-dir", type=click.Path(path_type=Path), help="Folder with cards of your own.")
-@click.option("--output", "-o", type=click.Path(path_type=Path), default=Path("results"),
-              show_default=True, help="Folder of results.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of results.",
+)
 @click.option("--measures", help="More ir-measures names to report: P@5,RR")
-@click.option("--top-k", type=click.IntRange(1), default=1000, show_default=True,
-              help="Documents ranked a query.")
+@click.option(
+    "--top-k",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Documents ranked a query.",
+)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
-@click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto",
-              show_default=True, help="Arithmetic of the model.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the model.",
+)
 @click.option("--batch-size", type=click.IntRange(1), help="Texts a forward pass.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals.")
-@click.option("--limit", type=click.IntRange(1),
-              help="Only so many queries and documents; the result is partial.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    help="Only so many queries and documents; the result is partial.",
+)
 @click.option("--overwrite", is_flag=True, help="Run again what is done already.")
 @click.option("--trust-remote-code", is_flag=True, help="Let code shipped with the model run.")
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one a line.")

@@ -81,11 +81,18 @@ def _language_table(result: Result, groups: Mapping[str, Group], measures: Seque
             n_queries = sum(pair.counts.judged_queries for pair in pairs if pair.counts)
             members = group.members[0] if len(group.members) == 1 else f"{len(group.members)} pairs"
             rows.append(
-                [tier, f"{code} {resolve(code).name}", members, f"{n_queries:,}"]
-                + _score_cells(group.scores, measures)
+                [
+                    tier,
+                    f"{code} {resolve(code).name}",
+                    members,
+                    f"{n_queries:,}",
+                    *_score_cells(group.scores, measures),
+                ]
             )
     header = ["tier", "language", "pairs", "queries", f"{measures[0]} [95% interval]"]
-    return tabulate(rows, [*header, *measures[1:]], disable_numparse=True, colalign=_align(measures))
+    return tabulate(
+        rows, [*header, *measures[1:]], disable_numparse=True, colalign=_align(measures)
+    )
 
 
 def _pair_table(result: Result, measures: Sequence[str]) -> str:

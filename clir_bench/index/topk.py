@@ -18,9 +18,9 @@ ABSENT = -1
 class TopK:
     """Merges the results of blocks into rankings in trec_eval's order.
 
-    trec_eval ranks by score, descending, and breaks ties by document id, descending (its
-    `form_res_rels` falls back to `strcmp` of the ids). The cut at k follows the same order, so a tie that straddles
-    rank k is decided by id and not by the order of the corpus.
+    trec_eval ranks by score, descending, and breaks ties by document id, descending (`strcmp` in its
+    `form_res_rels`). The cut at k follows the same order, so a tie that straddles rank k is decided
+    by id and not by the order of the corpus.
 
     Args:
         n_queries: Number of queries.

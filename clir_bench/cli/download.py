@@ -1,0 +1,82 @@
+"""`clir-bench download`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clir_bench.adapters.download import download_all
+from clir_bench.adapters.irds import prefetch, uses_ir_datasets
+from clir_bench.adapters.source import locate, read_manifest
+from clir_bench.cards import SuiteCard, TaskCard, load_card
+from clir_bench.cli.selection import select_pairs
+from clir_bench.errors import ClirBenchError, MissingDataError
+from clir_bench.evaluate import card_for
+from clir_bench.languages import load_scheme
+from clir_bench.suite import part_of
+
+
+@click.command(epilog="Example: clir-bench download miracl --languages sw,te")
+@click.argument("tasks", nargs=-1, required=True)
+@click.option("--languages", "-l", help="Only pairs of these languages: sw,te")
+@click.option("--pairs", "-p", help="Only these pairs: en-sw, or all. Default: official.")
+@click.option("--split", help="Split of the task. Default: the card's.")
+@click.option("--tasks-dir", type=click.Path(path_type=Path), help="Folder with cards of your own.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    tasks: tuple[str, ...],
+    languages: str | None,
+    pairs: str | None,
+    split: str | None,
+    tasks_dir: Path | None,
+) -> None:
+    """Fetch the data of TASKS ahead of time; runs work offline afterwards.
+
+    An interrupted download goes on where it was. Files are compared with their known sha256.
+    """
+    problems = []
+    for card in _tasks([load_card(task, tasks_dir) for task in tasks], tasks_dir):
+        try:
+            click.echo(f"{card.id}: {_fetch(card, languages, pairs, split)}")
+        except ClirBenchError as error:
+            problems.append(f"{card.id}: {error}")
+    for problem in problems:
+        click.echo(f"failed: {problem}", err=True)
+    if problems:
+        ctx.exit(1)
+
+
+def _tasks(cards: list[TaskCard | SuiteCard], tasks_dir: Path | None) -> list[TaskCard]:
+    found: dict[str, TaskCard] = {}
+    for card in cards:
+        parts = (
+            [part_of(part, tasks_dir) for part in card.parts]
+            if isinstance(card, SuiteCard)
+            else [card]
+        )
+        found.update((part.id, part) for part in parts)
+    return list(found.values())
+
+
+def _fetch(card: TaskCard, languages: str | None, pairs: str | None, split: str | None) -> str:
+    """Fetch one task and return what was done, in words."""
+    split = split or card.default_split
+    card = card_for(card, split)
+    source = locate(card, split)
+    if source.origin == "local":
+        return f"read from {source.directory}; nothing to fetch"
+    if uses_ir_datasets(card):
+        chosen = select_pairs(
+            card, pairs=pairs, languages=languages, tiers=(), scheme=load_scheme("joshi")
+        )
+        prefetch(card, chosen, split)
+        return f"{len(chosen)} pairs are in the cache of ir_datasets"
+    if not read_manifest(card):
+        by_hand = card.download.by_hand if card.download is not None else ""
+        raise MissingDataError(f"cannot be fetched by a program. {by_hand}".strip())
+    files = download_all(card)
+    return f"{len(files)} files are in {source.directory}"

@@ -1,0 +1,17 @@
+"""`clir-bench schema`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from clir_bench.results import Result, SuiteResult
+
+
+@click.command(epilog="Example: clir-bench schema > result.schema.json")
+@click.option("--suite", is_flag=True, help="The schema of a suite's result.")
+def command(suite: bool) -> None:
+    """Print the JSON schema of results."""
+    model = SuiteResult if suite else Result
+    click.echo(json.dumps(model.model_json_schema(), indent=1, sort_keys=True))

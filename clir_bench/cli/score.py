@@ -1,0 +1,118 @@
+"""`clir-bench score`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from clir_bench.adapters.source import locate
+from clir_bench.cards import SAMPLE, TaskCard, load_card
+from clir_bench.cli.progress import Bar
+from clir_bench.cli.selection import select_pairs, split_list
+from clir_bench.cli.tables import result_text
+from clir_bench.errors import UsageError
+from clir_bench.evaluate import Settings, card_for
+from clir_bench.external import score_runs
+from clir_bench.languages import load_scheme
+from clir_bench.results import result_path
+from clir_bench.scoring import parse_measures
+
+_EPILOG = """\b
+Examples:
+  clir-bench score --task miracl --system my-bm25 sw-sw=bm25.sw.run.gz te-te=bm25.te.run.gz
+  clir-bench score --task xquad --system lucene en-en=run.txt --json
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("runs", nargs=-1, required=True, metavar="PAIR=RUN...")
+@click.option("--task", "-t", required=True, help="Task by name, or path to a card.toml.")
+@click.option("--system", required=True, help="What to call the system that made the runs.")
+@click.option("--split", help="Split of the task. Default: the card's.")
+@click.option("--sample", is_flag=True, help="The runs are of the embedded sample.")
+@click.option("--tiers", default="joshi", show_default=True, help="Tier scheme, or your own TOML.")
+@click.option("--measures", help="More ir-measures names to report: P@5,RR")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the task's files.")
+@click.option("--tasks-dir", type=click.Path(path_type=Path), help="Folder with cards of your own.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of results.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals.")
+@click.option("--overwrite", is_flag=True, help="Replace what is stored under that system's name.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    runs: tuple[str, ...],
+    task: str,
+    system: str,
+    split: str | None,
+    sample: bool,
+    tiers: str,
+    measures: str | None,
+    data_dir: Path | None,
+    tasks_dir: Path | None,
+    output: Path,
+    seed: int,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Score TREC run files made elsewhere against a task.
+
+    Each run is given with its pair, as in en-sw=my.run; it may be gzipped. Judged queries that a
+    run does not answer count 0. The result is stored as one of `clir-bench run` is.
+    """  # fmt: skip
+    card = load_card(task, tasks_dir)
+    if not isinstance(card, TaskCard):
+        raise UsageError(f"{task!r} is a suite; score its parts one by one")
+    split = SAMPLE if sample else split or card.default_split
+    card = card_for(card, split)
+    files = {}
+    for run in runs:
+        name, equals, path = run.partition("=")
+        if not equals:
+            raise UsageError(f"{run!r}: write the pair and the run file, as in en-sw={run}")
+        for pair in select_pairs(
+            card, pairs=name, languages=None, tiers=(), scheme=load_scheme(tiers)
+        ):
+            files[pair] = Path(path)
+    settings = Settings(
+        measures=tuple(parse_measures(split_list(measures))),
+        tiers=tiers,
+        seed=seed,
+        overwrite=overwrite,
+        command=shlex.join(["clir-bench", *sys.argv[1:]]),
+    )
+    result, notes = score_runs(
+        card,
+        files,
+        system,
+        output=output,
+        source=locate(card, split, data_dir),
+        split=split,
+        settings=settings,
+        progress=Bar(f"{system} on {card.id}"),
+    )
+    if as_json:
+        click.echo(json.dumps(result.model_dump(mode="json"), sort_keys=True, ensure_ascii=False))
+    else:
+        click.echo(result_text(result))
+        click.echo(f"\nresult: {result_path(output, system, card.id, split)}")
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    failed = [pair for pair in files if result.pairs[str(pair)].status == "failed"]
+    for pair in failed:
+        click.echo(f"failed: {pair}: {result.pairs[str(pair)].error}", err=True)
+    if failed:
+        ctx.exit(1)

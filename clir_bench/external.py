@@ -1,0 +1,117 @@
+"""Runs made elsewhere, scored as if they had been made here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from clir_bench.adapters.source import Source, sha256_of
+from clir_bench.cards import TaskCard
+from clir_bench.errors import ClirBenchError, DataError
+from clir_bench.evaluate import Progress, Settings, new_ledger
+from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
+from clir_bench.results import Result, SystemRecord
+from clir_bench.runs import read_run
+from clir_bench.scoring import score
+from clir_bench.types import EncoderInfo, LanguagePair, Run
+
+_SHOWN = 3
+
+
+def score_runs(
+    card: TaskCard,
+    files: Mapping[LanguagePair, Path],
+    system: str,
+    *,
+    output: Path,
+    source: Source,
+    split: str,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Result, list[str]]:
+    """Score TREC runs, one a pair, and store the result under the system's name.
+
+    Args:
+        card: The task, as its split is read.
+        files: The run file of each pair.
+        system: What to call what made them; its revision is a hash of the files.
+        output: Folder of results.
+        source: Where the task's files are.
+        split: One of the card's splits or "sample".
+        settings: Measures, tiers, seed and whether to overwrite; the cut-off is the runs' own.
+        progress: Shown to a person while the corpora are read.
+
+    Returns:
+        The result, and notes on what counts 0 and why.
+
+    Raises:
+        ResultError: A result is there that was made otherwise.
+        OutputError: The output folder cannot be written.
+    """
+    for path in files.values():
+        if not path.is_file():
+            raise DataError(f"{path}: no such run file")
+    info = EncoderInfo(
+        name=system,
+        revision=_revision(files),
+        similarity="dot",
+        description="runs made elsewhere",
+    )
+    record = SystemRecord.of(info, dim=0, spec="run files", package="elsewhere")
+    ledger = new_ledger(card, record, tuple(files), output=output, split=split, settings=settings)
+    loader = Loader(card, split, source)
+    progress.begin("checking data", None)
+    preparation = prepare(loader, tuple(files), progress.advance)
+    progress.end()
+    for pair, error in preparation.failures.items():
+        ledger.failed(pair, error)
+    notes: list[str] = []
+    for group in preparation.groups:
+        for prepared, run in _read_group(group, files, loader, ledger.failed):
+            qrels = loader.load(prepared.pair).qrels
+            unanswered = {qrel.query_id for qrel in qrels} - set(run.query_ids)
+            if unanswered:
+                notes.append(
+                    f"{prepared.pair}: {len(unanswered):,} of "
+                    f"{prepared.inspection.n_judged_queries:,} judged queries have no line in "
+                    f"{files[prepared.pair]} and count 0"
+                )
+            ledger.done(prepared, run, score(run, qrels, ledger.measures), None)
+    return ledger.save(tuple(dict.fromkeys(source.unofficial))), notes
+
+
+def _revision(files: Mapping[LanguagePair, Path]) -> str:
+    listing = "\n".join(f"{pair} {sha256_of(files[pair])}" for pair in sorted(files))
+    return hashlib.sha256(listing.encode()).hexdigest()[:12]
+
+
+def _read_group(
+    group: Group,
+    files: Mapping[LanguagePair, Path],
+    loader: Loader,
+    failed: Callable[[LanguagePair, str], None],
+) -> list[tuple[PreparedPair, Run]]:
+    """Read the runs of pairs that share a corpus, and make sure they rank nothing else."""
+    runs: list[tuple[PreparedPair, Run]] = []
+    for prepared in group.pairs:
+        try:
+            runs.append((prepared, read_run(files[prepared.pair])))
+        except ClirBenchError as error:
+            failed(prepared.pair, str(error))
+    ranked = {doc_id for _, run in runs for doc_ids in run.doc_ids for doc_id in doc_ids}
+    pairs = [prepared.pair for prepared in group.pairs]
+    strangers = ranked.difference(document.doc_id for document in corpus_of(loader, pairs))
+    kept = []
+    for prepared, run in runs:
+        odd = sorted(strangers.intersection(doc_id for ids in run.doc_ids for doc_id in ids))
+        if odd:
+            some = ", ".join(repr(doc_id) for doc_id in odd[:_SHOWN])
+            failed(
+                prepared.pair,
+                f"{files[prepared.pair]}: {len(odd):,} documents are not in the corpus of "
+                f"{prepared.pair}: {some}; is it the run of another pair or task?",
+            )
+        else:
+            kept.append((prepared, run))
+    return kept
