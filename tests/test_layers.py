@@ -24,6 +24,7 @@ LAYERS = {
     "index": 2,
     "inspection": 2,
     "runs": 2,
+    "samples": 2,
     "scoring": 2,
     "environment": 3,
     "preparation": 3,

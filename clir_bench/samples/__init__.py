@@ -1,0 +1,1 @@
+"""The samples embedded in the package: hand-written texts, and each task's files made of them."""
