@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import logging
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import clir_bench
-from clir_bench import environment
 from clir_bench.adapters.source import sha256_of
-from clir_bench.aggregate import Estimate, GroupMeans, Summary, summarise
+from clir_bench.aggregate import Summary, summarise
 from clir_bench.cards import SAMPLE, TaskCard, load_card
 from clir_bench.errors import ClirBenchError, ResultError
 from clir_bench.languages import TierScheme, load_scheme, pair_language, pair_tier
 from clir_bench.preparation import Loader, PreparedPair
 from clir_bench.results import (
     Cost,
-    Environment,
-    Group,
     PairCounts,
     PairResult,
     PoolMeans,
     Result,
-    Score,
-    Scores,
     SettingsRecord,
     SystemRecord,
     TaskRecord,
-    TierSummary,
     read_result,
     read_values,
     write_result,
@@ -42,7 +33,15 @@ from clir_bench.results import (
 )
 from clir_bench.runs import read_run
 from clir_bench.scoring import QueryScores, score
-from clir_bench.types import POOL, LanguagePair, Run
+from clir_bench.summary import (
+    as_groups,
+    as_scores,
+    environment_record,
+    has_pairs_and_pool,
+    is_pool,
+    tier_summary,
+)
+from clir_bench.types import LanguagePair, Run
 
 logger = logging.getLogger(__name__)
 
@@ -310,59 +309,3 @@ def with_tiers(
         scores=dict(scores),
     )
     return ledger.retold(result)
-
-
-def is_pool(pair: LanguagePair) -> bool:
-    """Return whether the pair's documents are in several languages."""
-    return pair.document == POOL
-
-
-def has_pairs_and_pool(card: TaskCard) -> bool:
-    """Return whether a task has pooled pairs beside others, which are summed up apart."""
-    return len({is_pool(pair) for pair in card.available_pairs()}) > 1
-
-
-def as_scores(estimates: Mapping[str, Estimate]) -> Scores:
-    """Return estimates as a result stores them."""
-    return {
-        measure: Score(mean=estimate.mean, interval=(estimate.low, estimate.high))
-        for measure, estimate in estimates.items()
-    }
-
-
-def as_groups(groups: Mapping[str, GroupMeans]) -> dict[str, Group]:
-    """Return means of languages or tiers as a result stores them."""
-    return {
-        name: Group(tier=group.tier, members=group.members, scores=as_scores(group.scores))
-        for name, group in groups.items()
-    }
-
-
-def tier_summary(scheme: TierScheme, summary: Summary | None) -> TierSummary:
-    """Return the part of a result that depends on the tier scheme."""
-    return TierSummary(
-        scheme=scheme.name,
-        note=scheme.note,
-        means=as_groups({**summary.tiers}) if summary else {},
-        gap=as_scores(summary.gap) if summary else {},
-        ratio=as_scores(summary.ratio) if summary else {},
-        worst_language=dict(summary.worst) if summary else {},
-    )
-
-
-def environment_record(command: str, started: float) -> Environment:
-    """Return where and how the current process runs."""
-    commit, dirty = environment.git_state()
-    moment = datetime.datetime.fromtimestamp(started, tz=datetime.UTC)
-    return Environment(
-        clir_bench=clir_bench.__version__,
-        python=platform.python_version(),
-        platform=environment.platform_name(),
-        packages=environment.packages(),
-        hardware=environment.hardware(),
-        git_commit=commit,
-        git_dirty=dirty,
-        command=command,
-        started=moment.isoformat(timespec="seconds"),
-        seconds=round(time.time() - started, 3),
-    )

@@ -10,7 +10,6 @@ from clir_bench.cards import Part, SuiteCard, TaskCard, expand_rules, load_card
 from clir_bench.errors import CardError, ClirBenchError
 from clir_bench.evaluate import Settings, stored_split
 from clir_bench.languages import load_scheme
-from clir_bench.ledger import as_scores, environment_record
 from clir_bench.results import (
     Result,
     Score,
@@ -21,6 +20,7 @@ from clir_bench.results import (
     result_path,
     write_result,
 )
+from clir_bench.summary import as_scores, environment_record
 from clir_bench.types import LanguagePair
 
 RunPart = Callable[[TaskCard, Sequence[LanguagePair], str], Result]

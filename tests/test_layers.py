@@ -30,6 +30,7 @@ LAYERS = {
     "preparation": 3,
     "results": 3,
     "retrieval": 3,
+    "summary": 3,
     "compare": 4,
     "distill": 4,
     "evaluate": 4,
