@@ -156,6 +156,7 @@ def _mewsli_x(card: TaskCard, texts: dict[str, Texts], folder: Path) -> None:
                 "description": fact.passage,
                 "sentence_spans": _spans(fact.sentences),
                 "description_language": language,
+                "description_url": f"sample:{language}/{english.id}",
             }
         )
     articles = [
@@ -185,6 +186,7 @@ def _article(code: str, topic: str, facts: list[Fact]) -> dict[str, Any]:
         )
     context = {
         "document_title": facts[0].title,
+        "document_url": f"sample:{document_id}",
         "document_id": document_id,
         "language": code,
         "text": text,
