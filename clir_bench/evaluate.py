@@ -16,12 +16,20 @@ from clir_bench.errors import ClirBenchError, UnknownNameError
 from clir_bench.languages import load_scheme
 from clir_bench.ledger import Ledger
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
-from clir_bench.results import Cost, Result, SettingsRecord, SystemRecord, result_path
+from clir_bench.results import (
+    Cost,
+    Result,
+    SettingsRecord,
+    SystemRecord,
+    check_writable,
+    result_path,
+)
 from clir_bench.retrieval import PassCost, QuerySet, QueryVectors, encode_queries, search_corpus
 from clir_bench.scoring import JUDGED, parse_measures, score
 from clir_bench.types import Collection, Encoder, LanguagePair, Query, TokenEncoder
 
-_SECONDS_BETWEEN_SAVES = 30.0
+_SAVING_SHARE = 0.05
+"""Part of a run's time that may go into storing the result while the run goes on."""
 
 
 class Progress(Protocol):
@@ -129,7 +137,7 @@ def evaluate(
     """
     split = split or card.default_split
     card = card_for(card, split)
-    chosen = tuple(pairs) if pairs is not None else tuple(card.official_pairs())
+    chosen = tuple(dict.fromkeys(pairs if pairs is not None else card.official_pairs()))
     check_pairs(card, chosen)
     record = SystemRecord.of(
         system.encoder.info, dim=system.encoder.dim, spec=system.spec, package=system.package
@@ -170,10 +178,9 @@ def new_ledger(
         command=settings.command,
         requested=pairs,
     )
-    if settings.overwrite or not ledger.path.exists():
-        ledger.save()
-    else:
+    if not settings.overwrite:
         ledger.resume()
+    check_writable(ledger.path)
     return ledger
 
 
@@ -221,18 +228,24 @@ class _Evaluation:
         self.progress = progress
         self._query_vectors: dict[tuple[str, str], QueryVectors] = {}
         self._query_uses: Counter[tuple[str, str]] = Counter()
-        self._saved = time.monotonic()
 
     def run(self) -> Result:
         """Check everything, run what is left to run, and return the stored result."""
         try:
-            self._run_all()
+            # Nothing is stored before this is through: until then, what an earlier run has done
+            # stands only in the file.
+            todo = self._check()
+            try:
+                self._save()
+                self._run_groups(todo)
+            finally:
+                result = self._save()
         finally:
             self.progress.end()
-            result = self._save()
         return result
 
-    def _run_all(self) -> None:
+    def _check(self) -> list[Group]:
+        """Check all pairs' data, keep what is done, and return what is left to run."""
         self.progress.begin("checking data", None)
         preparation = prepare(self.loader, self.ledger.requested, self.progress.advance)
         self.progress.end()
@@ -245,13 +258,19 @@ class _Evaluation:
             left = tuple(pair for pair in group.pairs if pair.pair not in self.ledger.pairs)
             if left:
                 todo.append(Group(group.corpus_id, group.n_documents, left))
+        return todo
+
+    def _run_groups(self, todo: Sequence[Group]) -> None:
         self._query_uses.update(_query_key(pair) for group in todo for pair in group.pairs)
         self.progress.begin("running", sum(group.n_documents for group in todo))
+        saved = save_seconds = 0.0
         for group in todo:
             self._run_group(group)
-            if time.monotonic() - self._saved > _SECONDS_BETWEEN_SAVES:
+            started = time.monotonic()
+            if started - saved > save_seconds / _SAVING_SHARE:
                 self._save()
-                self._saved = time.monotonic()
+                saved = time.monotonic()
+                save_seconds = saved - started
 
     def _run_group(self, group: Group) -> None:
         """Answer all pairs of one corpus with one pass over it."""

@@ -5,42 +5,34 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from clir_bench.adapters.source import sha256_of
-from clir_bench.aggregate import Summary, summarise
-from clir_bench.cards import SAMPLE, TaskCard, load_card
+from clir_bench.cards import SAMPLE, TaskCard
 from clir_bench.errors import ClirBenchError, ResultError
-from clir_bench.languages import TierScheme, load_scheme, pair_language, pair_tier
+from clir_bench.languages import TierScheme, pair_language, pair_tier
 from clir_bench.preparation import Loader, PreparedPair
 from clir_bench.results import (
     Cost,
     PairCounts,
     PairResult,
-    PoolMeans,
     Result,
     SettingsRecord,
     SystemRecord,
     TaskRecord,
     read_result,
     read_values,
+    system_folder,
     write_result,
     write_run,
     write_values,
 )
 from clir_bench.runs import read_run
 from clir_bench.scoring import QueryScores, score
-from clir_bench.summary import (
-    as_groups,
-    as_scores,
-    environment_record,
-    has_pairs_and_pool,
-    is_pool,
-    tier_summary,
-)
+from clir_bench.summary import environment_record, has_pairs_and_pool, means_of
 from clir_bench.types import LanguagePair, Run
 
 logger = logging.getLogger(__name__)
@@ -80,7 +72,10 @@ class Ledger:
         """
         if not self.path.exists():
             return
-        earlier = read_result(self.path)
+        try:
+            earlier = read_result(self.path)
+        except ResultError as error:
+            raise ResultError(f"{error} (--overwrite replaces it)") from error
         differences = self._differences(earlier)
         if differences or not isinstance(earlier, Result):
             raise ResultError(
@@ -96,17 +91,20 @@ class Ledger:
         """Keep the pairs done earlier whose data and files are what they were."""
         for pair, was in self._earlier.items():
             earlier, now = was, prepared.get(pair)
+            fate = "running it again"
+            if pair not in self.requested:
+                fate = "it is left out of the result, as it was not asked for this time"
             if now is not None and now.inspection.sha256 != earlier.data_sha256:
-                logger.warning("pair %s: the data changed since it was run; running it again", pair)
+                logger.warning("pair %s: the data changed since it was run; %s", pair, fate)
+                continue
+            run_file = self.path.parent / str(earlier.run_file)
+            if not run_file.is_file() or sha256_of(run_file) != earlier.run_sha256:
+                logger.warning("pair %s: %s is missing or damaged; %s", pair, run_file, fate)
                 continue
             try:
                 values = self._earlier_scores(pair, earlier, loader)
             except ClirBenchError as error:
-                logger.warning("pair %s: %s; running it again", pair, error)
-                continue
-            run_file = self.path.parent / str(earlier.run_file)
-            if not run_file.is_file() or sha256_of(run_file) != earlier.run_sha256:
-                logger.warning("pair %s: %s is damaged; running it again", pair, run_file)
+                logger.warning("pair %s: %s; %s", pair, error, fate)
                 continue
             if now is not None:
                 earlier = earlier.model_copy(
@@ -123,7 +121,10 @@ class Ledger:
             OutputError: They cannot be written.
         """
         inspection = prepared.inspection
-        run_file, run_sha256 = write_run(self.path, prepared.pair, run, self.system.name)
+        # Both files first: a pair of which one could not be written is not done.
+        tag = system_folder(self.system.name)
+        run_file, run_sha256 = write_run(self.path, prepared.pair, run, tag)
+        values_file = write_values(self.path, prepared.pair, scores)
         self.scores[prepared.pair] = scores
         self.pairs[prepared.pair] = PairResult(
             tier=pair_tier(prepared.pair, self.scheme),
@@ -141,7 +142,7 @@ class Ledger:
             cost=cost,
             run_file=run_file,
             run_sha256=run_sha256,
-            values_file=write_values(self.path, prepared.pair, scores),
+            values_file=values_file,
         )
 
     def failed(self, pair: LanguagePair, error: str) -> None:
@@ -163,63 +164,32 @@ class Ledger:
         write_result(self.path, result)
         return result
 
-    def retold(self, result: Result) -> Result:
-        """Return `result` with its means as this ledger's scheme and scores give them."""
-        self.pairs = {
-            LanguagePair(*name.split("-", 1)): pair
-            for name, pair in result.pairs.items()
-            if pair.status != "not run"
-        }
-        told = self._result(())
-        return told.model_copy(update={"task": result.task, "environment": result.environment})
-
     def _result(self, unofficial: tuple[str, ...]) -> Result:
-        pooled = has_pairs_and_pool(self.card)
-        main = self._summarise([pair for pair in self.scores if not (pooled and is_pool(pair))])
-        pool = self._summarise([pair for pair in self.scores if pooled and is_pool(pair)])
-        estimates = {**(main.pairs if main else {}), **(pool.pairs if pool else {})}
         pairs: dict[str, PairResult] = {}
         for pair in dict.fromkeys((*self.card.official_pairs(), *self.requested, *self.pairs)):
             known = self.pairs.get(pair) or self._unscored(pair, "not run")
-            if pair in estimates:
+            if known.status == "done":
                 reasons = tuple(dict.fromkeys((*known.unofficial, *unofficial)))
-                known = known.model_copy(
-                    update={
-                        "scores": as_scores(estimates[pair]),
-                        "tier": pair_tier(pair, self.scheme),
-                        "language": pair_language(pair, self.scheme),
-                        "unofficial": reasons,
-                        "official": not reasons,
-                    }
-                )
+                update = {"unofficial": reasons, "official": not reasons}
+                known = known.model_copy(update=update)
             pairs[str(pair)] = known
+        means = means_of(
+            self.scores,
+            self.scheme,
+            pooled=has_pairs_and_pool(self.card),
+            parallel_queries=self.card.parallel_queries,
+            settings=self.settings,
+        )
         return Result(
             system=self.system,
             task=self._task_record(pairs),
             settings=self.settings,
             environment=environment_record(self.command, self._started),
-            pairs=pairs,
-            languages=as_groups(main.languages) if main else {},
-            tiers=tier_summary(self.scheme, main),
-            overall=as_scores(main.overall) if main else {},
-            pool=PoolMeans(
-                languages=as_groups(pool.languages),
-                tiers=tier_summary(self.scheme, pool),
-                overall=as_scores(pool.overall),
-            )
-            if pool
-            else None,
-        )
-
-    def _summarise(self, pairs: Sequence[LanguagePair]) -> Summary | None:
-        if not pairs:
-            return None
-        return summarise(
-            {pair: self.scores[pair] for pair in pairs},
-            self.scheme,
-            parallel_queries=self.card.parallel_queries,
-            n_resamples=self.settings.n_resamples,
-            seed=self.settings.seed,
+            pairs=means.told(pairs),
+            languages=means.languages,
+            tiers=means.tiers,
+            overall=means.overall,
+            pool=means.pool,
         )
 
     def _task_record(self, pairs: Mapping[str, PairResult]) -> TaskRecord:
@@ -234,6 +204,7 @@ class Ledger:
             card_sha256=self.card.sha256(),
             split=self.split,
             measures=self.measures,
+            parallel_queries=self.card.parallel_queries,
             official=bool(done) and not reasons,
             unofficial=tuple(reasons),
             sample=self.split == SAMPLE,
@@ -270,42 +241,8 @@ class Ledger:
         folder = self.path.parent
         values = read_values(folder / str(earlier.values_file))
         if set(self.measures) <= set(values.measures):
-            columns = [values.measures.index(measure) for measure in self.measures]
-            return QueryScores(values.query_ids, self.measures, values.values[:, columns])
+            return values.only(self.measures)
         qrels = loader.load(pair).qrels
         rescored = score(read_run(folder / str(earlier.run_file)), qrels, self.measures)
         write_values(self.path, pair, rescored)
         return rescored
-
-
-def with_tiers(
-    result: Result, scores: Mapping[LanguagePair, QueryScores], scheme_name: str
-) -> Result:
-    """Return a result under another tier scheme, from its per-query values.
-
-    Args:
-        result: As stored.
-        scores: Its pairs' per-query values (`results.read_scores`).
-        scheme_name: Name of a tier scheme, or a path to one.
-
-    Raises:
-        UnknownNameError: There is no such scheme.
-        CardError: The task's card is no longer there.
-    """
-    card = load_card(result.task.id)
-    if not isinstance(card, TaskCard):
-        raise ResultError(f"{result.task.id!r} is a suite now; it was a task when this was run")
-    ledger = Ledger(
-        path=Path(),
-        system=result.system,
-        card=card.for_sample() if result.task.sample else card,
-        split=result.task.split,
-        measures=result.task.measures,
-        scheme=load_scheme(scheme_name),
-        settings=result.settings,
-        limit=result.task.limit,
-        command=result.environment.command,
-        requested=tuple(scores),
-        scores=dict(scores),
-    )
-    return ledger.retold(result)

@@ -12,7 +12,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -176,6 +177,8 @@ class TaskRecord(_Model):
         sample: The embedded sample was run.
         limit: `--limit`, which makes the result partial.
         complete: All official pairs of the split are done.
+        parallel_queries: Equal query ids in two languages are one question; intervals draw them
+            together.
         data_sha256: Over the data hashes of the pairs that are done, in the order of their names.
     """
 
@@ -190,6 +193,7 @@ class TaskRecord(_Model):
     sample: bool
     limit: int | None
     complete: bool
+    parallel_queries: bool = False
     data_sha256: str
 
 
@@ -377,6 +381,9 @@ def read_scores(
 ) -> dict[LanguagePair, QueryScores]:
     """Return per-query values of the pairs of a stored result that are done.
 
+    A values file may hold more measures than the result has, from an earlier run that was asked
+    for more; the result's own are returned, in its order.
+
     Args:
         path: Where `result` was read from.
         result: The result.
@@ -391,8 +398,21 @@ def read_scores(
         if pair_result.status == "done" and (wanted is None or name in wanted):
             query, _, document = name.partition("-")
             values = read_values(path.parent / str(pair_result.values_file))
-            found[LanguagePair(query, document)] = values
+            found[LanguagePair(query, document)] = values.only(result.task.measures)
     return found
+
+
+def check_writable(path: Path) -> None:
+    """Find out now whether `path` could be written later.
+
+    Raises:
+        OutputError: Says which path and why.
+    """
+    with _said(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        Path(name).unlink()
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -401,7 +421,7 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         OutputError: Says which path and why.
     """
-    try:
+    with _said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
@@ -415,6 +435,13 @@ def write_file(path: Path, data: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """Say of any error of the operating system that it was about `path`."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written: {error.strerror or error}; "

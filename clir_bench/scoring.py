@@ -5,14 +5,16 @@ Two things are decided here so that every tool agrees on them:
 - A judged query without results has the measure's value for an empty ranking, 0; pytrec_eval leaves
   such queries out of its answer.
 - Ties. ir-measures asks several tools, and they order equal scores differently (trec_eval by
-  document id, descending; the MS MARCO script by the order given). A `Run` is already in
+  document id, descending; the MS MARCO script by document id, ascending). A `Run` is already in
   trec_eval's order, and what the tools are given as scores are its ranks, which have no ties.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +45,19 @@ class QueryScores:
     measures: tuple[str, ...]
     values: NDArray[np.float64]
 
+    def only(self, measures: Sequence[str]) -> QueryScores:
+        """Return the values of some of the measures, in their order.
+
+        Raises:
+            DataError: One of them is not here.
+        """
+        if missing := [measure for measure in measures if measure not in self.measures]:
+            raise DataError(
+                f"no per-query values of {', '.join(missing)}; there are {', '.join(self.measures)}"
+            )
+        columns = [self.measures.index(measure) for measure in measures]
+        return QueryScores(self.query_ids, tuple(measures), self.values[:, columns])
+
     def means(self) -> dict[str, float]:
         """Return the mean over judged queries of every measure.
 
@@ -60,7 +75,8 @@ def parse_measures(names: Iterable[str]) -> dict[str, Measure]:
 
     Raises:
         UnknownNameError: ir-measures does not know a name.
-        UsageError: It knows the name but no installed tool computes it.
+        UsageError: It knows the name, but a parameter is missing or wrong, or no installed tool
+            computes it.
     """
     import ir_measures
 
@@ -73,7 +89,14 @@ def parse_measures(names: Iterable[str]) -> dict[str, Measure]:
             raise UnknownNameError(
                 "measure", name, known, f"Any ir-measures name is accepted ({error})."
             ) from None
-        if not ir_measures.DefaultPipeline.supports(measure):  # type: ignore[no-untyped-call]
+        try:
+            computed = ir_measures.DefaultPipeline.supports(measure)  # type: ignore[no-untyped-call]
+        except AssertionError as error:  # how ir-measures refuses a parameter
+            problem = re.sub(r"invalid param (\w+)=<object .*", r"\1 is missing", str(error))
+            raise UsageError(
+                f"measure {name!r}: {problem}; expected a name such as 'P@10' or 'nDCG@10'"
+            ) from None
+        if not computed:
             raise UsageError(f"measure {name!r}: no installed tool of ir-measures computes it")
         measures[str(measure)] = measure
     return measures
@@ -88,34 +111,44 @@ def score(run: Run, qrels: Sequence[Qrel], measures: Iterable[str]) -> QueryScor
         measures: ir-measures names.
 
     Raises:
-        DataError: No query is judged.
+        DataError: No query is judged, or a measure's tool broke down on this run.
         UnknownNameError: A measure is not known.
     """
     import ir_measures
 
     parsed = parse_measures(measures)
-    judged: dict[str, dict[str, int]] = {}
-    for qrel in qrels:
-        judged.setdefault(qrel.query_id, {})[qrel.doc_id] = qrel.relevance
-    if not judged:
+    query_ids = tuple(sorted({qrel.query_id for qrel in qrels}))
+    if not query_ids:
         raise DataError("no query is judged: the qrels are empty, so there is nothing to average")
-    query_ids = tuple(sorted(judged))
-    positions = {query_id: position for position, query_id in enumerate(query_ids)}
+    # gdeval takes nothing but numbers for query ids.
+    numbers = {query_id: str(number) for number, query_id in enumerate(query_ids)}
+    judged = [qrel._replace(query_id=numbers[qrel.query_id]) for qrel in qrels]
     columns = {measure: column for column, measure in enumerate(parsed.values())}
     values = np.full((len(query_ids), len(columns)), np.nan)
     evaluator = ir_measures.evaluator(list(columns), judged)
-    for metric in evaluator.iter_calc(_as_ranks(run, positions)):
-        values[positions[metric.query_id], columns[metric.measure]] = metric.value
+    try:
+        for metric in evaluator.iter_calc(_as_ranks(run, numbers)):
+            if metric.query_id.isdecimal():  # gdeval adds a line for the mean
+                values[int(metric.query_id), columns[metric.measure]] = metric.value
+    except (ArithmeticError, OSError, subprocess.SubprocessError) as error:
+        raise DataError(
+            f"a tool of ir-measures broke down on one of {', '.join(parsed)}: "
+            f"{type(error).__name__}: {error}; leave that measure out"
+        ) from error
     _fill_unanswered(values, list(columns))
     return QueryScores(query_ids, tuple(parsed), values)
 
 
-def _as_ranks(run: Run, judged: dict[str, int]) -> dict[str, dict[str, float]]:
-    """Return the run as ir-measures takes it, each document scored by minus its rank."""
+def _as_ranks(run: Run, numbers: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Return the run as ir-measures takes it: the last document scores 1, the one before it 2.
+
+    Compat takes documents that are not retrieved to score 0, so scores are above it. Empty
+    rankings are left out: Judged@k divides by their length.
+    """
     return {
-        query_id: dict(zip(doc_ids, range(0, -len(doc_ids), -1), strict=True))
+        numbers[query_id]: dict(zip(doc_ids, range(len(doc_ids), 0, -1), strict=True))
         for query_id, doc_ids in zip(run.query_ids, run.doc_ids, strict=True)
-        if query_id in judged
+        if query_id in numbers and doc_ids
     }
 
 

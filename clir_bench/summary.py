@@ -6,14 +6,131 @@ import datetime
 import platform
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import clir_bench
 from clir_bench import environment
-from clir_bench.aggregate import Estimate, GroupMeans, Summary
+from clir_bench.aggregate import Estimate, GroupMeans, Summary, summarise
 from clir_bench.cards import TaskCard
-from clir_bench.languages import TierScheme
-from clir_bench.results import Environment, Group, Score, Scores, TierSummary
+from clir_bench.languages import TierScheme, load_scheme, pair_language, pair_tier
+from clir_bench.results import (
+    Environment,
+    Group,
+    PairResult,
+    PoolMeans,
+    Result,
+    Score,
+    Scores,
+    SettingsRecord,
+    TierSummary,
+)
+from clir_bench.scoring import QueryScores
 from clir_bench.types import POOL, LanguagePair
+
+
+@dataclass(frozen=True)
+class Means:
+    """The means of a task under one tier scheme, as `Result` has them."""
+
+    scheme: TierScheme
+    pairs: Mapping[LanguagePair, Mapping[str, Estimate]]
+    languages: dict[str, Group]
+    tiers: TierSummary
+    overall: Scores
+    pool: PoolMeans | None
+
+    def told(self, pairs: Mapping[str, PairResult]) -> dict[str, PairResult]:
+        """Return `pairs` with the scheme's tiers and, those that are done, with their scores."""
+        found = {}
+        for name, known in pairs.items():
+            pair = LanguagePair(*name.split("-", 1))
+            found[name] = known.model_copy(
+                update={
+                    "tier": pair_tier(pair, self.scheme),
+                    "language": pair_language(pair, self.scheme),
+                    "scores": as_scores(self.pairs.get(pair, {})),
+                }
+            )
+        return found
+
+
+def means_of(
+    scores: Mapping[LanguagePair, QueryScores],
+    scheme: TierScheme,
+    *,
+    pooled: bool,
+    parallel_queries: bool,
+    settings: SettingsRecord,
+) -> Means:
+    """Return the means of a task.
+
+    Args:
+        scores: Per-query values of the pairs that are done, all of the same measures.
+        scheme: What decides a pair's tier and language.
+        pooled: Sum pairs with a pool of languages up apart from the others.
+        parallel_queries: Whether equal ids in two query languages are the same question.
+        settings: Seed and size of the bootstrap.
+    """
+
+    def summary(apart: bool) -> Summary | None:
+        some = {pair: v for pair, v in scores.items() if (pooled and is_pool(pair)) == apart}
+        if not some:
+            return None
+        return summarise(
+            some,
+            scheme,
+            parallel_queries=parallel_queries,
+            n_resamples=settings.n_resamples,
+            seed=settings.seed,
+        )
+
+    main, pool = summary(apart=False), summary(apart=True)
+    return Means(
+        scheme=scheme,
+        pairs={**(main.pairs if main else {}), **(pool.pairs if pool else {})},
+        languages=as_groups(main.languages) if main else {},
+        tiers=tier_summary(scheme, main),
+        overall=as_scores(main.overall) if main else {},
+        pool=PoolMeans(
+            languages=as_groups(pool.languages),
+            tiers=tier_summary(scheme, pool),
+            overall=as_scores(pool.overall),
+        )
+        if pool
+        else None,
+    )
+
+
+def with_tiers(
+    result: Result, scores: Mapping[LanguagePair, QueryScores], scheme_name: str
+) -> Result:
+    """Return a result under another tier scheme, from its per-query values.
+
+    Args:
+        result: As stored.
+        scores: Its pairs' per-query values (`results.read_scores`).
+        scheme_name: Name of a tier scheme, or a path to one.
+
+    Raises:
+        UnknownNameError: There is no such scheme.
+        UsageError: The scheme's file is wrong.
+    """
+    means = means_of(
+        scores,
+        load_scheme(scheme_name),
+        pooled=result.pool is not None,
+        parallel_queries=result.task.parallel_queries,
+        settings=result.settings,
+    )
+    return result.model_copy(
+        update={
+            "pairs": means.told(result.pairs),
+            "languages": means.languages,
+            "tiers": means.tiers,
+            "overall": means.overall,
+            "pool": means.pool,
+        }
+    )
 
 
 def is_pool(pair: LanguagePair) -> bool:

@@ -9,8 +9,8 @@ import click
 
 from clir_bench.cli.tables import result_text, suite_text
 from clir_bench.errors import ResultError
-from clir_bench.ledger import with_tiers
 from clir_bench.results import Result, SuiteResult, read_result, read_scores
+from clir_bench.summary import with_tiers
 
 
 @click.command(epilog="Example: clir-bench show results/hashing/miracl/sample.json --tiers optical")
