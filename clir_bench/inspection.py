@@ -20,6 +20,7 @@ from clir_bench.errors import DataError
 from clir_bench.types import Collection, Document, Qrel, Query
 
 _SHOWN = 3
+_UNWRITABLE = "is empty, or holds white space or a null character"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Corpus:
 
     Attributes:
         n_documents: All documents.
-        n_empty: Documents with neither title nor text. They are never encoded, so never retrieved.
+        n_empty: Documents without anything to encode: they are never retrieved.
         sha256: Over ids, titles, texts and languages in their order.
         present: Which of the ids asked for are in the corpus.
     """
@@ -63,6 +64,7 @@ def inspect_corpus(
     wanted: frozenset[str],
     *,
     where: str,
+    document_text: str = "{title} {text}",
     advance: Callable[[int], None] = lambda _: None,
 ) -> Corpus:
     """Read a corpus once.
@@ -71,17 +73,19 @@ def inspect_corpus(
         documents: The corpus.
         wanted: Document ids that are judged, to be looked for.
         where: Names the corpus in errors.
+        document_text: What of a document is encoded, as on the task's card.
         advance: Called with the number of documents read since the last call.
 
     Raises:
-        DataError: An id occurs twice, is empty or holds white space (a TREC run could not name
-            it), or there is no document at all.
+        DataError: An id occurs twice, is empty, or holds white space or a null character (a TREC
+            run could not name it), or there is no document at all.
     """
     digest = hashlib.sha256()
     hashes = array("q")
     present: set[str] = set()
     problems: list[str] = []
     n_empty = 0
+    with_title = "{title}" in document_text
     for n, document in enumerate(documents):
         for field in (document.doc_id, document.title, document.text, document.language):
             _feed(digest, field)
@@ -89,8 +93,8 @@ def inspect_corpus(
         if document.doc_id in wanted:
             present.add(document.doc_id)
         if _unwritable(document.doc_id) and len(problems) < _SHOWN:
-            problems.append(f"document id {document.doc_id!r} is empty or holds white space")
-        n_empty += not (document.text.strip() or document.title.strip())
+            problems.append(f"document id {document.doc_id!r} {_UNWRITABLE}")
+        n_empty += not (document.text.strip() or (with_title and document.title.strip()))
         if n % 1000 == 999:
             advance(1000)
     advance(len(hashes) % 1000)
@@ -149,7 +153,7 @@ def _feed(digest: hashlib._Hash, field: str) -> None:
 
 
 def _unwritable(identifier: str) -> bool:
-    return not identifier or len(identifier.split()) != 1 or identifier != identifier.strip()
+    return identifier.split() != [identifier] or "\0" in identifier
 
 
 def _duplicates(documents: Iterable[Document], hashes: np.ndarray) -> list[str]:
@@ -174,7 +178,7 @@ def _query_problems(queries: Sequence[Query]) -> list[str]:
     if twice := sorted(query_id for query_id, n in Counter(ids).items() if n > 1):
         problems.append(f"{len(twice):,} query ids occur twice: {_some(twice)}")
     if odd := [query_id for query_id in ids if _unwritable(query_id)]:
-        problems.append(f"query ids are empty or hold white space: {_some(odd)}")
+        problems.append(f"a query id {_UNWRITABLE}: {_some(odd)}")
     if silent := [query.query_id for query in queries if not query.text.strip()]:
         problems.append(f"{len(silent):,} queries have no text: {_some(silent)}")
     return problems

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from clir_bench.index import exact, maxsim
-from clir_bench.index.topk import TopK
+from clir_bench.index.topk import TopK, id_ranks
 from clir_bench.types import Document, Encoder, Query, Run, TokenEncoder, Vectors
 
 ENCODE_BLOCK = 1024
@@ -97,7 +97,6 @@ def search_corpus(
     # One more, for the document that `skip_same_id` takes out again.
     rankings = [TopK(len(s.query_ids), k + s.skip_same_id) for s in query_sets]
     cost = PassCost(search_seconds=[0.0] * len(query_sets))
-    searched = 0
     for ids, vectors in _search_blocks(
         encoder,
         documents,
@@ -106,16 +105,17 @@ def search_corpus(
         cost=cost,
         advance=advance,
     ):
+        ranks = id_ranks(ids)
         for number, (query_set, ranking) in enumerate(zip(query_sets, rankings, strict=True)):
             started = time.perf_counter()
-            width = min(ranking.k, len(ids))
+            queries: Any = query_set.vectors
             if isinstance(encoder, TokenEncoder):
-                scores, rows = maxsim.search_block(list(query_set.vectors), vectors, width)
+                scores, rows = maxsim.search_block(queries, vectors, ranking.k, ranks)
             else:
-                scores, rows = exact.search_block(query_set.vectors, vectors, width)  # type: ignore[arg-type]
-            ranking.add(scores, rows, searched, ids)
+                scores, rows = exact.search_block(queries, vectors, ranking.k, ranks)
+            ranking.add(scores, rows, ids)
             cost.search_seconds[number] += time.perf_counter() - started
-        searched += len(ids)
+        del vectors  # or this block would stay in memory while the next one is encoded
     runs = [
         _without_same_id(ranking.run(s.query_ids), k)
         if s.skip_same_id
@@ -131,8 +131,9 @@ def document_string(document: Document, template: str) -> str:
     >>> document_string(Document("d", "Nairobi ni jiji.", "Nairobi"), "{title} {text}")
     'Nairobi Nairobi ni jiji.'
     """
-    if not document.title or not document.text:
-        return document.text if template == "{text}" else document.text or document.title
+    if not document.title.strip() or not document.text.strip():
+        text, title = document.text, "" if template == "{text}" else document.title
+        return text if text.strip() else title
     return template.format(title=document.title, text=document.text)
 
 
@@ -171,7 +172,7 @@ def _search_blocks(
         if ids and (full or not block):
             cost.index_size_bytes += size_bytes
             yield ids, _joined(parts)
-            ids, parts, size_bytes = [], [], 0
+            ids, size_bytes = [], 0
         advance(len(block))
         if not block:
             return
@@ -195,10 +196,14 @@ def _encode_documents(
     return encoder.encode_documents(texts, language=language)
 
 
-def _joined(parts: Sequence[Any]) -> Any:
+def _joined(parts: list[Any]) -> Any:
+    """Return the vectors of all parts, and empty `parts`."""
     if isinstance(parts[0], list):
-        return [vectors for part in parts for vectors in part]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        joined = [vectors for part in parts for vectors in part]
+    else:
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    parts.clear()
+    return joined
 
 
 def _size_bytes(vectors: QueryVectors) -> int:

@@ -12,12 +12,17 @@ from clir_bench.adapters.files import read_columns
 from clir_bench.errors import DataError
 from clir_bench.types import Run
 
+_LARGEST = float(np.finfo(np.float32).max)
+"""trec_eval keeps scores as floats; a larger one would be infinite there."""
+
 
 def format_run(run: Run, tag: str) -> bytes:
     """Return a run as gzipped TREC text, the same bytes for the same run.
 
-    Scores are written with nine significant digits, which float32 survives unchanged.
+    Scores are written with nine significant digits, which float32 survives unchanged. White space
+    in the tag becomes "_".
     """
+    tag = "_".join(tag.split()) or "run"
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=4, mtime=0) as file:
         for query_id, doc_ids, scores in zip(run.query_ids, run.doc_ids, run.scores, strict=True):
@@ -46,8 +51,8 @@ def read_run(path: Path) -> Run:
             value = float(score)
         except ValueError:
             value = float("nan")
-        if not np.isfinite(value):
-            raise DataError(f"{path}:{number}: score must be a finite number, found {score!r}")
+        if not abs(value) <= _LARGEST:
+            raise DataError(f"{path}:{number}: score must be a finite float32, found {score!r}")
         ranking = found.setdefault(query_id, {})
         if doc_id in ranking:
             raise DataError(f"{path}:{number}: {doc_id!r} occurs twice for query {query_id!r}")

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,28 +78,45 @@ def parse_measures(names: Iterable[str]) -> dict[str, Measure]:
         UsageError: It knows the name, but a parameter is missing or wrong, or no installed tool
             computes it.
     """
+    return {str(measure): measure for measure in map(_parse, names)}
+
+
+@cache
+def _parse(name: str) -> Measure:
     import ir_measures
 
-    measures: dict[str, Measure] = {}
-    for name in names:
-        try:
-            measure = ir_measures.parse_measure(name)
-        except (NameError, ValueError, KeyError, SyntaxError) as error:
-            known = [f"{known}@10" for known in ir_measures.measures.registry]
-            raise UnknownNameError(
-                "measure", name, known, f"Any ir-measures name is accepted ({error})."
-            ) from None
-        try:
-            computed = ir_measures.DefaultPipeline.supports(measure)  # type: ignore[no-untyped-call]
-        except AssertionError as error:  # how ir-measures refuses a parameter
-            problem = re.sub(r"invalid param (\w+)=<object .*", r"\1 is missing", str(error))
-            raise UsageError(
-                f"measure {name!r}: {problem}; expected a name such as 'P@10' or 'nDCG@10'"
-            ) from None
-        if not computed:
-            raise UsageError(f"measure {name!r}: no installed tool of ir-measures computes it")
-        measures[str(measure)] = measure
-    return measures
+    try:
+        measure = ir_measures.parse_measure(name)
+    except (NameError, ValueError, KeyError, SyntaxError) as error:
+        known = [f"{known}@10" for known in ir_measures.measures.registry]
+        raise UnknownNameError(
+            "measure", name, known, f"Any ir-measures name is accepted ({error})."
+        ) from None
+    expected = "expected a name such as 'P@10' or 'nDCG@10'"
+    try:
+        computed = ir_measures.DefaultPipeline.supports(measure)  # type: ignore[no-untyped-call]
+    except AssertionError as error:  # how ir-measures refuses a parameter
+        problem = re.sub(r"invalid param (\w+)=<object .*", r"\1 is missing", str(error))
+        raise UsageError(f"measure {name!r}: {problem}; {expected}") from None
+    if not computed:
+        raise UsageError(f"measure {name!r}: no installed tool of ir-measures computes it")
+    if measure.params.get("cutoff", 1) < 1:  # trec_eval would take the whole process down
+        raise UsageError(f"measure {name!r}: the cutoff must be at least 1; {expected}")
+    _try_out(name, measure)
+    return measure
+
+
+def _try_out(name: str, measure: Measure) -> None:
+    """Compute a measure once: not everything that ir-measures accepts works in its tools."""
+    import ir_measures
+
+    judged = [Qrel("0", "a", 1), Qrel("0", "b", 0)]
+    try:
+        list(ir_measures.iter_calc([measure], judged, {"0": {"a": 2, "b": 1}}))
+    except Exception as error:  # third-party tools, one of them a Perl script
+        raise UsageError(
+            f"measure {name!r}: its tool cannot compute it: {type(error).__name__}: {error}"
+        ) from error
 
 
 def score(run: Run, qrels: Sequence[Qrel], measures: Iterable[str]) -> QueryScores:
@@ -130,7 +147,7 @@ def score(run: Run, qrels: Sequence[Qrel], measures: Iterable[str]) -> QueryScor
         for metric in evaluator.iter_calc(_as_ranks(run, numbers)):
             if metric.query_id.isdecimal():  # gdeval adds a line for the mean
                 values[int(metric.query_id), columns[metric.measure]] = metric.value
-    except (ArithmeticError, OSError, subprocess.SubprocessError) as error:
+    except Exception as error:  # third-party tools, one of them a Perl script
         raise DataError(
             f"a tool of ir-measures broke down on one of {', '.join(parsed)}: "
             f"{type(error).__name__}: {error}; leave that measure out"

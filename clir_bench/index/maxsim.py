@@ -17,19 +17,20 @@ _MAX_PRODUCT_BYTES = 256 * 2**20
 
 
 def search_block(
-    queries: Sequence[Vectors], documents: Sequence[Vectors], k: int
+    queries: Sequence[Vectors], documents: Sequence[Vectors], k: int, ranks: Rows
 ) -> tuple[Scores, Rows]:
-    """Return each query's best k documents of a block, with everything tied to the k-th.
+    """Return each query's best k documents of a block, a tie at the cut decided by id.
 
     Args:
         queries: One `(n_tokens, dim)` float32 array a query.
         documents: One `(n_tokens, dim)` float32 array a document, at least one token each.
         k: Documents wanted, at least 1.
+        ranks: `topk.id_ranks` of the block's documents.
 
     Returns:
         Scores and rows as `exact.search_block` returns them.
     """
-    return best_of_block(maxsim_scores(queries, documents), k)
+    return best_of_block(maxsim_scores(queries, documents), k, ranks)
 
 
 def maxsim_scores(queries: Sequence[Vectors], documents: Sequence[Vectors]) -> Scores:
