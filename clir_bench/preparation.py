@@ -7,12 +7,13 @@ comes: a task's judgments may not all fit in memory at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from clir_bench import registry
 from clir_bench.adapters import Adapter, Source
 from clir_bench.cards import TaskCard
-from clir_bench.errors import ClirBenchError, DataError
+from clir_bench.errors import ClirBenchError, DataError, PluginError
 from clir_bench.inspection import Inspection, count_problems, inspect, inspect_corpus
 from clir_bench.types import Collection, Document, LanguagePair
 
@@ -40,8 +41,44 @@ class Loader:
             ClirBenchError: What the adapter found wrong.
         """
         adapter: Adapter = registry.load(registry.ADAPTERS, self.card.adapter)
-        collection = adapter(self.card, pair, self.split, self.source)
+        with self._plugin(pair):
+            collection = adapter(self.card, pair, self.split, self.source)
+        if not isinstance(collection, Collection):
+            raise PluginError(
+                f"{self._adapter()} returned {type(collection).__name__} for pair {pair}; "
+                "expected a clir_bench.types.Collection"
+            )
+        collection = replace(collection, documents=_Guarded(collection.documents, self, pair))
         return collection if self.limit is None else _cut(collection, self.limit)
+
+    @contextmanager
+    def _plugin(self, pair: LanguagePair) -> Iterator[None]:
+        """Say of whatever an adapter raises whose adapter it was."""
+        try:
+            yield
+        except (ClirBenchError, MemoryError):
+            raise
+        except Exception as error:  # a plugin may raise anything
+            raise PluginError(
+                f"{self._adapter()} failed on pair {pair}: {type(error).__name__}: {error}"
+            ) from error
+
+    def _adapter(self) -> str:
+        provider = registry.provider(registry.ADAPTERS, self.card.adapter)
+        return f"task {self.card.id!r}: adapter {self.card.adapter!r} of {provider}"
+
+
+@dataclass(frozen=True)
+class _Guarded:
+    """Documents as an adapter streams them; what it raises on the way is named as its own."""
+
+    documents: Iterable[Document]
+    loader: Loader
+    pair: LanguagePair
+
+    def __iter__(self) -> Iterator[Document]:
+        with self.loader._plugin(self.pair):
+            yield from self.documents
 
 
 @dataclass(frozen=True)
@@ -110,7 +147,11 @@ def _prepare_group(
     try:
         documents = corpus_of(loader, pairs, judged)
         corpus = inspect_corpus(
-            documents, judged, where=f"{name}, documents of {pairs[0]}", advance=advance
+            documents,
+            judged,
+            where=f"{name}, documents of {pairs[0]}",
+            document_text=loader.card.document_text,
+            advance=advance,
         )
     except ClirBenchError as error:
         failures.update(dict.fromkeys(pairs, str(error)))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clir_bench.aggregate import summarise
-from clir_bench.cards import Part, SuiteCard, TaskCard, expand_rules, load_card
-from clir_bench.errors import CardError, ClirBenchError
-from clir_bench.evaluate import Settings, stored_split
+from clir_bench.cards import SAMPLE, Part, SuiteCard, TaskCard, expand_rules, load_card
+from clir_bench.errors import CardError, ClirBenchError, ResultError
+from clir_bench.evaluate import Settings, check_pairs, stored_split
 from clir_bench.languages import load_scheme
 from clir_bench.results import (
     Result,
@@ -16,10 +16,13 @@ from clir_bench.results import (
     SuitePart,
     SuiteResult,
     SystemRecord,
+    check_writable,
+    read_result,
     read_scores,
     result_path,
     write_result,
 )
+from clir_bench.scoring import parse_measures
 from clir_bench.summary import as_scores, environment_record
 from clir_bench.types import LanguagePair
 
@@ -30,24 +33,38 @@ def part_of(part: Part, tasks_dir: Path | None = None) -> TaskCard:
     """Return the card of a suite's part.
 
     Raises:
-        CardError: The part is itself a suite.
+        CardError: The part is itself a suite, or does not report the measure the suite takes.
     """
     card = load_card(part.task, tasks_dir)
     if not isinstance(card, TaskCard):
         raise CardError(f"part {part.task!r} is a suite; a suite's parts are tasks")
+    if not set(parse_measures([part.measure])) <= set(parse_measures(card.measures)):
+        raise CardError(
+            f"part {part.task!r}: measure {part.measure!r} is not among the task's measures "
+            f"({', '.join(card.measures)})"
+        )
     return card
 
 
-def part_pairs(part: Part, card: TaskCard) -> list[LanguagePair]:
-    """Return the pairs a part is over.
+def part_pairs(part: Part, card: TaskCard, split: str) -> list[LanguagePair]:
+    """Return the pairs a part is over, among those the task has.
 
     A sample has fewer languages than its task; pairs of the others are left out.
+
+    Raises:
+        UsageError: A rule names a pair the task does not have, or all of them together none.
     """
     if not part.pairs:
         return card.official_pairs()
     available = {str(pair) for pair in card.available_pairs()}
-    rules = [rule for rule in part.pairs if "*" in rule or "-" not in rule or rule in available]
-    return expand_rules(card, rules)
+    named = [rule for rule in part.pairs if "*" not in rule and "-" in rule]
+    if split != SAMPLE:
+        check_pairs(card, [LanguagePair(*rule.split("-", 1)) for rule in named])
+    rules = [rule for rule in part.pairs if rule not in named or rule in available]
+    pairs = [pair for pair in expand_rules(card, rules) if str(pair) in available]
+    if not pairs:
+        raise CardError(f"part {part.task!r}: the rules {', '.join(part.pairs)} name no pair")
+    return pairs
 
 
 def run_suite(
@@ -72,27 +89,38 @@ def run_suite(
         system: The system being run.
         settings: How the parts are run.
         started: When, in seconds since the epoch.
+
+    Raises:
+        ResultError: A result of another system is there; nothing is run or overwritten.
+        OutputError: The output folder cannot be written.
     """
-    lines = []
+    splits = {split for _, _, split in parts}
+    split = splits.pop() if len(splits) == 1 else "suite"
+    path = result_path(output, system.name, suite.id, stored_split(split, settings))
+    if not settings.overwrite:
+        _check_system(path, system)
+    check_writable(path)
+    lines: list[SuitePart] = []
+    reasons: list[str] = []
     for part, card, split in parts:
-        pairs = part_pairs(part, card)
-        path = result_path(output, system.name, card.id, stored_split(split, settings))
+        pairs = part_pairs(part, card, split)
+        part_path = result_path(output, system.name, card.id, stored_split(split, settings))
         line = SuitePart(
             task=card.id,
             split=split,
             pairs=tuple(str(pair) for pair in pairs),
-            measure=part.measure,
+            measure=next(iter(parse_measures([part.measure]))),
             score=None,
-            result_file=path.relative_to(output).as_posix(),
+            result_file=part_path.relative_to(output).as_posix(),
             official=False,
         )
         try:
             result = run_part(card, pairs, split)
-            lines.append(_scored(line, result, path, card, pairs, settings.tiers))
+            reasons += [f"{card.id}: {reason}" for reason in result.task.unofficial]
+            lines.append(_scored(line, result, part_path, card, pairs, settings.tiers))
         except ClirBenchError as error:
             lines.append(line.model_copy(update={"error": str(error)}))
     scores = [line.score.mean for line in lines if line.score is not None]
-    split = lines[0].split if len({line.split for line in lines}) == 1 else "suite"
     finished = SuiteResult(
         suite=suite.id,
         title=suite.title,
@@ -101,11 +129,24 @@ def run_suite(
         parts=tuple(lines),
         mean=sum(scores) / len(scores) if len(scores) == len(lines) else None,
         official=all(line.official for line in lines),
+        unofficial=tuple(reasons),
         environment=environment_record(settings.command, started),
     )
-    path = result_path(output, system.name, suite.id, stored_split(split, settings))
     write_result(path, finished)
     return finished
+
+
+def _check_system(path: Path, system: SystemRecord) -> None:
+    """Refuse to replace the result of another system of the same name."""
+    if not path.exists():
+        return
+    earlier = read_result(path)
+    if earlier.system.fingerprint() != system.fingerprint():
+        raise ResultError(
+            f"{path} holds a result of another system ({earlier.system.name} "
+            f"{earlier.system.revision}); write elsewhere with --output, or replace it with "
+            "--overwrite"
+        )
 
 
 def _scored(

@@ -18,6 +18,7 @@ import pytest
 from clir_bench import registry
 from clir_bench.adapters.source import locate
 from clir_bench.cards import TaskCard, read_card
+from clir_bench.cli import main
 from clir_bench.encoders.checked import CheckedEncoder
 from clir_bench.encoders.hashing import DIM, HashingEncoder
 from clir_bench.evaluate import Settings, System, evaluate
@@ -242,3 +243,8 @@ def forget_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     sys.modules.pop("acme_plugin", None)
     registry._entry_points.cache_clear()
+
+
+def clir(*arguments: object) -> int:
+    """Run the command line in this process and return its exit code."""
+    return main([str(argument) for argument in arguments])

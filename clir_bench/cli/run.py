@@ -23,7 +23,7 @@ from clir_bench.evaluate import Settings, System, card_for, evaluate, stored_spl
 from clir_bench.languages import load_scheme
 from clir_bench.results import Result, SuiteResult, SystemRecord, result_path
 from clir_bench.scoring import parse_measures
-from clir_bench.suite import part_of, run_suite
+from clir_bench.suite import part_of, part_pairs, run_suite
 from clir_bench.types import LanguagePair
 
 _EPILOG = """\b
@@ -155,7 +155,6 @@ def command(
     Pairs that are done already are kept, so an interrupted run goes on where it was. A pair that
     fails does not stop the others; the command then exits with 1.
     """  # fmt: skip
-    one_folder(data_dir, len(tasks))
     settings = Settings(
         measures=tuple(parse_measures(split_list(measures))),
         top_k=top_k,
@@ -172,6 +171,7 @@ def command(
         _job(load_card(task, tasks_dir), wanted_split, pairs, languages, tier, scheme, tasks_dir)
         for task in tasks
     ]
+    one_folder(data_dir, sum(len(job.parts) or 1 for job in jobs))
     request = _Request(output, data_dir, settings, as_json)
     for model in models:
         _check_name(model)
@@ -231,7 +231,9 @@ def _job(
         for part in card.parts:
             task = part_of(part, tasks_dir)
             part_split = split or part.split or task.default_split
-            parts.append((part, card_for(task, part_split), part_split))
+            task = card_for(task, part_split)
+            part_pairs(part, task, part_split)  # wrong ones are found out about before any runs
+            parts.append((part, task, part_split))
         return _Job(card, split or "suite", parts=tuple(parts))
     split = split or card.default_split
     card = card_for(card, split)

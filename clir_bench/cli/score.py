@@ -20,6 +20,7 @@ from clir_bench.external import score_runs
 from clir_bench.languages import load_scheme
 from clir_bench.results import result_path
 from clir_bench.scoring import parse_measures
+from clir_bench.types import LanguagePair
 
 _EPILOG = """\b
 Examples:
@@ -78,15 +79,17 @@ def command(
         raise UsageError(f"{task!r} is a suite; score its parts one by one")
     split = SAMPLE if sample else split or card.default_split
     card = card_for(card, split)
-    files = {}
+    files: dict[LanguagePair, Path] = {}
     for run in runs:
         name, equals, path = run.partition("=")
         if not equals:
             raise UsageError(f"{run!r}: write the pair and the run file, as in en-sw={run}")
-        for pair in select_pairs(
-            card, pairs=name, languages=None, tiers=(), scheme=load_scheme(tiers)
-        ):
-            files[pair] = Path(path)
+        chosen = select_pairs(card, pairs=name, languages=None, tiers=(), scheme=load_scheme(tiers))
+        if len(chosen) > 1:
+            raise UsageError(f"{run!r} names {len(chosen)} pairs; a run file is of one, as en-sw")
+        if chosen[0] in files:
+            raise UsageError(f"{run!r}: pair {chosen[0]} has a run file already")
+        files[chosen[0]] = Path(path)
     settings = Settings(
         measures=tuple(parse_measures(split_list(measures))),
         tiers=tiers,

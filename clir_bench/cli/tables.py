@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
+from clir_bench.cards import SAMPLE
 from clir_bench.languages import resolve
 from clir_bench.results import Group, PairResult, Result, Score, Scores, SuiteResult, TierSummary
 
+_SAMPLE_MARK = "embedded sample, for trying out: not a score of the benchmark"
 TIER_ORDER = ("low", "mid", "high", "unknown")
 
 
@@ -17,7 +19,14 @@ def format_score(score: Score | None, *, interval: bool = False) -> str:
     if score is None:
         return "-"
     low, high = score.interval
-    return f"{score.mean:.4f}" + (f" [{low:.3f}, {high:.3f}]" if interval else "")
+    bounds = f" [{_fixed(low, 3)}, {_fixed(high, 3)}]" if interval else ""
+    return _fixed(score.mean, 4) + bounds
+
+
+def _fixed(number: float, n_digits: int) -> str:
+    """Return a number with `n_digits` decimals, and zero without a sign."""
+    text = f"{number:.{n_digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def result_text(result: Result, *, by_pair: bool = False) -> str:
@@ -53,14 +62,20 @@ def suite_text(result: SuiteResult) -> str:
         rows, ["part", "split", "pairs", "measure", "score [95% interval]", "problem"],
         disable_numparse=True,
     )  # fmt: skip
-    return f"{result.system.name} on {result.title}\n\n{table}"
+    mark = "" if result.official else " (NOT OFFICIAL)"
+    if any(part.split == SAMPLE for part in result.parts):
+        mark = f" ({_SAMPLE_MARK})"
+    lines = [f"{result.system.name} on {result.title}{mark}", "", table]
+    if mark and _SAMPLE_MARK not in mark:
+        lines += _reasons(result.unofficial)
+    return "\n".join(lines)
 
 
 def _title(result: Result) -> str:
     task = result.task
     marks = []
     if task.sample:
-        marks.append("embedded sample, for trying out: not a score of the benchmark")
+        marks.append(_SAMPLE_MARK)
     elif task.limit is not None:
         marks.append(f"partial, --limit {task.limit}")
     elif not task.official:
@@ -130,7 +145,11 @@ def _mean_table(tiers: TierSummary, overall: Scores, measures: Sequence[str]) ->
 def _remarks(result: Result) -> list[str]:
     if not result.task.unofficial or result.task.sample:
         return []
-    return ["", "Not official:", *(f"- {reason}" for reason in result.task.unofficial)]
+    return _reasons(result.task.unofficial)
+
+
+def _reasons(unofficial: Sequence[str]) -> list[str]:
+    return ["", "Not official:", *(f"- {reason}" for reason in unofficial)] if unofficial else []
 
 
 def _score_cells(scores: Scores, measures: Sequence[str]) -> list[str]:
