@@ -24,7 +24,7 @@ def format_run(run: Run, tag: str) -> bytes:
     """
     tag = "_".join(tag.split()) or "run"
     buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=4, mtime=0) as file:
+    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as file:
         for query_id, doc_ids, scores in zip(run.query_ids, run.doc_ids, run.scores, strict=True):
             lines = [
                 f"{query_id} Q0 {doc_id} {rank} {score:.9g} {tag}\n"
