@@ -46,12 +46,12 @@ def score_runs(
         The result, and notes on what counts 0 and why.
 
     Raises:
+        DataError: A run file is not there.
         ResultError: A result is there that was made otherwise.
         OutputError: The output folder cannot be written.
     """
-    for path in files.values():
-        if not path.is_file():
-            raise DataError(f"{path}: no such run file")
+    if missing := [str(path) for path in files.values() if not path.is_file()]:
+        raise DataError(f"no such run file: {', '.join(missing)}")
     info = EncoderInfo(
         name=system,
         revision=_revision(files),

@@ -88,7 +88,7 @@ def _parse(name: str) -> Measure:
     try:
         measure = ir_measures.parse_measure(name)
     except (NameError, ValueError, KeyError, SyntaxError) as error:
-        known = [f"{known}@10" for known in ir_measures.measures.registry]
+        known = [f"{known.NAME}@10" for known in ir_measures.measures.registry.values()]
         raise UnknownNameError(
             "measure", name, known, f"Any ir-measures name is accepted ({error})."
         ) from None

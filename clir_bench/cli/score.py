@@ -82,8 +82,8 @@ def command(
     files: dict[LanguagePair, Path] = {}
     for run in runs:
         name, equals, path = run.partition("=")
-        if not equals:
-            raise UsageError(f"{run!r}: write the pair and the run file, as in en-sw={run}")
+        if not (name and equals and path):
+            raise UsageError(f"{run!r}: write the pair and its run file, as in en-sw=my.run")
         chosen = select_pairs(card, pairs=name, languages=None, tiers=(), scheme=load_scheme(tiers))
         if len(chosen) > 1:
             raise UsageError(f"{run!r} names {len(chosen)} pairs; a run file is of one, as en-sw")
@@ -109,7 +109,7 @@ def command(
     )
     if as_json:
         click.echo(json.dumps(result.model_dump(mode="json"), sort_keys=True, ensure_ascii=False))
-    else:
+    elif any(pair.status == "done" for pair in result.pairs.values()):
         click.echo(result_text(result))
         click.echo(f"\nresult: {result_path(output, system, card.id, split)}")
     for note in notes:

@@ -78,7 +78,7 @@ def _title(result: Result) -> str:
         marks.append(_SAMPLE_MARK)
     elif task.limit is not None:
         marks.append(f"partial, --limit {task.limit}")
-    elif not task.official:
+    elif task.unofficial:
         marks.append("NOT OFFICIAL")
     if not task.complete:
         marks.append("not all official pairs")

@@ -1,0 +1,201 @@
+"""Runs made elsewhere: scored as ours are, refused when they are of something else."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from folders import Folder, clir, make_folder
+
+from clir_bench.results import Result, read_result
+
+PERFECT = ["q1 Q0 d1 1 9.5 t", "q2 Q0 d2 1 3 t", "q2 Q0 d4 2 2 t", "q3 Q0 d3 1 1 t"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return make_folder(tmp_path)
+
+
+def write_run(folder: Folder, lines: list[str], name: str = "sw.run") -> Path:
+    path = folder.card_path.parent / name
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def score(folder: Folder, *arguments: object, system: str = "bm25") -> int:
+    output = folder.card_path.parent / "out"
+    return clir(
+        "score", "-t", folder.card_path, "--system", system, "-o", output, *arguments
+    )  # fmt: skip
+
+
+def stored(folder: Folder, system: str = "bm25") -> Result:
+    found = read_result(folder.card_path.parent / "out" / system / "mine" / "test.json")
+    assert isinstance(found, Result)
+    return found
+
+
+def test_a_perfect_run_scores_one_and_is_stored_like_any_result(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score(folder, f"en-sw={write_run(folder, PERFECT)}") == 0
+    result = stored(folder)
+    pair = result.pairs["en-sw"]
+    assert (pair.status, pair.official, pair.cost) == ("done", True, None)
+    assert pair.scores["nDCG@10"].mean == 1
+    assert result.pairs["en-de"].status == "not run"
+    assert result.system.description == "runs made elsewhere"
+    captured = capsys.readouterr()
+    assert "bm25 on My collection, test (not all official pairs)" in captured.out
+    assert captured.out.rstrip().endswith("out/bm25/mine/test.json")
+    assert captured.err == ""
+
+
+def test_scores_are_those_worked_out_by_hand(folder: Folder) -> None:
+    # q1: the relevant d1 second behind the judged d4; q2: d2 and d4 first and third; q3: nothing.
+    lines = [
+        "q1 Q0 d4 1 2 t", "q1 Q0 d1 2 1 t",
+        "q2 Q0 d4 1 3 t", "q2 Q0 d1 2 2 t", "q2 Q0 d2 3 1 t",
+        "q3 Q0 d1 1 1 t",
+    ]  # fmt: skip
+    assert score(folder, f"en-sw={write_run(folder, lines)}", "--measures", "RR") == 0
+    means = {m: s.mean for m, s in stored(folder).pairs["en-sw"].scores.items()}
+    assert means["AP@1000"] == pytest.approx((1 / 2 + (1 + 2 / 3) / 2 + 0) / 3)
+    assert means["RR"] == pytest.approx((1 / 2 + 1 + 0) / 3)
+
+
+def test_our_own_run_file_scores_as_it_did(folder: Folder) -> None:
+    output = folder.card_path.parent / "out"
+    assert clir("run", "-m", "hashing", "-t", folder.card_path, "-o", output) == 0
+    ours = stored(folder, "hashing")
+    files = [f"{name}={output}/hashing/mine/test/{name}.run.gz" for name in ours.pairs]
+    assert score(folder, *files) == 0
+    theirs = stored(folder)
+    assert theirs.overall == ours.overall
+    assert theirs.tiers == ours.tiers
+    assert theirs.task.complete
+
+
+def test_unanswered_queries_count_zero_and_are_said(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_run(folder, PERFECT[:1])
+    assert score(folder, f"en-sw={path}") == 0
+    assert stored(folder).pairs["en-sw"].scores["nDCG@10"].mean == pytest.approx(1 / 3)
+    assert capsys.readouterr().err == (
+        f"note: en-sw: 2 of 3 judged queries have no line in {path} and count 0\n"
+    )
+
+
+def test_the_rank_column_is_not_believed_and_packing_changes_nothing(folder: Folder) -> None:
+    lines = [line.replace(" 1 ", " 7 ") for line in reversed(PERFECT)]
+    path = folder.card_path.parent / "sw.run.gz"
+    path.write_bytes(gzip.compress("\r\n".join(lines).encode()))
+    assert score(folder, f"en-sw={path}") == 0
+    assert stored(folder).pairs["en-sw"].scores["nDCG@10"].mean == 1
+
+
+def test_a_run_of_another_corpus_is_refused_and_the_others_are_scored(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = write_run(folder, PERFECT), write_run(folder, PERFECT, "de.run")
+    assert score(folder, f"en-sw={good}", f"en-de={bad}") == 1
+    result = stored(folder)
+    assert (result.pairs["en-sw"].status, result.pairs["en-de"].status) == ("done", "failed")
+    assert capsys.readouterr().err == (
+        f"failed: en-de: {bad}: 1 documents are not in the corpus of en-de: 'd4'; "
+        "is it the run of another pair or task?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("q1 Q0 d1 1 9.5", ":2: expected 6 columns, found 5"),
+        ("q1 Q0 d2 1 high t", ":2: score must be a finite"),
+        ("q1 Q0 d2 1 nan t", ":2: score must be a finite"),
+        ("q1 Q0 d1 2 1 t", ":2: 'd1' occurs twice for query 'q1'"),
+    ],
+)
+def test_a_broken_line_of_a_run_is_named(
+    folder: Folder, line: str, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_run(folder, [PERFECT[0], line])
+    assert score(folder, f"en-sw={path}") == 1
+    assert f"failed: en-sw: {path}{problem}" in capsys.readouterr().err
+
+
+def test_an_empty_run_is_refused(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert score(folder, f"en-sw={write_run(folder, [])}") == 1
+    assert "no line; expected `query_id Q0 doc_id rank score tag`" in capsys.readouterr().err
+
+
+def test_missing_run_files_are_named_together(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score(folder, "en-sw=no.run", "en-de=none.run") == 1
+    err = capsys.readouterr().err
+    assert err == "error: no such run file: no.run, none.run\n"
+    assert not (folder.card_path.parent / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["sw.run"], "'sw.run': write the pair and its run file, as in en-sw="),
+        (["en-xx=sw.run"], "unknown language 'xx'"),
+        (["de-sw=sw.run"], "unknown pair 'de-sw'; did you mean"),
+        (["all=sw.run"], "names 4 pairs; a run file is of one"),
+        (["=sw.run"], "'=sw.run': write the pair and its run file, as in en-sw="),
+        (["en-sw=sw.run", "eng-swh=b.run"], "pair en-sw has a run file already"),
+        (["en-sw=sw.run", "--measures", "nDCC@10"], "unknown measure 'nDCC@10'; did you mean nDCG"),
+        (["en-sw=sw.run", "--split", "tset"], "unknown split 'tset'; did you mean test?"),
+        (["en-sw=sw.run", "--tiers", "joshy"], "unknown tier scheme 'joshy'; did you mean joshi?"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_a_usage_error(
+    folder: Folder, arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(folder, PERFECT)
+    assert score(folder, *arguments) == 2
+    captured = capsys.readouterr()
+    assert problem in captured.err
+    assert captured.out == ""
+    assert not (folder.card_path.parent / "out").exists()
+
+
+def test_a_suite_cannot_be_scored(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert clir("score", "-t", "xtreme-r", "--system", "x", "en-sw=a.run") == 2
+    assert "'xtreme-r' is a suite; score its parts one by one" in capsys.readouterr().err
+
+
+def test_other_runs_do_not_replace_those_stored_under_the_name(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score(folder, f"en-sw={write_run(folder, PERFECT)}") == 0
+    first = stored(folder)
+    worse = write_run(folder, PERFECT[:1], "worse.run")
+    assert score(folder, f"en-sw={worse}") == 1
+    assert "holds a result with another system (bm25" in capsys.readouterr().err
+    assert stored(folder) == first
+    assert score(folder, f"en-sw={worse}", "--overwrite") == 0
+    assert stored(folder).overall != first.overall
+
+
+def test_the_same_runs_with_more_measures_are_scored_again(folder: Folder) -> None:
+    path = write_run(folder, PERFECT)
+    assert score(folder, f"en-sw={path}") == 0
+    assert score(folder, f"en-sw={path}", "--measures", "P@1") == 0
+    assert stored(folder).overall["P@1"].mean == 1
+
+
+def test_json_is_the_result_and_nothing_else(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score(folder, f"en-sw={write_run(folder, PERFECT[:2])}", "--json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    assert Result.model_validate(json.loads(lines[0])) == stored(folder)
