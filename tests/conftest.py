@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+
+_OFF_BY_DEFAULT = ("network", "gpu", "slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is off by default unless `-m` names it, as in `-m slow`."""
+    asked = set(re.findall(r"\w+", config.getoption("markexpr")))
+    for item in items:
+        for mark in _OFF_BY_DEFAULT:
+            if item.get_closest_marker(mark) is not None and mark not in asked:
+                item.add_marker(pytest.mark.skip(reason=f"off by default; run with -m {mark}"))
 
 
 @pytest.fixture(scope="session")
