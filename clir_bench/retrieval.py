@@ -198,6 +198,7 @@ def _encode_documents(
 
 def _joined(parts: list[Any]) -> Any:
     """Return the vectors of all parts, and empty `parts`."""
+    joined: Any
     if isinstance(parts[0], list):
         joined = [vectors for part in parts for vectors in part]
     else:

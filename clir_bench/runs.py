@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,6 @@ import numpy as np
 from clir_bench.adapters.files import read_columns
 from clir_bench.errors import DataError
 from clir_bench.types import Run
-
-_LARGEST = float(np.finfo(np.float32).max)
-"""trec_eval keeps scores as floats; a larger one would be infinite there."""
 
 
 def format_run(run: Run, tag: str) -> bytes:
@@ -47,11 +46,8 @@ def read_run(path: Path) -> Run:
     """
     found: dict[str, dict[str, float]] = {}
     for number, (query_id, _, doc_id, _, score, _) in read_columns(path, 6, None):
-        try:
-            value = float(score)
-        except ValueError:
-            value = float("nan")
-        if not abs(value) <= _LARGEST:
+        value = _parse_score(score)
+        if not math.isfinite(value):
             raise DataError(f"{path}:{number}: score must be a finite float32, found {score!r}")
         ranking = found.setdefault(query_id, {})
         if doc_id in ranking:
@@ -73,3 +69,13 @@ def from_scores(scores: dict[str, dict[str, float]]) -> Run:
         doc_ids.append(tuple(doc_id for doc_id, _ in ordered))
         values.append(np.array([score for _, score in ordered], dtype=np.float32))
     return Run(tuple(scores), tuple(doc_ids), tuple(values))
+
+
+def _parse_score(text: str) -> float:
+    """Return a score, NaN where there is none that trec_eval could keep as a float32."""
+    try:
+        value = float(text)
+        struct.pack("<f", value)
+    except (ValueError, OverflowError):
+        return math.nan
+    return value

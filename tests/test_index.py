@@ -1,0 +1,216 @@
+"""Search by blocks against brute force: all scores, sorted by score and id descending."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from clir_bench.index import exact, maxsim
+from clir_bench.index.topk import TopK, best_of_block, first_by_id, id_ranks
+from clir_bench.types import Run, Vectors
+
+SMALL = settings(max_examples=50, deadline=None, derandomize=True)
+
+
+def brute_force(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> list[list[str]]:
+    """Return every query's ranking by two stable sorts, ids first."""
+    rankings = []
+    for of_query in scores.tolist():
+        pairs = sorted(zip(ids, of_query, strict=True), reverse=True)
+        pairs.sort(key=lambda pair: pair[1], reverse=True)
+        rankings.append([doc_id for doc_id, _ in pairs[:k]])
+    return rankings
+
+
+def search_in_blocks(
+    queries: Vectors, documents: Vectors, ids: Sequence[str], k: int, cuts: Sequence[int]
+) -> Run:
+    ranking = TopK(len(queries), k)
+    for first, end in zip([0, *cuts], [*cuts, len(ids)], strict=True):
+        if first < end:
+            block_ids = ids[first:end]
+            scores, rows = exact.search_block(queries, documents[first:end], k, id_ranks(block_ids))
+            ranking.add(scores, rows, block_ids)
+    return ranking.run([f"q{number}" for number in range(len(queries))])
+
+
+def as_lists(run: Run) -> list[list[str]]:
+    return [list(ids) for ids in run.doc_ids]
+
+
+@st.composite
+def problems(draw: st.DrawFn, largest: int) -> tuple[Vectors, Vectors, list[str], int, list[int]]:
+    """Integer vectors (so that scores are exact), ids in random order, k, and block ends."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    n = draw(st.integers(1, 60))
+    queries = generator.integers(-largest, largest + 1, (draw(st.integers(1, 25)), 3))
+    documents = generator.integers(-largest, largest + 1, (n, 3))
+    ids = [f"d{number}" for number in generator.permutation(n)]
+    k = draw(st.integers(1, 80))
+    cuts = sorted(draw(st.lists(st.integers(0, n), max_size=5)))
+    return queries.astype(np.float32), documents.astype(np.float32), ids, k, cuts
+
+
+@SMALL
+@given(problems(largest=1000))
+def test_blocks_of_any_size_rank_as_brute_force(
+    problem: tuple[Vectors, Vectors, list[str], int, list[int]],
+) -> None:
+    queries, documents, ids, k, cuts = problem
+    run = search_in_blocks(queries, documents, ids, k, cuts)
+    assert as_lists(run) == brute_force(queries @ documents.T, ids, k)
+
+
+@SMALL
+@given(problems(largest=1))
+def test_massive_ties_are_cut_by_descending_id_within_and_across_blocks(
+    problem: tuple[Vectors, Vectors, list[str], int, list[int]],
+) -> None:
+    queries, documents, ids, k, cuts = problem
+    scores = queries @ documents.T
+    run = search_in_blocks(queries, documents, ids, k, cuts)
+    assert as_lists(run) == brute_force(scores, ids, k)
+    where = {doc_id: row for row, doc_id in enumerate(ids)}
+    for of_query, ranked, values in zip(scores, run.doc_ids, run.scores, strict=True):
+        assert values.dtype == np.float32
+        assert values.tolist() == [of_query[where[doc_id]] for doc_id in ranked]
+
+
+@SMALL
+@given(problems(largest=2))
+def test_order_of_the_corpus_changes_nothing(
+    problem: tuple[Vectors, Vectors, list[str], int, list[int]],
+) -> None:
+    queries, documents, ids, k, cuts = problem
+    order = np.random.default_rng(len(ids)).permutation(len(ids))
+    shuffled = [ids[row] for row in order]
+    one = search_in_blocks(queries, documents, ids, k, cuts)
+    other = search_in_blocks(queries, documents[order], shuffled, k, cuts[:1])
+    assert as_lists(one) == as_lists(other)
+
+
+def test_random_floats_rank_as_one_big_search() -> None:
+    generator = np.random.default_rng(1)
+    queries = generator.standard_normal((30, 16)).astype(np.float32)
+    documents = generator.standard_normal((500, 16)).astype(np.float32)
+    ids = [f"d{number:03}" for number in range(500)]
+    run = search_in_blocks(queries, documents, ids, 50, [7, 8, 300])
+    scores = queries.astype(np.float64) @ documents.T.astype(np.float64)
+    assert as_lists(run) == brute_force(scores, ids, 50)
+
+
+def test_fewer_documents_than_k_are_all_ranked() -> None:
+    queries = np.array([[1.0]], dtype=np.float32)
+    documents = np.array([[1.0], [3.0], [2.0]], dtype=np.float32)
+    run = search_in_blocks(queries, documents, ["a", "b", "c"], 1000, [1])
+    assert as_lists(run) == [["b", "c", "a"]]
+
+
+def test_no_document_at_all_gives_empty_rankings() -> None:
+    run = TopK(2, 10).run(["q1", "q2"])
+    assert run.query_ids == ("q1", "q2")
+    assert as_lists(run) == [[], []]
+    assert [len(scores) for scores in run.scores] == [0, 0]
+
+
+def test_ids_are_compared_by_code_point_as_trec_eval_compares_their_utf8() -> None:
+    ids = ["Z", "a", "é", "\N{MATHEMATICAL BOLD CAPITAL A}", "ｚ", "10", "9"]
+    queries, documents = np.ones((1, 1), np.float32), np.ones((len(ids), 1), np.float32)
+    run = search_in_blocks(queries, documents, ids, 4, [3])
+    assert as_lists(run)[0] == sorted(ids, key=lambda doc_id: doc_id.encode(), reverse=True)[:4]
+
+
+def test_negative_zero_and_zero_are_one_score() -> None:
+    queries = np.array([[1.0], [-1.0]], dtype=np.float32)
+    documents = np.array([[0.0], [-0.0], [0.0]], dtype=np.float32)
+    run = search_in_blocks(queries, documents, ["a", "c", "b"], 2, [1])
+    assert as_lists(run) == [["c", "b"], ["c", "b"]]
+
+
+def test_block_full_of_ties_returns_no_more_than_k(monkeypatch: pytest.MonkeyPatch) -> None:
+    widest: list[int] = []
+
+    def watched(queries: Vectors, documents: Vectors, k: int) -> tuple[Vectors, NDArray[np.int64]]:
+        scores, rows = search(queries, documents, k)
+        widest.append(scores.size)
+        return scores, rows
+
+    search = exact._search
+    monkeypatch.setattr(exact, "_search", watched)
+    monkeypatch.setattr(exact, "_MAX_FULL_BYTES", 12 * 4000 * 5)
+    ids = [f"d{number:04}" for number in range(4000)]
+    queries, documents = np.ones((23, 2), np.float32), np.zeros((4000, 2), np.float32)
+    documents[17] = 1
+    scores, rows = exact.search_block(queries, documents, 3, id_ranks(ids))
+    assert scores.shape == rows.shape == (23, 3)
+    assert scores.tolist() == [[2.0, 0.0, 0.0]] * 23
+    assert rows.tolist() == [[17, 3999, 3998]] * 23
+    assert widest == [23 * 4, *[5 * 4000] * 4, 3 * 4000], "five queries at a time, three left over"
+
+
+def test_best_of_block_keeps_the_best_and_cuts_a_tie_by_id() -> None:
+    scores = np.array([[5, 1, 1, 1, 9], [2, 2, 2, 2, 2], [1, 2, 3, 4, 5]], dtype=np.float32)
+    found, rows = best_of_block(scores, 3, id_ranks(["a", "c", "e", "d", "b"]))
+    assert [set(of_query) for of_query in rows.tolist()] == [{4, 0, 2}, {2, 3, 1}, {2, 3, 4}]
+    assert np.array_equal(found, np.take_along_axis(scores, rows, axis=1))
+
+
+def test_id_ranks_count_from_the_highest_id() -> None:
+    assert id_ranks(["b", "d", "a", "c"]).tolist() == [2, 0, 3, 1]
+    assert first_by_id(np.array([0, 2, 3]), id_ranks(["b", "d", "a", "c"]), 2).tolist() == [3, 0]
+
+
+def slow_maxsim(query: Vectors, document: Vectors) -> float:
+    """The definition, in float64: sum over query tokens of the best inner product."""
+    total = 0.0
+    for query_token in query.astype(np.float64):
+        total += max(float(query_token @ token) for token in document.astype(np.float64))
+    return total
+
+
+def ragged(generator: np.random.Generator, n: int, largest: int) -> list[Vectors]:
+    return [
+        generator.integers(-largest, largest + 1, (generator.integers(1, 7), 4)).astype(np.float32)
+        for _ in range(n)
+    ]
+
+
+@SMALL
+@given(seed=st.integers(0, 2**32), memory=st.sampled_from([1, 500, 5000, 2**28]))
+def test_maxsim_equals_a_double_loop_however_queries_are_grouped(seed: int, memory: int) -> None:
+    generator = np.random.default_rng(seed)
+    queries, documents = ragged(generator, 9, 20), ragged(generator, 13, 20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(maxsim, "_MAX_PRODUCT_BYTES", memory)
+        scores = maxsim.maxsim_scores(queries, documents)
+    assert scores.dtype == np.float32
+    assert scores.tolist() == [
+        [slow_maxsim(query, document) for document in documents] for query in queries
+    ]
+
+
+def test_maxsim_of_one_token_texts_is_the_inner_product() -> None:
+    generator = np.random.default_rng(3)
+    queries = generator.standard_normal((4, 8)).astype(np.float32)
+    documents = generator.standard_normal((5, 8)).astype(np.float32)
+    scores = maxsim.maxsim_scores(list(queries[:, None]), list(documents[:, None]))
+    assert np.allclose(scores, queries @ documents.T, rtol=1e-6)
+
+
+@SMALL
+@given(seed=st.integers(0, 2**32), k=st.integers(1, 12), cut=st.integers(1, 10))
+def test_late_interaction_blocks_rank_as_brute_force_with_ties(seed: int, k: int, cut: int) -> None:
+    generator = np.random.default_rng(seed)
+    queries, documents = ragged(generator, 6, 1), ragged(generator, 11, 1)
+    ids = [f"d{number}" for number in generator.permutation(11)]
+    ranking = TopK(len(queries), k)
+    for block in (slice(0, cut), slice(cut, 11)):
+        scores, rows = maxsim.search_block(queries, documents[block], k, id_ranks(ids[block]))
+        ranking.add(scores, rows, ids[block])
+    expected = np.array([[slow_maxsim(q, d) for d in documents] for q in queries])
+    assert as_lists(ranking.run(list("abcdef"))) == brute_force(expected, ids, k)
