@@ -40,6 +40,13 @@ class _LazyGroup(click.Group):
         command = importlib.import_module(f"clir_bench.cli.{cmd_name}").command
         return command if isinstance(command, click.Command) else None
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # `| head`; click would exit with 1
+            silence_stdout()
+            return 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -82,14 +89,15 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; everything that was finished is kept", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); say nothing more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except MemoryError:
         click.echo("error: out of memory; try a smaller --batch-size or --top-k", err=True)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def silence_stdout() -> None:
+    """Say nothing more on stdout, whose reader went away."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_main() -> None:

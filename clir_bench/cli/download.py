@@ -43,7 +43,7 @@ def command(
         try:
             click.echo(f"{card.id}: {_fetch(card, languages, pairs, split)}")
         except ClirBenchError as error:
-            problems.append(f"{card.id}: {error}")
+            problems.append(str(error))
     for problem in problems:
         click.echo(f"failed: {problem}", err=True)
     if problems:
@@ -77,6 +77,8 @@ def _fetch(card: TaskCard, languages: str | None, pairs: str | None, split: str 
         return f"{len(chosen)} pairs are in the cache of ir_datasets"
     if not read_manifest(card):
         by_hand = card.download.by_hand if card.download is not None else ""
-        raise MissingDataError(f"cannot be fetched by a program. {by_hand}".strip())
+        raise MissingDataError(
+            f"task {card.id!r} cannot be fetched by a program. {by_hand}".strip()
+        )
     files = download_all(card)
     return f"{len(files)} files are in {source.directory}"

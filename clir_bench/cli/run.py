@@ -14,6 +14,7 @@ import click
 from clir_bench import registry
 from clir_bench.adapters.source import locate
 from clir_bench.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard, load_card
+from clir_bench.cli import silence_stdout
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list
 from clir_bench.cli.tables import result_text, suite_text
@@ -304,6 +305,13 @@ def _run_parts(job: _Job, suite: SuiteCard, system: System, request: _Request) -
 
 
 def _print(result: Result | SuiteResult, request: _Request) -> None:
+    try:
+        _print_all(result, request)
+    except BrokenPipeError:  # what follows is still to be run and stored
+        silence_stdout()
+
+
+def _print_all(result: Result | SuiteResult, request: _Request) -> None:
     if request.as_json:
         click.echo(json.dumps(result.model_dump(mode="json"), sort_keys=True, ensure_ascii=False))
         return

@@ -48,7 +48,7 @@ def _description(card: AnyCard) -> str:
     facts += [("license", card.license), ("citation", card.citation)]
     if isinstance(card, SuiteCard):
         facts += [
-            ("part", f"{part.task} {','.join(part.pairs) or 'official pairs'}, {part.measure}")
+            ("part", f"{part.task} {', '.join(part.pairs) or 'official pairs'}, {part.measure}")
             for part in card.parts
         ]
     else:
@@ -61,6 +61,7 @@ def _description(card: AnyCard) -> str:
                 100,
                 initial_indent=f"{label:<14}",
                 subsequent_indent=indent,
+                break_on_hyphens=False,
             )
     if isinstance(card, TaskCard) and card.counts:
         lines += ["", _counts(card)]
