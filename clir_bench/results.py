@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import math
 import os
 import re
 import tempfile
@@ -31,7 +32,7 @@ SCHEMA_VERSION = 1
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Score(_Model):
@@ -330,7 +331,8 @@ def write_result(path: Path, result: Result | SuiteResult) -> None:
         ensure_ascii=False,
         allow_nan=False,
     )
-    write_file(path, (text + "\n").encode())
+    # A file name that is not UTF-8 holds half a surrogate pair, which JSON can escape.
+    write_file(path, (text + "\n").encode(errors="backslashreplace"))
 
 
 def write_run(path: Path, pair: LanguagePair, run: Run, tag: str) -> tuple[str, str]:
@@ -367,6 +369,8 @@ def read_values(path: Path) -> QueryScores:
             values = [float(column) for column in columns[1:]]
         except ValueError:
             raise DataError(f"{path}:{number}: values must be numbers") from None
+        if not all(map(math.isfinite, values)):
+            raise DataError(f"{path}:{number}: values must be finite numbers")
         if len(values) != len(header):
             raise DataError(f"{path}:{number}: expected {len(header)} values, found {len(values)}")
         query_ids.append(columns[0])
