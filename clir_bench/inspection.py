@@ -100,6 +100,8 @@ def inspect_corpus(
     advance(len(hashes) % 1000)
     if not hashes:
         raise DataError(f"{where}: the corpus is empty")
+    if n_empty == len(hashes):
+        raise DataError(f"{where}: all {n_empty:,} documents are empty: there is no text to search")
     problems += _duplicates(documents, np.frombuffer(hashes, dtype=np.int64))
     if problems:
         raise DataError(f"{where}: " + "; ".join(problems))

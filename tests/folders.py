@@ -1,7 +1,8 @@
 """A tiny collection in BEIR's layout, an encoder that is watched, and plugins to install.
 
 Three official pairs over two corpora: `en-sw` and `fr-sw` share the Swahili documents, `en-de` has
-the German ones; `fr-de` is there to be asked for.
+the German ones; `fr-de` is there to be asked for. What the texts of a pair share are names, one of
+which misleads: the hashing encoder finds most of what is relevant, and not all.
 """
 
 from __future__ import annotations
@@ -59,28 +60,28 @@ available = ["fr-de"]
 
 DOCUMENTS = {
     "sw": {
-        "d1": "Mvua kubwa ilinyesha katika bandari ya Mombasa.",
+        "d1": "Mvua kubwa ilinyesha bandarini.",
         "d2": "Wanafunzi wa Kitale hupata chakula cha mchana shuleni.",
-        "d3": "Mechi ya kandanda ilichezwa katika uwanja wa Nyayo.",
+        "d3": "Mechi ya kandanda ilichezwa katika uwanja wa Mombasa.",
         "d4": "Bei ya mahindi imepanda sokoni Kitale.",
     },
     "de": {
-        "d1": "Im Hafen von Mombasa fiel starker Regen.",
+        "d1": "In der Hafenstadt fiel starker Regen.",
         "d2": "In Kitale bekommen Schulkinder ein Mittagessen.",
-        "d3": "Fussball im Stadion Nyayo vor vielen Leuten.",
+        "d3": "Fussball im Stadion von Mombasa.",
     },
 }
 QUERIES = {
     "en": {
         "q1": "heavy rain at Mombasa harbour",
         "q2": "school lunch in Kitale",
-        "q3": "football in the Nyayo stadium",
+        "q3": "football in the stadium of Mombasa",
         "q4": "a question nobody judged",
     },
     "fr": {
         "q1": "forte pluie au port de Mombasa",
         "q2": "repas scolaires de Kitale",
-        "q3": "football au stade Nyayo",
+        "q3": "football au stade de Mombasa",
     },
 }
 QRELS = {
