@@ -250,15 +250,19 @@ def test_documents_of_a_mixed_corpus_are_encoded_with_their_own_language() -> No
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_corpus_is_read_once_as_it_is_encoded_and_let_go_after_its_block() -> None:
+@pytest.mark.parametrize(("at_a_time", "arrays"), [(7, 2), (20, 0)])
+def test_corpus_is_read_once_as_it_is_encoded_and_let_go_after_its_block(
+    monkeypatch: pytest.MonkeyPatch, at_a_time: int, arrays: int
+) -> None:
+    monkeypatch.setattr(retrieval, "ENCODE_BLOCK", at_a_time)
     encoder = Dense()
     produced: list[int] = []
 
     def stream() -> Iterator[Document]:
         for document in corpus(200):
             encoded = sum(len(texts) for _, texts in encoder.asked[1:])
-            assert len(produced) - encoded < 7, "more than a block was read ahead"
-            assert encoder.held() <= 1 + 3, "queries, and what one search block is made of"
+            assert len(produced) - encoded < at_a_time, "more than a block was read ahead"
+            assert encoder.held() <= 1 + arrays, "queries, and a search block that is not full"
             produced.append(1)
             yield document
 
