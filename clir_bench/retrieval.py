@@ -162,10 +162,9 @@ def _search_blocks(
         read = time.perf_counter()
         cost.index_seconds += read - started
         for of_language, group in _by_language(texts):
-            vectors = _encode_documents(encoder, [text for _, text in group], of_language)
+            parts.append(_encode_documents(encoder, [text for _, text in group], of_language))
             ids += [doc_id for doc_id, _ in group]
-            parts.append(vectors)
-            size_bytes += _size_bytes(vectors)
+            size_bytes += _size_bytes(parts[-1])
         cost.encode_seconds += time.perf_counter() - read
         cost.n_documents += len(texts)
         full = size_bytes >= _SEARCH_BLOCK_BYTES or len(ids) >= _SEARCH_BLOCK_DOCUMENTS
