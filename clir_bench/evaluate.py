@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -257,7 +257,7 @@ class _Evaluation:
         for group in preparation.groups:
             left = tuple(pair for pair in group.pairs if pair.pair not in self.ledger.pairs)
             if left:
-                todo.append(Group(group.corpus_id, group.n_documents, left))
+                todo.append(replace(group, pairs=left))
         return todo
 
     def _run_groups(self, todo: Sequence[Group]) -> None:
@@ -295,7 +295,7 @@ class _Evaluation:
         try:
             runs, cost = search_corpus(
                 self.encoder,
-                corpus_of(self.loader, pairs),
+                corpus_of(self.loader, group.corpus_pairs),
                 query_sets,
                 k=self.ledger.settings.top_k,
                 language=pairs[0].document,
@@ -310,7 +310,11 @@ class _Evaluation:
             zip(answered, collections, runs, strict=True)
         ):
             started = time.perf_counter()
-            scores = score(run, collection.qrels, self.ledger.measures)
+            try:
+                scores = score(run, collection.qrels, self.ledger.measures)
+            except ClirBenchError as error:
+                self.ledger.failed(prepared.pair, str(error))
+                continue
             scored = time.perf_counter() - started
             self.ledger.done(
                 prepared,

@@ -100,8 +100,9 @@ def _read_group(
         except ClirBenchError as error:
             failed(prepared.pair, str(error))
     ranked = {doc_id for _, run in runs for doc_ids in run.doc_ids for doc_id in doc_ids}
-    pairs = [prepared.pair for prepared in group.pairs]
-    strangers = ranked.difference(document.doc_id for document in corpus_of(loader, pairs))
+    strangers = ranked.difference(
+        document.doc_id for document in corpus_of(loader, group.corpus_pairs)
+    )
     kept = []
     for prepared, run in runs:
         odd = sorted(strangers.intersection(doc_id for ids in run.doc_ids for doc_id in ids))

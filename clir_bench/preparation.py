@@ -96,10 +96,17 @@ class PreparedPair:
 
 @dataclass(frozen=True)
 class Group:
-    """Pairs that share one corpus, and so one encoding."""
+    """Pairs that share one corpus, and so one encoding.
+
+    Attributes:
+        corpus_pairs: All pairs the corpus was checked for: a corpus cut by a limit depends on
+            them, whichever of them are still to be run.
+        pairs: Those to be run.
+    """
 
     corpus_id: str
     n_documents: int
+    corpus_pairs: tuple[LanguagePair, ...]
     pairs: tuple[PreparedPair, ...]
 
 
@@ -164,7 +171,9 @@ def _prepare_group(
             failures[pair] = str(error)
         else:
             passed.append(PreparedPair(pair, inspection, _unofficial(loader, pair, inspection)))
-    return Group(corpus_id, corpus.n_documents, tuple(passed)) if passed else None
+    if not passed:
+        return None
+    return Group(corpus_id, corpus.n_documents, tuple(pairs), tuple(passed))
 
 
 def corpus_of(

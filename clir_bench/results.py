@@ -284,7 +284,11 @@ def system_folder(name: str) -> str:
     >>> system_folder("my/model: v2")
     'my_model_v2'
     """
-    return re.sub(r"[^\w.@+-]+", "_", name, flags=re.ASCII).strip("._") or "system"
+    folder = re.sub(r"[^\w.@+-]+", "_", name, flags=re.ASCII).strip("._")[:120] or "system"
+    if name.isascii():
+        return folder
+    # Two names in another script must not share a folder.
+    return f"{folder}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"
 
 
 def result_path(output: Path, system: str, task: str, split: str) -> Path:

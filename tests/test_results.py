@@ -412,3 +412,7 @@ def test_every_field_of_an_encoder_is_recorded() -> None:
 def test_fingerprint_differs_with_anything_that_moves_a_score(changed: dict[str, str]) -> None:
     assert SYSTEM.model_copy(update=changed).fingerprint() != SYSTEM.fingerprint()
     assert SYSTEM.model_copy(update={"spec": "st:x"}).fingerprint() == SYSTEM.fingerprint()
+
+
+def test_names_in_other_scripts_do_not_share_a_folder() -> None:
+    assert system_folder("日本") != system_folder("中文")
