@@ -78,7 +78,7 @@ def inspect_corpus(
 
     Raises:
         DataError: An id occurs twice, is empty, or holds white space or a null character (a TREC
-            run could not name it), or there is no document at all.
+            run could not name it), or there is no document at all, or none with text.
     """
     digest = hashlib.sha256()
     hashes = array("q")

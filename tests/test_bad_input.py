@@ -314,11 +314,8 @@ def test_line_ends_marks_and_packing_change_no_score(folder: Folder, tmp_path: P
 
 def test_accented_right_to_left_and_very_long_texts_are_scored(folder: Folder) -> None:
     folder.edit_card('"*-de" = [3, 3, 3]', '"*-de" = [6, 3, 3]')
-    append(
-        folder,
-        DE,
-        json.dumps({"_id": "رقم-١", "text": "خبر عن المطر في \u200fميناء\u200e مومباسا"}),
-    )
+    arabic = "خبر عن المطر في \u200fميناء\u200e مومباسا"
+    append(folder, DE, json.dumps({"_id": "رقم-١", "text": arabic}))
     append(folder, DE, json.dumps({"_id": "ein-ö", "text": "Übergröße " * 10_000}))
     append(folder, DE, json.dumps({"_id": "zwei\u0301", "text": "line\nbreak\ttab\u2028separator"}))
     assert run(folder) == 0

@@ -98,7 +98,7 @@ def test_a_failing_part_leaves_the_suite_without_a_mean(
     assert not suite.official
     assert suite.parts[0].score is not None
     assert suite.parts[1].score is None
-    assert "1 pairs failed" in str(suite.parts[1].error)
+    assert "1 of 3 pairs failed" in str(suite.parts[1].error)
     err = capsys.readouterr().err
     assert err.startswith("failed: hashing on both, yours: ")
     assert "de/corpus.jsonl" in err
