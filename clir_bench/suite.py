@@ -160,7 +160,9 @@ def _scored(
     failed = [str(pair) for pair in pairs if result.pairs[str(pair)].status != "done"]
     if failed:
         problem = result.pairs[failed[0]].error or "not run"
-        return line.model_copy(update={"error": f"{len(failed)} of {len(pairs)} pairs failed: {problem}"})
+        return line.model_copy(
+            update={"error": f"{len(failed)} of {len(pairs)} pairs failed: {problem}"}
+        )
     scores = read_scores(path, result, pairs)
     summary = summarise(
         scores,
