@@ -16,7 +16,8 @@ from tabulate import tabulate
 from clir_bench.cards import TaskCard, load_card
 from clir_bench.cli.tables import TIER_ORDER, format_score
 from clir_bench.languages import resolve
-from clir_bench.results import Group, PoolMeans, Result, read_result
+from clir_bench.results import read_result
+from clir_bench.schema import Group, PoolMeans, Result
 
 TASKS = ("xquad", "xquad-r", "tatoeba", "mtop-translation", "mtop-intent", "afriqa", "miracl-mini")
 SYSTEMS = ("hashing", "all-minilm-l6-v2")

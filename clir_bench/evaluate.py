@@ -16,15 +16,9 @@ from clir_bench.errors import ClirBenchError, UnknownNameError
 from clir_bench.languages import load_scheme
 from clir_bench.ledger import Ledger
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
-from clir_bench.results import (
-    Cost,
-    Result,
-    SettingsRecord,
-    SystemRecord,
-    check_writable,
-    result_path,
-)
+from clir_bench.results import check_writable, result_path
 from clir_bench.retrieval import PassCost, QuerySet, QueryVectors, encode_queries, search_corpus
+from clir_bench.schema import Cost, Result, SettingsRecord, SystemRecord
 from clir_bench.scoring import JUDGED, parse_measures, score
 from clir_bench.types import Collection, Encoder, LanguagePair, Query, TokenEncoder
 

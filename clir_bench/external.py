@@ -11,8 +11,8 @@ from clir_bench.cards import TaskCard
 from clir_bench.errors import ClirBenchError, DataError
 from clir_bench.evaluate import Progress, Settings, new_ledger
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
-from clir_bench.results import Result, SystemRecord
 from clir_bench.runs import read_run
+from clir_bench.schema import Result, SystemRecord
 from clir_bench.scoring import score
 from clir_bench.types import EncoderInfo, LanguagePair, Run
 

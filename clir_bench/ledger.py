@@ -16,13 +16,6 @@ from clir_bench.errors import ClirBenchError, ResultError
 from clir_bench.languages import TierScheme, pair_language, pair_tier
 from clir_bench.preparation import Loader, PreparedPair
 from clir_bench.results import (
-    Cost,
-    PairCounts,
-    PairResult,
-    Result,
-    SettingsRecord,
-    SystemRecord,
-    TaskRecord,
     read_result,
     read_values,
     system_folder,
@@ -31,6 +24,15 @@ from clir_bench.results import (
     write_values,
 )
 from clir_bench.runs import read_run
+from clir_bench.schema import (
+    Cost,
+    PairCounts,
+    PairResult,
+    Result,
+    SettingsRecord,
+    SystemRecord,
+    TaskRecord,
+)
 from clir_bench.scoring import QueryScores, score
 from clir_bench.summary import environment_record, has_pairs_and_pool, means_of
 from clir_bench.types import LanguagePair, Run

@@ -11,17 +11,13 @@ from clir_bench.errors import CardError, ClirBenchError, ResultError
 from clir_bench.evaluate import Settings, check_pairs, stored_split
 from clir_bench.languages import load_scheme
 from clir_bench.results import (
-    Result,
-    Score,
-    SuitePart,
-    SuiteResult,
-    SystemRecord,
     check_writable,
     read_result,
     read_scores,
     result_path,
     write_result,
 )
+from clir_bench.schema import Result, Score, SuitePart, SuiteResult, SystemRecord
 from clir_bench.scoring import parse_measures
 from clir_bench.summary import as_scores, environment_record
 from clir_bench.types import LanguagePair

@@ -13,7 +13,7 @@ from clir_bench import environment
 from clir_bench.aggregate import Estimate, GroupMeans, Summary, summarise
 from clir_bench.cards import TaskCard
 from clir_bench.languages import TierScheme, load_scheme, pair_language, pair_tier
-from clir_bench.results import (
+from clir_bench.schema import (
     Environment,
     Group,
     PairResult,

@@ -23,7 +23,7 @@ from clir_bench.cli import main
 from clir_bench.encoders.checked import CheckedEncoder
 from clir_bench.encoders.hashing import DIM, HashingEncoder
 from clir_bench.evaluate import Settings, System, evaluate
-from clir_bench.results import Result
+from clir_bench.schema import Result
 from clir_bench.types import EncoderInfo, LanguagePair, Vectors
 
 CARD = """\

@@ -24,7 +24,8 @@ from folders import (
 )
 
 from clir_bench import registry, results
-from clir_bench.results import Result, read_result
+from clir_bench.results import read_result
+from clir_bench.schema import Result
 
 DE = "de/corpus.jsonl"
 DE_QRELS = "qrels/de.test.tsv"

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from folders import Folder, clir, forget_plugins, install_plugin, make_folder, write_plugin
 
-from clir_bench.results import Result, read_result
+from clir_bench.results import read_result
+from clir_bench.schema import Result
 
 
 @pytest.fixture

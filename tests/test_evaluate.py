@@ -16,7 +16,8 @@ from folders import QRELS, Folder, Watched, evaluate_folder, make_folder
 
 from clir_bench import results
 from clir_bench.errors import OutputError, ResultError, UnknownNameError
-from clir_bench.results import Result, read_result, read_scores
+from clir_bench.results import read_result, read_scores
+from clir_bench.schema import Result
 from clir_bench.summary import with_tiers
 from clir_bench.types import LanguagePair
 

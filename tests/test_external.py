@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from folders import Folder, clir, make_folder
 
-from clir_bench.results import Result, read_result
+from clir_bench.results import read_result
+from clir_bench.schema import Result
 
 PERFECT = ["q1 Q0 d1 1 9.5 t", "q2 Q0 d2 1 3 t", "q2 Q0 d4 2 2 t", "q3 Q0 d3 1 1 t"]
 

@@ -29,6 +29,7 @@ LAYERS = {
     "environment": 3,
     "preparation": 3,
     "results": 3,
+    "schema": 2,
     "retrieval": 3,
     "summary": 3,
     "compare": 4,

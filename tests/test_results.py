@@ -17,6 +17,17 @@ from hypothesis import strategies as st
 from clir_bench import results
 from clir_bench.errors import DataError, OutputError, ResultError
 from clir_bench.results import (
+    read_result,
+    read_scores,
+    read_values,
+    result_path,
+    system_folder,
+    write_result,
+    write_run,
+    write_values,
+)
+from clir_bench.runs import from_scores, read_run
+from clir_bench.schema import (
     SCHEMA_VERSION,
     Environment,
     PairCounts,
@@ -28,16 +39,7 @@ from clir_bench.results import (
     SystemRecord,
     TaskRecord,
     TierSummary,
-    read_result,
-    read_scores,
-    read_values,
-    result_path,
-    system_folder,
-    write_result,
-    write_run,
-    write_values,
 )
-from clir_bench.runs import from_scores, read_run
 from clir_bench.scoring import QueryScores
 from clir_bench.types import EncoderInfo, LanguagePair
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from folders import Folder, clir, make_folder
 
-from clir_bench.results import Result, SuiteResult, read_result
+from clir_bench.results import read_result
+from clir_bench.schema import Result, SuiteResult
 
 SUITE = """\
 id = "both"

@@ -22,7 +22,8 @@ from clir_bench.encoders import load_encoder
 from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
 from clir_bench.evaluate import Settings, System, card_for, evaluate, stored_split
 from clir_bench.languages import load_scheme
-from clir_bench.results import Result, SuiteResult, SystemRecord, result_path
+from clir_bench.results import result_path
+from clir_bench.schema import Result, SuiteResult, SystemRecord
 from clir_bench.scoring import parse_measures
 from clir_bench.suite import part_of, part_pairs, run_suite
 from clir_bench.types import LanguagePair

@@ -9,7 +9,8 @@ import click
 
 from clir_bench.cli.tables import result_text, suite_text
 from clir_bench.errors import ResultError
-from clir_bench.results import Result, SuiteResult, read_result, read_scores
+from clir_bench.results import read_result, read_scores
+from clir_bench.schema import Result, SuiteResult
 from clir_bench.summary import with_tiers
 
 

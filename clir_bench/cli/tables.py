@@ -8,7 +8,15 @@ from tabulate import tabulate
 
 from clir_bench.cards import SAMPLE
 from clir_bench.languages import resolve
-from clir_bench.results import Group, PairResult, Result, Score, Scores, SuiteResult, TierSummary
+from clir_bench.schema import (
+    Group,
+    PairResult,
+    Result,
+    Score,
+    Scores,
+    SuiteResult,
+    TierSummary,
+)
 
 _SAMPLE_MARK = "embedded sample, for trying out: not a score of the benchmark"
 TIER_ORDER = ("low", "mid", "high", "unknown")

@@ -1,0 +1,259 @@
+"""The schema of results: what a run leaves, versioned and checked on read."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from clir_bench.types import EncoderInfo, Tier
+
+SCHEMA_VERSION = 1
+"""Raised whenever a reader of older results would misread a newer one."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Score(_Model):
+    """A mean, or a difference or ratio of means, with its 95% bootstrap interval."""
+
+    mean: float
+    interval: tuple[float, float]
+
+
+Scores = dict[str, Score]
+
+
+class PairCounts(_Model):
+    """What a pair's mean is over.
+
+    Attributes:
+        judged_queries: Queries with at least one judgment: the means are over these.
+        empty_documents: Documents without any text: never encoded, never retrieved.
+        retrieved: Documents in the run file, over all queries.
+    """
+
+    documents: int
+    queries: int
+    judged_queries: int
+    qrels: int
+    empty_documents: int = 0
+    retrieved: int = 0
+
+
+class Cost(_Model):
+    """What a pair took. The corpus' share is the same for all pairs that share it.
+
+    Attributes:
+        pairs_sharing_corpus: Pairs answered by the one pass whose encode and index times these are.
+        peak_memory_bytes: Highest resident memory of the process so far.
+        index_size_bytes: Bytes of all document vectors.
+    """
+
+    documents_per_second: float
+    queries_per_second: float
+    encode_seconds: float
+    index_seconds: float
+    search_seconds: float
+    score_seconds: float
+    peak_memory_bytes: int
+    index_size_bytes: int
+    pairs_sharing_corpus: int
+
+
+class PairResult(_Model):
+    """One language pair.
+
+    Attributes:
+        language: The language its score belongs to (see `languages.pair_language`).
+        status: "done", "failed" (see `error`) or "not run" (of the official pairs).
+        official: Whether what was loaded is the benchmark's own data, whole.
+        unofficial: Why not, a sentence each.
+        data_sha256: Over documents, queries and judgments.
+        run_sha256: Of the run file's bytes.
+        run_file: TREC run, relative to the result's folder.
+        values_file: Per-query values, tab-separated, relative to the result's folder.
+    """
+
+    tier: Tier
+    language: str
+    status: Literal["done", "failed", "not run"]
+    error: str | None = None
+    official: bool = False
+    unofficial: tuple[str, ...] = ()
+    counts: PairCounts | None = None
+    data_sha256: str | None = None
+    scores: Scores = {}
+    cost: Cost | None = None
+    run_sha256: str | None = None
+    run_file: str | None = None
+    values_file: str | None = None
+
+
+class Group(_Model):
+    """Mean scores of a language over its pairs, or of a tier over its languages."""
+
+    tier: Tier
+    members: tuple[str, ...]
+    scores: Scores
+
+
+class TierSummary(_Model):
+    """Means by tier under one scheme.
+
+    Attributes:
+        gap: High tier minus low tier.
+        ratio: Low tier over high tier; 1 is parity.
+        worst_language: By measure, the language with the lowest mean.
+    """
+
+    scheme: str
+    note: str
+    means: dict[str, Group]
+    gap: Scores
+    ratio: Scores
+    worst_language: dict[str, str]
+
+
+class SystemRecord(_Model):
+    """The encoder, as `types.EncoderInfo` describes it, and how it was asked for."""
+
+    name: str
+    spec: str
+    package: str
+    revision: str
+    weights_sha256: str | None
+    query_prompt: str
+    document_prompt: str
+    max_tokens: int | None
+    dtype: str
+    dim: int
+    n_parameters: int | None
+    similarity: str
+    license: str | None
+    training_languages: tuple[str, ...]
+    description: str
+
+    @classmethod
+    def of(cls, info: EncoderInfo, *, dim: int, spec: str, package: str) -> SystemRecord:
+        """Return the record of an encoder asked for as `spec`, provided by `package`."""
+        fields = {name: getattr(info, name) for name in EncoderInfo.__dataclass_fields__}
+        return cls(spec=spec, package=package, dim=dim, **fields)
+
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return what must be equal for two results to come from one system."""
+        return (
+            self.name, self.revision, self.weights_sha256, self.query_prompt,
+            self.document_prompt, self.max_tokens, self.dtype, self.dim, self.similarity,
+        )  # fmt: skip
+
+
+class TaskRecord(_Model):
+    """The task as it was run.
+
+    Attributes:
+        official: Every pair run is official; leaderboards take nothing else.
+        unofficial: Why not.
+        sample: The embedded sample was run.
+        limit: `--limit`, which makes the result partial.
+        complete: All official pairs of the split are done.
+        parallel_queries: Equal query ids in two languages are one question; intervals draw them
+            together.
+        data_sha256: Over the data hashes of the pairs that are done, in the order of their names.
+    """
+
+    id: str
+    title: str
+    version: int
+    card_sha256: str
+    split: str
+    measures: tuple[str, ...]
+    official: bool
+    unofficial: tuple[str, ...]
+    sample: bool
+    limit: int | None
+    complete: bool
+    parallel_queries: bool = False
+    data_sha256: str
+
+
+class SettingsRecord(_Model):
+    """Settings that a score depends on."""
+
+    top_k: int
+    seed: int
+    n_resamples: int
+
+
+class Environment(_Model):
+    """Where and how it ran."""
+
+    clir_bench: str
+    python: str
+    platform: str
+    packages: dict[str, str]
+    hardware: dict[str, str]
+    git_commit: str | None
+    git_dirty: bool | None
+    command: str
+    started: str
+    seconds: float
+
+
+class PoolMeans(_Model):
+    """Means over pooled pairs (`en-mul`) of a task that has others too."""
+
+    languages: dict[str, Group]
+    tiers: TierSummary
+    overall: Scores
+
+
+class Result(_Model):
+    """One system on one task.
+
+    Attributes:
+        languages: Means over each language's pairs.
+        pool: A task that has both pairs and a pool of languages never averages over the two:
+            `languages`, `tiers` and `overall` are over its pairs then, and these over its pool.
+    """
+
+    schema_version: Literal[1] = 1
+    system: SystemRecord
+    task: TaskRecord
+    settings: SettingsRecord
+    environment: Environment
+    pairs: dict[str, PairResult]
+    languages: dict[str, Group]
+    tiers: TierSummary
+    overall: Scores
+    pool: PoolMeans | None = None
+
+
+class SuitePart(_Model):
+    """One line of a suite: a task's overall score by the suite's measure, None if not run."""
+
+    task: str
+    split: str
+    pairs: tuple[str, ...]
+    measure: str
+    score: Score | None
+    result_file: str
+    official: bool
+    error: str | None = None
+
+
+class SuiteResult(_Model):
+    """One system on one suite; `mean` is over the parts, None unless all of them have a score."""
+
+    schema_version: Literal[1] = 1
+    suite: str
+    title: str
+    card_sha256: str
+    system: SystemRecord
+    parts: tuple[SuitePart, ...]
+    mean: float | None
+    official: bool
+    unofficial: tuple[str, ...] = ()
+    environment: Environment = Field(repr=False)
