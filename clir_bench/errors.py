@@ -10,6 +10,7 @@
     +-- PluginError             an entry point that cannot be imported or lacks a method
     +-- ResultError             a stored result that cannot be read, or must not be overwritten
     +-- OutputError             the output folder cannot be written
+    +-- TrainingError           a training that cannot go on; its last good weights are kept
 
 A message names the file or the task, what was expected, what was found, and what to do.
 """
@@ -79,6 +80,10 @@ class ResultError(ClirBenchError):
 
 class OutputError(ClirBenchError):
     """The output folder cannot be written."""
+
+
+class TrainingError(ClirBenchError):
+    """A training that cannot go on; its last good weights are kept."""
 
 
 def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:

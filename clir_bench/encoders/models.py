@@ -74,6 +74,16 @@ def short_name(hub_id: str) -> str | None:
     )
 
 
+def find(name: str) -> Weights:
+    """Return the weights of a short name, a Hub id, or a folder.
+
+    Raises:
+        UsageError: It is none of these.
+        EncoderError: The weights cannot be had.
+    """
+    return _pinned(name, table()[name]) if name in table() else weights.resolve(name)
+
+
 def load(request: EncoderRequest) -> Encoder | TokenEncoder:
     """Return the model whose short name is `request.name`, at its pinned revision.
 

@@ -40,12 +40,14 @@ class Stated:
         document_prompt: Put before every document instead of the model's own prompt.
         max_tokens: An upper limit; the model's own applies where it is lower.
         dim: What the model's dimension must be.
+        late: Whether to load it as late interaction or pooled, where its files serve as both.
     """
 
     query_prompt: str | None = None
     document_prompt: str | None = None
     max_tokens: int | None = None
     dim: int | None = None
+    late: bool | None = None
     similarity: Literal["cosine", "dot", "maxsim"] | None = None
     license: str | None = None
     description: str = ""
@@ -158,10 +160,10 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | 
         EncoderError: It is of the wrong kind, needs code that is not trusted, or does not fit
             what is stated about it.
     """
-    late = _is_late_interaction(found)
+    late = is_late_interaction(found) if stated.late is None else stated.late
     device = resolve_device(request.device)
     dtype = resolve_dtype(request.dtype, device)
-    model = _read(found, late, device, dtype, request.trust_remote_code)
+    model = read(found, late, device, dtype, request.trust_remote_code)
     limit = _limit(model, stated.max_tokens)
     info = EncoderInfo(
         name=found.name,
@@ -225,7 +227,7 @@ def resolve_dtype(dtype: str, device: str) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
 
 
-def _is_late_interaction(found: Weights) -> bool:
+def is_late_interaction(found: Weights) -> bool:
     """Tell the kinds apart by what their files say, as sentence-transformers 6 does."""
     kind = read_json(found.folder, "config_sentence_transformers.json").get("model_type")
     modules = read_json(found.folder, "modules.json")
@@ -246,7 +248,7 @@ def _is_late_interaction(found: Weights) -> bool:
     )
 
 
-def _read(found: Weights, late: bool, device: str, dtype: torch.dtype, trust: bool) -> Any:
+def read(found: Weights, late: bool, device: str, dtype: torch.dtype, trust: bool) -> Any:
     """Load the model; whatever the libraries raise becomes an `EncoderError` saying what to do."""
     with _quiet():
         from sentence_transformers import MultiVectorEncoder, SentenceTransformer

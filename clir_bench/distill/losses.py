@@ -1,0 +1,314 @@
+"""What a student is taught by: loss modules in the manner of sentence-transformers.
+
+A loss is called as `loss(sentence_features, labels)`. The first column of `sentence_features` are
+the student's tokenised texts; the second is what the teacher says of their English translations:
+"token_embeddings" `(batch, m, dim)`, "attention_mask" `(batch, m)`, "input_ids" `(batch, m)` and
+"sentence_embedding" `(batch, dim)`. Labels `(batch,)` number the English sentences, so that equal
+ones are not taken for wrong answers, or are None. A dictionary of the weighted parts comes back,
+as sentence-transformers' trainers take it.
+
+Differs from the paper (Huang, Yu and Allan 2023, arXiv 2301.12566): of it only the abstract was at
+hand, so cost, masses, ε, iterations and the combination with other parts are choices made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from clir_bench.distill import transport
+from clir_bench.distill.students import Encoded, encode
+
+if TYPE_CHECKING:
+    from sentence_transformers import MultiVectorEncoder
+
+    from clir_bench.distill.recipe import LossSettings
+
+
+class Part(Protocol):
+    """One term of a loss."""
+
+    def __call__(self, student: Encoded, teacher: Encoded, labels: Tensor | None) -> Tensor:
+        """Return a scalar."""
+        ...
+
+
+class TransportLoss(nn.Module):
+    """Cost of moving the student's tokens onto the teacher's by the best soft alignment.
+
+    Σ_ij P_ij C_ij with C the cosine distance and P the entropic plan between the tokens' masses
+    (Cuturi 2013, arXiv 1306.0895). P is held constant: by the envelope theorem that is the
+    gradient of the regularised cost.
+
+    Args:
+        settings: ε, iterations and kind of masses.
+        student_mass: Mass of each piece of the student's vocabulary, `(n_pieces,)`; None is one.
+        teacher_mass: Likewise of the teacher's vocabulary.
+    """
+
+    def __init__(
+        self,
+        settings: LossSettings,
+        student_mass: Tensor | None = None,
+        teacher_mass: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.student_mass: Tensor | None
+        self.teacher_mass: Tensor | None
+        self.register_buffer("student_mass", student_mass, persistent=False)
+        self.register_buffer("teacher_mass", teacher_mass, persistent=False)
+
+    def forward(self, student: Encoded, teacher: Encoded, labels: Tensor | None) -> Tensor:
+        """Return the mean cost over the batch's pairs, 0 to 2; empty texts cost nothing."""
+        return _moved(student, teacher, self._plan)
+
+    def _plan(self, cost: Tensor, student: Encoded, teacher: Encoded) -> Tensor:
+        return transport.sinkhorn(
+            cost,
+            masses(student, self.student_mass),
+            masses(teacher, self.teacher_mass),
+            epsilon=self.settings.epsilon,
+            max_iterations=self.settings.iterations,
+            tolerance=self.settings.tolerance,
+        ).plan
+
+
+class GreedyLoss(nn.Module):
+    """Cost of moving every student token onto the nearest teacher token, whatever others do.
+
+    The control without transport, as tokens are aligned in DR.DECR (Li et al. 2021,
+    arXiv 2112.08185).
+    """
+
+    def forward(self, student: Encoded, teacher: Encoded, labels: Tensor | None) -> Tensor:
+        """Return the mean cost over the batch's pairs, 0 to 2."""
+        return _moved(student, teacher, self._plan)
+
+    @staticmethod
+    def _plan(cost: Tensor, student: Encoded, teacher: Encoded) -> Tensor:
+        return transport.greedy_alignment(
+            cost,
+            transport.uniform_marginals(student.mask),
+            transport.uniform_marginals(teacher.mask),
+        ).plan
+
+
+class SentenceLoss(nn.Module):
+    """Distance of sentence vectors (Reimers and Gurevych 2020, arXiv 2004.09813).
+
+    Args:
+        kind: "mse", as they do, or "cosine" for one minus the cosine.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, student: Encoded, teacher: Encoded, labels: Tensor | None) -> Tensor:
+        """Return the mean over the batch; mse is summed over the vectors' numbers."""
+        if self.kind == "mse":
+            return (student.sentences - teacher.sentences).square().sum(-1).mean()
+        return 1 - functional.cosine_similarity(student.sentences, teacher.sentences).mean()
+
+
+class ContrastiveLoss(nn.Module):
+    """Cross-entropy of finding a text's translation among the batch's English sentences.
+
+    Args:
+        temperature: Cosines are divided by it.
+    """
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, student: Encoded, teacher: Encoded, labels: Tensor | None) -> Tensor:
+        """Return the mean over the batch, in nats."""
+        left = functional.normalize(student.sentences, dim=-1)
+        right = functional.normalize(teacher.sentences, dim=-1)
+        return find_translation(left @ right.T / self.temperature, labels)
+
+
+class LateLoss(nn.Module):
+    """The same by MaxSim over tokens, among groups of the batch's English sentences.
+
+    Args:
+        temperature: Mean similarities of a query's tokens are divided by it.
+        group: Sentences looked among; all of a batch would cost its square.
+    """
+
+    def __init__(self, temperature: float, group: int) -> None:
+        super().__init__()
+        self.temperature, self.group = temperature, group
+
+    def forward(self, student: Encoded, teacher: Encoded, labels: Tensor | None) -> Tensor:
+        """Return the mean over the batch, in nats."""
+        right = functional.normalize(teacher.tokens, dim=-1)
+        losses = []
+        for start in range(0, len(right), self.group):
+            part = slice(start, start + self.group)
+            scores = mean_maxsim(
+                student.tokens[part], student.mask[part], right[part], teacher.mask[part]
+            )
+            own = None if labels is None else labels[part]
+            losses.append(find_translation(scores / self.temperature, own) * len(scores))
+        return torch.stack(losses).sum() / len(right)
+
+
+class _Reversed(torch.autograd.Function):
+    """Identity forwards, negation backwards (Ganin and Lempitsky 2015, arXiv 1409.7495)."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return -gradients[0]
+
+
+class AdversarialLoss(nn.Module):
+    """Cross-entropy of a discriminator that tells a token's side, behind gradient reversal.
+
+    It learns to tell the student's tokens from the English teacher's; the reversed gradient
+    teaches the student to be mistaken for it (Keung, Lu and Bhardwaj 2019, arXiv 1909.00153, who
+    tell languages of one encoder). Which sentence translates which is not looked at.
+
+    Args:
+        dim: Length of token vectors.
+        hidden: Width of its hidden layer.
+    """
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.discriminator = nn.Sequential(
+            nn.Linear(dim, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1)
+        )
+
+    def forward(self, student: Encoded, teacher: Encoded, labels: Tensor | None) -> Tensor:
+        """Return the mean over both sides' tokens, in nats; either side counts half."""
+        units = functional.normalize(teacher.tokens, dim=-1)
+        reversed_tokens: Tensor = _Reversed.apply(student.tokens[student.mask])  # type: ignore[no-untyped-call]
+        foreign = self.discriminator(reversed_tokens).squeeze(-1)
+        english = self.discriminator(units[teacher.mask].detach()).squeeze(-1)
+        return (functional.softplus(foreign).mean() + functional.softplus(-english).mean()) / 2
+
+
+class DistillationLoss(nn.Module):
+    """The weighted parts of a method.
+
+    Args:
+        model: The student.
+        parts: Its parts by name.
+        weights: Weight of each part; 1 where none is given.
+    """
+
+    def __init__(
+        self,
+        model: MultiVectorEncoder,
+        parts: Mapping[str, nn.Module],
+        weights: Mapping[str, float],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.parts = nn.ModuleDict(parts)
+        self.weights = {name: weights.get(name, 1.0) for name in parts}
+
+    def forward(
+        self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return each part's weighted loss, scalars; their sum is what to minimise."""
+        texts, targets = list(sentence_features)
+        student = encode(self.model, texts)
+        teacher = Encoded(
+            targets["token_embeddings"],
+            targets["attention_mask"].bool(),
+            targets["input_ids"],
+            targets["sentence_embedding"],
+        )
+        return {
+            name: part(student, teacher, labels) * self.weights[name]
+            for name, part in self.parts.items()
+        }
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Return what sentence-transformers writes into a model card."""
+        return {"parts": dict(self.weights)}
+
+
+def build_parts(
+    names: Iterable[str],
+    settings: LossSettings,
+    dim: int,
+    student_mass: Tensor | None = None,
+    teacher_mass: Tensor | None = None,
+) -> dict[str, nn.Module]:
+    """Return the loss modules of a method, by the names in `recipe.PARTS`."""
+    known: dict[str, Any] = {
+        "ot": lambda: TransportLoss(settings, student_mass, teacher_mass),
+        "kd": lambda: SentenceLoss(settings.sentence),
+        "contrastive": lambda: ContrastiveLoss(settings.temperature),
+        "late": lambda: LateLoss(settings.temperature, settings.late_group),
+        "greedy": GreedyLoss,
+        "adversarial": lambda: AdversarialLoss(dim, settings.adversary_hidden),
+    }
+    return {name: known[name]() for name in names}
+
+
+def cosine_cost(student: Encoded, teacher: Encoded) -> Tensor:
+    """Return one minus the cosine of every two tokens, `(batch, n, m)`."""
+    return 1 - student.tokens @ functional.normalize(teacher.tokens, dim=-1).transpose(1, 2)
+
+
+def masses(side: Encoded, table: Tensor | None) -> Tensor:
+    """Return the tokens' masses, `(batch, n)`, each row adding up to 1; none outside the mask.
+
+    Args:
+        side: The tokens.
+        table: Mass of each piece of the vocabulary; all alike when None.
+    """
+    if table is None:
+        return transport.uniform_marginals(side.mask)
+    return transport.weighted_marginals(table[side.ids.clamp(min=0)], side.mask)
+
+
+def _moved(
+    student: Encoded, teacher: Encoded, plan: Callable[[Tensor, Encoded, Encoded], Tensor]
+) -> Tensor:
+    """Return the mean cost of a plan over the batch; a text without tokens costs nothing."""
+    usable = student.mask.any(1) & teacher.mask.any(1)
+    if not usable.any():
+        return student.tokens.sum() * 0.0
+    n_pairs = len(usable)
+    if not usable.all():
+        student = Encoded(*(part[usable] for part in student))
+        teacher = Encoded(*(part[usable] for part in teacher))
+    cost = cosine_cost(student, teacher)
+    return transport.transport_cost(plan(cost.detach(), student, teacher), cost).sum() / n_pairs
+
+
+def mean_maxsim(
+    queries: Tensor, query_mask: Tensor, documents: Tensor, document_mask: Tensor
+) -> Tensor:
+    """Return MaxSim over the number of query tokens, `(n_queries, n_documents)`, -1 to 1."""
+    n_queries, width, dim = queries.shape
+    flat = queries.reshape(-1, dim) @ documents.reshape(-1, dim).T
+    similar = flat.view(n_queries, width, len(documents), -1)
+    similar = similar.masked_fill(~document_mask[None, None], -1.0)
+    best = similar.amax(-1) * query_mask.unsqueeze(-1)
+    return best.sum(1) / query_mask.sum(1).clamp(min=1).unsqueeze(-1)
+
+
+def find_translation(scores: Tensor, labels: Tensor | None) -> Tensor:
+    """Return the cross-entropy of the diagonal of `(batch, batch)`, equal labels left out."""
+    rows = torch.arange(len(scores), device=scores.device)
+    if labels is not None:
+        same = labels.unsqueeze(0) == labels.unsqueeze(1)
+        same[rows, rows] = False
+        scores = scores.masked_fill(same, -torch.inf)
+    return functional.cross_entropy(scores, rows)
