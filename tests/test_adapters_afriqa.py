@@ -185,8 +185,9 @@ def test_real_rows_and_contexts_are_those_the_authors_released(real_data: Path) 
     assert (n_rows, len(contexts["en"]), len(contexts["fr"])) == (7210, 5403, 791)
     assert (n_without_passage, n_without_both) == (156, 1)
     card = _official_card()
-    assert sum(counts.queries for split in card.counts.values() for counts in split.values()) == (
-        n_rows - n_without_both
+    n_queries = sum(
+        counts.queries for split in card.splits for counts in card.counts[split].values()
     )
+    assert n_queries == n_rows - n_without_both
     assert card.counts["test"]["sw-en"].documents == len(contexts["en"] - {None, ""})
     assert card.counts["test"]["fon-fr"].documents == len(contexts["fr"] - {None, ""})

@@ -66,7 +66,7 @@ def test_counts_hold_for_every_pair() -> None:
     card = the_card()
     expected = Counts(8841823, 6980, 7437)
     assert {card.counts_of("dev", pair) for pair in card.available_pairs()} == {expected}
-    assert card.counts_of("sample", card.official_pairs()[0]) is None
+    assert card.counts_of("train", card.official_pairs()[0]) is None
 
 
 def test_packed_files_are_read(copy: Path) -> None:
