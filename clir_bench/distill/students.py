@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 _SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 _MAX_PIECE = 16
+_SHRINK = 0.5  # of the candidate pieces, this share is kept in each round: 0.75 takes twice as long
 WORD_START = "▁"
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_WORD_BEGINS = rf"(?<![\p{{L}}\p{{M}}\p{{N}}{WORD_START}])(?=[\p{{L}}\p{{N}}&&[^{_UNSPACED}]])"
 
 
 class Encoded(NamedTuple):
@@ -147,21 +150,33 @@ def from_teacher(
 def train_tokenizer(texts: Iterable[str], settings: StudentSettings) -> Any:
     """Return a fast tokenizer with a unigram vocabulary (Kudo 2018, arXiv 1804.10959).
 
-    Texts are brought to NFKC and lower case and cut at white space, punctuation and between
-    letters and digits before pieces are learned, so that a word is the same piece behind a
-    bracket.
+    Texts are brought to NFKC and lower case and cut at white space and punctuation before pieces
+    are learned. The beginning of a word is marked, behind a bracket as well, except in scripts
+    that do not set words apart.
     """
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import (
+        Regex,
+        Tokenizer,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.NFKC(),
+            normalizers.Lowercase(),
+            normalizers.Replace(Regex(_WORD_BEGINS), WORD_START),
+        ]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.WhitespaceSplit(),
             pre_tokenizers.Punctuation("isolated"),
-            pre_tokenizers.Digits(individual_digits=False),
-            pre_tokenizers.Metaspace(replacement=WORD_START, prepend_scheme="always", split=False),
         ]
     )
     tokenizer.train_from_iterator(
@@ -171,6 +186,8 @@ def train_tokenizer(texts: Iterable[str], settings: StudentSettings) -> Any:
             special_tokens=list(_SPECIAL.values()),
             unk_token=_SPECIAL["unk"],
             max_piece_length=_MAX_PIECE,
+            shrinking_factor=_SHRINK,
+            n_sub_iterations=1,
             show_progress=False,
         ),
     )
