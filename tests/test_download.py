@@ -180,7 +180,7 @@ def test_host_without_an_address_names_url_and_remedy(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", no_address)
-    with pytest.raises(MissingDataError, match=rf"http://nowhere\.example/x.*not known.*{REMEDY}"):
+    with pytest.raises(MissingDataError, match=rf"http://nowhere\.example/x.*cannot be resolved.*{REMEDY}"):
         fetch("http://nowhere.example/x", tmp_path / "x", sha256=SHA256, remedy=REMEDY)
 
 

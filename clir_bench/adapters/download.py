@@ -8,6 +8,7 @@ continued (an HTTP range request), and two processes take turns (`<name>.part.lo
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -152,8 +153,19 @@ def _transfer(url: str, part: Path, *, remedy: str, progress: bool | None) -> bo
     except requests.RequestException as error:
         kept = part.stat().st_size if part.is_file() else 0
         again = f" The first {kept:,} bytes are kept; running again continues." if kept else ""
-        raise MissingDataError(f"{url}: cannot be fetched: {error}.{again} {remedy}") from error
+        message = f"{url}: cannot be fetched: {reason(error)}.{again} {remedy}"
+        raise MissingDataError(message) from error
     return True
+
+
+def reason(error: Exception) -> str:
+    """Say in a few words why fetching failed; requests wraps it in three layers of its own."""
+    text = str(error)
+    if unresolved := re.search(r"Failed to resolve '([^']+)'", text):
+        return f"the address of {unresolved[1]} cannot be resolved (is there a network?)"
+    if inner := re.search(r"Caused by \w+\(['\"]?(.*?)['\"]?\)+$", text):
+        return inner[1]
+    return text or type(error).__name__
 
 
 def _continues(response: Response, offset: int) -> bool:

@@ -6,6 +6,7 @@ import gzip
 import os
 from typing import Any
 
+from clir_bench.adapters.download import reason
 from clir_bench.cards import TaskCard
 from clir_bench.errors import DataError, MissingDataError
 
@@ -63,7 +64,7 @@ def failure(dataset_id: str, error: Exception, card: TaskCard | None = None) -> 
     if card is not None:
         where = f"task {card.id!r}: {where}"
     causes = _causes(error)
-    text = "; ".join(str(cause) or type(cause).__name__ for cause in causes)
+    text = "; ".join(reason(cause) for cause in causes)
     fetching = all(
         isinstance(cause, OSError) and not isinstance(cause, gzip.BadGzipFile) for cause in causes
     )

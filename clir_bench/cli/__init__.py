@@ -78,7 +78,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 1 failed, 2 usage, 130 interrupted."""
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    _log_to_stderr()
     try:
         code = cli.main(args=arguments, prog_name="clir-bench", standalone_mode=False)
     except ClirBenchError as error:
@@ -99,6 +99,16 @@ def main(arguments: list[str] | None = None) -> int:
 def silence_stdout() -> None:
     """Say nothing more on stdout, whose reader went away."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _log_to_stderr() -> None:
+    # Of this package alone: other libraries that log have handlers of their own.
+    logger = logging.getLogger("clir_bench")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False
 
 
 def run_main() -> None:

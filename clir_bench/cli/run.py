@@ -323,4 +323,5 @@ def _print_all(result: Result | SuiteResult, request: _Request) -> None:
     path = result_path(request.output, result.system.name, result.task.id, split)
     if any(pair.status == "done" for pair in result.pairs.values()):
         click.echo(result_text(result))
-    click.echo(f"\nresult: {path}\nruns and per-query values: {path.with_suffix('')}/\n")
+        click.echo(f"\nruns and per-query values: {path.with_suffix('')}/")
+    click.echo(f"result: {path}\n")
