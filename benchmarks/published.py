@@ -144,20 +144,19 @@ def table(comparisons: Sequence[Comparison]) -> str:
         if comparison.ours is None or comparison.once is None:
             lines.append(_row([*cells, "failed", *[""] * (len(header) - 3)]))
             continue
-        cells += [f"{comparison.ours:.5f}", f"{comparison.difference:+.5f}"]
+        cells += [f"{comparison.ours:.5f}", _signed(comparison.difference)]
         if with_once:
             once = comparison.once - published.value
-            cells += [str(comparison.n_repeated), f"{comparison.once:.5f}", f"{once:+.5f}"]
+            cells += [str(comparison.n_repeated), f"{comparison.once:.5f}", _signed(once)]
         lines.append(_row(cells))
     worst = max(comparisons, key=lambda comparison: abs(comparison.difference))
-    equal = sum(abs(comparison.difference) < 0.000005 for comparison in comparisons)
-    summary = (
-        f"worst difference {worst.difference:+.5f} ({worst.published.pair}); "
-        f"{equal} of {len(comparisons)} equal to five decimals"
+    summary = f"worst difference {_signed(worst.difference)} ({worst.published.pair}); " + _equal(
+        [comparison.difference for comparison in comparisons]
     )
     if with_once:
-        off = [abs(c.once - c.published.value) for c in comparisons if c.once is not None]
-        summary += f"; worst with each query once {max(off, default=0.0):.5f}"
+        once_off = [c.once - c.published.value for c in comparisons if c.once is not None]
+        furthest = max(once_off, key=abs, default=0.0)
+        summary += f". With each query once: worst {_signed(furthest)}; {_equal(once_off)}"
     return "\n".join([*lines, "", summary, ""])
 
 
@@ -198,6 +197,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("results"), help="folder of results")
     parser.add_argument("--device", default="auto")
     return parser.parse_args()
+
+
+def _signed(difference: float) -> str:
+    return f"{round(difference, 5) + 0.0:+.5f}"
+
+
+def _equal(differences: Sequence[float]) -> str:
+    equal = sum(abs(difference) < 0.00001 for difference in differences)
+    return f"{equal} of {len(differences)} equal to five decimals"
 
 
 def _row(cells: Sequence[str]) -> str:

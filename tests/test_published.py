@@ -20,8 +20,9 @@ from clir_bench.types import Query
 MODEL = "all-minilm-l6-v2"
 REVISION = "8b3219a92973c328a8e22fadcfa821b5dc75636a"
 # One question whose only paragraph moves from rank 1 to 2 shifts a mean over 1180 questions by
-# (1 - 1/log2(3)) / 1180 = 0.00031; rounding in the last bit can do that where two paragraphs tie.
-ONE_TIE = 0.0004
+# (1 - 1/log2(3)) / 1180 = 0.00031 in nDCG@10 and 0.5 / 1180 = 0.00042 in AP; rounding in the last
+# bit does that where two paragraphs tie, as two of the Thai ones do.
+ONE_TIE = 0.0005
 
 
 def _benchmark() -> ModuleType:
@@ -72,8 +73,6 @@ def check_xquad(pair: str, system: System, output: Path) -> None:
     assert set(found) == {"nDCG@10", "AP@1000", "R@100"}
     for comparison in found.values():
         assert comparison.ours == pytest.approx(comparison.published.value, abs=0.002)
-    for measure in ("nDCG@10", "R@100"):
-        comparison = found[measure]
         assert comparison.once == pytest.approx(comparison.published.value, abs=ONE_TIE)
 
 
@@ -87,14 +86,14 @@ def check_tatoeba(pair: str, system: System, output: Path) -> None:
 
 @pytest.mark.realdata
 def test_xquad_in_english_scores_as_published(
-    minilm: System, real_data: Path, tmp_path: Path
+    real_data: Path, minilm: System, tmp_path: Path
 ) -> None:
     check_xquad("en-en", minilm, tmp_path)
 
 
 @pytest.mark.realdata
 def test_tatoeba_from_swahili_scores_as_published(
-    minilm: System, real_data: Path, tmp_path: Path
+    real_data: Path, minilm: System, tmp_path: Path
 ) -> None:
     check_tatoeba("sw-en", minilm, tmp_path)
 
@@ -103,7 +102,7 @@ def test_tatoeba_from_swahili_scores_as_published(
 @pytest.mark.realdata
 @pytest.mark.parametrize("pair", [pair for pair in pairs_of("xquad") if pair != "en-en"])
 def test_xquad_scores_as_published(
-    pair: str, minilm: System, real_data: Path, tmp_path: Path
+    pair: str, real_data: Path, minilm: System, tmp_path: Path
 ) -> None:
     check_xquad(pair, minilm, tmp_path)
 
@@ -112,7 +111,7 @@ def test_xquad_scores_as_published(
 @pytest.mark.realdata
 @pytest.mark.parametrize("pair", [pair for pair in pairs_of("tatoeba") if pair != "sw-en"])
 def test_tatoeba_scores_as_published(
-    pair: str, minilm: System, real_data: Path, tmp_path: Path
+    pair: str, real_data: Path, minilm: System, tmp_path: Path
 ) -> None:
     check_tatoeba(pair, minilm, tmp_path)
 
