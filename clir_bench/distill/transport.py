@@ -171,8 +171,9 @@ def sinkhorn(
             problems.look(error, ~ended)
             done = ended & last_stage
             if done.any():
-                solved = problems.index[done]
-                plan[solved] = problems.plan(done)
+                rows = done.nonzero()[:, 0]
+                solved = problems.index[rows]
+                plan.index_copy_(0, solved, problems.plan(rows))
                 n_iterations[solved] = n_taken
                 problems.keep(~done)
                 ended = ended[~done]
@@ -364,6 +365,7 @@ def round_to_marginals(plan: Tensor, source: Tensor, target: Tensor) -> Tensor:
     """
     with _plain_arithmetic(plan):
         plan, source, target = _checked(plan, source, target)
+        plan = plan * (source > 0)[:, :, None] * (target > 0)[:, None]
         plan = plan * (source / plan.sum(2).clamp_min(TINY)).clamp_max(1)[:, :, None]
         plan = plan * (target / plan.sum(1).clamp_min(TINY)).clamp_max(1)[:, None]
         rows = (source - plan.sum(2)).clamp_min(0)
@@ -373,7 +375,7 @@ def round_to_marginals(plan: Tensor, source: Tensor, target: Tensor) -> Tensor:
 
 
 def _checked(cost: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return all three in working precision: costs zero without mass, marginals summing to 1.
+    """Return all three in working precision: costs finite everywhere, marginals summing to 1.
 
     Raises:
         UsageError: Shapes do not fit, or a marginal is negative, not finite, or does not sum to 1.
@@ -393,9 +395,15 @@ def _checked(cost: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tens
     cost, source, target = (x.detach().to(dtype) for x in (cost, source, target))
     source = _normalized("source", source)
     target = _normalized("target", target)
-    real = (source > 0)[:, :, None] & (target > 0)[:, None]
-    cost = torch.where(real, cost, 0.0)
-    bad = ~torch.isfinite(cost).all(2).all(1)
+    # a token without mass gets a cost that is there already, and so leaves the range as it is
+    rows, columns = source > 0, target > 0
+    first = (
+        torch.arange(len(cost), device=cost.device),
+        rows.int().argmax(1),
+        columns.int().argmax(1),
+    )
+    cost = torch.where(rows[:, :, None] & columns[:, None], cost, cost[first][:, None, None])
+    bad = ~torch.isfinite(cost.sum((1, 2)))
     if bad.any():
         raise DataError(
             f"problem {int(bad.nonzero()[0])} of the batch ({int(bad.sum())} in all): a cost "
