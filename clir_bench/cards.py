@@ -185,8 +185,11 @@ class TaskCard(_Strict):
         return self.model_copy(update={"languages": languages, "pairs": rules})
 
     def sha256(self) -> str:
-        """Return the hash of everything the card says, comments and layout aside."""
-        return _digest(self)
+        """Return the hash of what a score can depend on: not of words about the task or a sample.
+
+        `for_sample` puts the sample's languages and pairs in their place first.
+        """
+        return _digest(self, without=_WORDS | {"sample"})
 
 
 class Part(_Strict):
@@ -223,8 +226,8 @@ class SuiteCard(_Strict):
     directory: Path | None = Field(default=None, exclude=True)
 
     def sha256(self) -> str:
-        """Return the hash of everything the card says, comments and layout aside."""
-        return _digest(self)
+        """Return the hash of what a score can depend on."""
+        return _digest(self, without=_WORDS)
 
 
 AnyCard = TaskCard | SuiteCard
@@ -369,8 +372,13 @@ def _count_names(pair: LanguagePair) -> tuple[str, str, str]:
     return str(pair), f"*-{pair.document}", "*"
 
 
-def _digest(card: BaseModel) -> str:
-    canonical = json.dumps(card.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+_WORDS = frozenset({"title", "description", "homepage", "license", "citation", "download"})
+
+
+def _digest(card: BaseModel, *, without: frozenset[str]) -> str:
+    said = card.model_dump(mode="json", exclude=set(without))
+    said.get("counts", {}).pop(SAMPLE, None)
+    canonical = json.dumps(said, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

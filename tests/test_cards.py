@@ -13,6 +13,7 @@ from clir_bench.adapters.source import locate, read_manifest
 from clir_bench.cards import (
     SAMPLE,
     Counts,
+    Sample,
     SuiteCard,
     TaskCard,
     discover,
@@ -382,3 +383,14 @@ def test_own_card_reads_the_folder_it_names_relative_to_itself(tmp_path: Path) -
     assert isinstance(loaded, TaskCard)
     source = locate(loaded, "test")
     assert (source.directory, source.origin) == (tmp_path / "data", "local")
+
+
+def test_hash_is_not_of_words_or_the_sample_but_of_what_moves_a_score() -> None:
+    card = load_card("xquad")
+    assert isinstance(card, TaskCard)
+    counts = {**card.counts, SAMPLE: {}}
+    same = {"title": "Another", "citation": "", "sample": Sample(), "counts": counts}
+    assert card.model_copy(update=same).sha256() == card.sha256()
+    for update in ({"version": 2}, {"document_text": "{title} {text}"}, {"unofficial": "no"}):
+        assert card.model_copy(update=update).sha256() != card.sha256()
+    assert card.for_sample().sha256() != card.sha256()
