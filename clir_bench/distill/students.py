@@ -65,6 +65,10 @@ def encode(model: MultiVectorEncoder, features: dict[str, torch.Tensor]) -> Enco
 
     features = dict(features)
     ids, attention = features["input_ids"], features["attention_mask"]
+    special = torch.tensor(model.tokenizer.all_special_ids, device=ids.device)
+    mask = attention.bool() & ~torch.isin(ids, special)
+    if is_static(model):
+        return _encode_static(model, ids, attention, mask)
     modules = list(model)
     out = modules[0](features)
     if len(modules) > 3:  # transformer, projection, mask, unit length
@@ -72,10 +76,28 @@ def encode(model: MultiVectorEncoder, features: dict[str, torch.Tensor]) -> Enco
     raw = out["token_embeddings"].float()
     weights = attention.unsqueeze(-1).to(raw.dtype)
     sentences = (raw * weights).sum(1) / weights.sum(1).clamp(min=1)
-    special = torch.tensor(model.tokenizer.all_special_ids, device=ids.device)
-    mask = attention.bool() & ~torch.isin(ids, special)
     tokens = torch.nn.functional.normalize(raw, dim=-1)
     return Encoded(tokens, mask, ids, sentences)
+
+
+def _encode_static(
+    model: MultiVectorEncoder, ids: torch.Tensor, attention: torch.Tensor, mask: torch.Tensor
+) -> Encoded:
+    """Return the same for a student without layers, computed once for every different piece."""
+    import torch
+    from torch.nn import functional
+
+    pieces, places = ids.unique(return_inverse=True)
+    column = pieces.unsqueeze(1)
+    modules = list(model)
+    out = modules[0]({"input_ids": column, "attention_mask": torch.ones_like(column)})
+    if len(modules) > 3:
+        out = modules[1](out)
+    vectors = out["token_embeddings"].squeeze(1).float()
+    weights = attention.to(vectors.dtype)
+    sums = functional.embedding_bag(places, vectors, mode="sum", per_sample_weights=weights)
+    tokens = functional.embedding(places, functional.normalize(vectors, dim=-1))
+    return Encoded(tokens, mask, ids, sums / weights.sum(1, keepdim=True).clamp(min=1))
 
 
 def pretrained(name: str, dim: int, settings: StudentSettings, seed: int) -> MultiVectorEncoder:
