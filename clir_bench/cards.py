@@ -21,7 +21,8 @@ from pydantic import (
 from clir_bench import registry
 from clir_bench.errors import CardError, UnknownNameError, UsageError, near_names
 from clir_bench.languages import resolve
-from clir_bench.types import POOL, LanguagePair
+from clir_bench.pairs import PairRules, count_names, expand
+from clir_bench.types import LanguagePair
 
 SAMPLE = "sample"
 """The split every task's embedded sample is loaded as."""
@@ -39,22 +40,6 @@ class Counts(NamedTuple):
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PairRules(_Strict):
-    """Which language pairs a task has, as rules over its languages.
-
-    A rule is "same" (each language to itself), "cross" (every ordered pair of two languages),
-    "any" (both), or a pair in which a side may be `*`: "en-*", "*-en", "*-mul", "fon-fr". A `*`
-    never stands for the language on the other side.
-
-    Attributes:
-        official: What runs when no pairs are asked for.
-        available: Everything `--pairs` may ask for; the official ones when empty.
-    """
-
-    official: Annotated[tuple[str, ...], Field(min_length=1)]
-    available: tuple[str, ...] = ()
 
 
 class Download(_Strict):
@@ -142,7 +127,7 @@ class TaskCard(_Strict):
         for card, splits in ((self, real), (self.for_sample(), [SAMPLE])):
             where = "pairs" if card is self else "sample"
             try:
-                known = {name for pair in card.available_pairs() for name in _count_names(pair)}
+                known = {name for pair in card.available_pairs() for name in count_names(pair)}
             except ValueError as error:
                 problems.append(f"{where}: {error}")
                 continue
@@ -160,11 +145,11 @@ class TaskCard(_Strict):
 
     def official_pairs(self) -> list[LanguagePair]:
         """Return the pairs that run when none are asked for."""
-        return _expand(self.pairs.official, self.languages)
+        return expand(self.pairs.official, self.languages)
 
     def available_pairs(self) -> list[LanguagePair]:
         """Return every pair the task has, the official ones first."""
-        return _expand((*self.pairs.official, *self.pairs.available), self.languages)
+        return expand((*self.pairs.official, *self.pairs.available), self.languages)
 
     def counts_of(self, split: str, pair: LanguagePair) -> Counts | None:
         """Return what the source states a pair has, or None where it states nothing.
@@ -172,7 +157,7 @@ class TaskCard(_Strict):
         A pair's own line comes first, then "*-<document>", then "*".
         """
         stated = self.counts.get(split, {})
-        return next((stated[name] for name in _count_names(pair) if name in stated), None)
+        return next((stated[name] for name in count_names(pair) if name in stated), None)
 
     def for_sample(self) -> TaskCard:
         """Return the card its embedded sample is read with."""
@@ -323,7 +308,7 @@ def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:
         UsageError: A rule is none, or names a language the task lacks.
     """
     try:
-        return _expand(rules, card.languages)
+        return expand(rules, card.languages)
     except ValueError as error:
         raise UsageError(f"task {card.id!r}: {error}") from None
 
@@ -341,35 +326,6 @@ _NOT_DATA = {
         "TREC topics and qrels, and run `--task path/to/card.toml`."
     ),
 }
-
-
-def _expand(rules: Iterable[str], languages: Mapping[str, str]) -> list[LanguagePair]:
-    codes = [code for code in languages if code != POOL]
-    pairs: dict[LanguagePair, None] = {}
-    for rule in rules:
-        if rule in ("same", "any"):
-            pairs.update(dict.fromkeys(LanguagePair(code, code) for code in codes))
-        if rule in ("cross", "any"):
-            pairs.update(dict.fromkeys(LanguagePair(q, d) for q in codes for d in codes if q != d))
-        if rule in ("same", "cross", "any"):
-            continue
-        query, _, document = rule.partition("-")
-        for q in codes if query == "*" else [query]:
-            for d in codes if document == "*" else [document]:
-                if q == d and "*" in rule:
-                    continue
-                if q not in languages or (d not in languages and d != POOL):
-                    raise ValueError(
-                        f"pair rule {rule!r}: expected 'same', 'cross', 'any' or "
-                        f"'<query>-<document>' with '*', {POOL!r} (documents only) or a language "
-                        f"of the task: {', '.join(codes)}"
-                    )
-                pairs[LanguagePair(q, d)] = None
-    return list(pairs)
-
-
-def _count_names(pair: LanguagePair) -> tuple[str, str, str]:
-    return str(pair), f"*-{pair.document}", "*"
 
 
 _WORDS = frozenset({"title", "description", "homepage", "license", "citation", "download"})

@@ -9,8 +9,9 @@ import pytest
 
 from clir_bench.adapters.afriqa import load
 from clir_bench.adapters.source import Source, locate
-from clir_bench.cards import PairRules, TaskCard, load_card
+from clir_bench.cards import TaskCard, load_card
 from clir_bench.errors import DataError, MissingDataError
+from clir_bench.pairs import PairRules
 from clir_bench.types import Collection, LanguagePair
 
 DATA = Path(__file__).parent / "data" / "afriqa"

@@ -17,6 +17,7 @@ LAYERS = {
     "languages": 0,
     "types": 0,
     "cards": 1,
+    "pairs": 1,
     "registry": 1,
     "adapters": 2,
     "aggregate": 2,

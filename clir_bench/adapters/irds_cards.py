@@ -7,9 +7,10 @@ import re
 from typing import Any
 
 from clir_bench.adapters.irds_errors import failure, import_ir_datasets
-from clir_bench.cards import Counts, PairRules, TaskCard
+from clir_bench.cards import Counts, TaskCard
 from clir_bench.errors import UnknownNameError, UsageError
 from clir_bench.languages import resolve
+from clir_bench.pairs import PairRules
 from clir_bench.types import POOL, LanguagePair
 
 _SPLIT = "test"
