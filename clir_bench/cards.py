@@ -349,6 +349,19 @@ def _measure_problems(name: str) -> list[str]:
     return []
 
 
+_EXPECTED = {
+    "bool_type": "expected true or false",
+    "dict_type": "expected a table",
+    "int_parsing": "expected a whole number",
+    "int_type": "expected a whole number",
+    "model_type": "expected a table",
+    "string_type": "expected a text",
+    "too_short": "expected at least one entry",
+    "tuple_type": "expected a list",
+}
+"""How TOML's readers would say what pydantic says of Python's types."""
+
+
 def _problem(detail: Any, model: type[BaseModel]) -> str:
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
@@ -357,7 +370,7 @@ def _problem(detail: Any, model: type[BaseModel]) -> str:
         return f"unknown field {place!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
     if detail["type"] == "missing":
         return f"field {place!r} is missing"
-    message: str = detail["msg"].removeprefix("Value error, ")
+    message: str = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Value error, "))
     found = repr(detail["input"])
     found = found if len(found) <= 60 else f"{found[:57]}..."
     whole = detail["type"] == "value_error"  # said by a check of ours, which names what it found

@@ -80,7 +80,7 @@ def pack(folder: Folder, name: str, cut: int = 0) -> None:
     [
         ("measures =", "mesures =", "unknown field 'mesures' (did you mean 'measures'?)"),
         ("parallel_queries = true", "parallel_queries = [1]", "parallel_queries: "),
-        ('splits = ["test"]', 'splits = "test"', "splits: Input should be a valid tuple"),
+        ('splits = ["test"]', 'splits = "test"', "splits: expected a list, found 'test'"),
         ('"*-sw" = [4, 3, 5]', '"*-sw" = [4, "three", 5]', "counts.test.*-sw"),
         ('adapter = "folder"', 'adapter = "foldre"', "unknown adapter 'foldre'; did you mean fold"),
         ('"nDCG@10"', '"nDGC@10"', "'nDGC@10' is no ir-measures name"),

@@ -239,11 +239,14 @@ def test_rules_that_do_not_hold_for_the_samples_languages_are_found_when_the_car
         (suite(measur="P@1"), "unknown field 'parts.0.measur' (did you mean 'measure'?)"),
         (raw_card(title=None), "field 'title' is missing"),
         (raw_card(pairs={}), "field 'pairs.official' is missing"),
-        (raw_card(title=5), "title: Input should be a valid string, found 5"),
-        (raw_card(splits="test"), "splits: Input should be a valid tuple, found 'test'"),
-        (raw_card(version="two"), "version: Input should be a valid integer"),
-        (raw_card(languages={}), "languages: Dictionary should have at least 1 item"),
-        (raw_card(measures=[]), "measures: Tuple should have at least 1 item"),
+        (raw_card(title=5), "title: expected a text, found 5"),
+        (raw_card(splits="test"), "splits: expected a list, found 'test'"),
+        (raw_card(languages=["sw"]), "languages: expected a table, found ['sw']"),
+        (raw_card(pairs="same"), "pairs: expected a table, found 'same'"),
+        (raw_card(parallel_queries=[]), "parallel_queries: expected true or false, found []"),
+        (raw_card(version="two"), "version: expected a whole number, found 'two'"),
+        (raw_card(languages={}), "languages: expected at least one entry, found {}"),
+        (raw_card(measures=[]), "measures: expected at least one entry, found []"),
         (raw_card(id="De mo"), "id: String should match pattern"),
         (raw_card(document_text="{body}"), "document_text: Input should be '{title} {text}'"),
         (raw_card(directory="/tmp"), "unknown field 'directory'"),  # noqa: S108
@@ -268,10 +271,10 @@ def test_rules_that_do_not_hold_for_the_samples_languages_are_found_when_the_car
             raw_card(languages={"en": "en", "swa": "swh"}),
             "language 'swa' must be written 'sw'",
         ),
-        ({**suite(), "parts": []}, "parts: Tuple should have at least 1 item"),
-        (suite(task=None), "parts.0.task: Input should be a valid string"),
+        ({**suite(), "parts": []}, "parts: expected at least one entry"),
+        (suite(task=None), "parts.0.task: expected a text"),
     ],
-    ids=range(29),
+    ids=range(32),
 )
 def test_wrong_card_is_told_what_is_wrong(raw: dict[str, Any], said: str) -> None:
     assert said in problem(raw)
