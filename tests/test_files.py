@@ -10,6 +10,7 @@ import pytest
 
 from clir_bench.adapters.files import (
     JsonlDocuments,
+    kept,
     read_columns,
     read_json,
     read_jsonl,
@@ -223,3 +224,19 @@ def test_wrong_documents_name_the_line(tmp_path: Path, row: str, said: str) -> N
     path = written(tmp_path, '{"docid": "1", "text": "a"}\n' + row + "\n", "docs.jsonl")
     with pytest.raises(DataError, match=rf"docs\.jsonl:2: {said}"):
         list(JsonlDocuments([path], doc_id="docid"))
+
+
+def test_a_file_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
+    path = written(tmp_path, "one")
+    reads: list[tuple[str, str]] = []
+
+    @kept(n_files=4)
+    def read(path: Path, tag: str) -> str:
+        reads.append((path.name, tag))
+        return path.read_text() + tag
+
+    assert [read(path, "!"), read(path, "!"), read(path, "?")] == ["one!", "one!", "one?"]
+    assert reads == [("file.txt", "!"), ("file.txt", "?")]
+    written(tmp_path, "three")
+    assert read(path, "!") == "three!"
+    assert len(reads) == 3

@@ -13,11 +13,10 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from clir_bench.adapters.files import read_jsonl
+from clir_bench.adapters.files import kept, read_jsonl
 from clir_bench.adapters.source import Source
 from clir_bench.cards import SAMPLE, TaskCard
 from clir_bench.errors import DataError, MissingDataError
@@ -92,13 +91,8 @@ def _path(card: TaskCard, source: Source, pair: LanguagePair, split: str) -> Pat
     return source.file(f"data/gold_passages/{query}/{name}")
 
 
+@kept(n_files=32)
 def _rows(path: Path) -> tuple[Row, ...]:
-    status = path.stat()
-    return _parse(path, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=32)
-def _parse(path: Path, mtime_ns: int, size_bytes: int) -> tuple[Row, ...]:
     rows: dict[str, Row] = {}
     for number, row in _read(path):
         if row.question_id in rows:

@@ -10,14 +10,40 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from clir_bench.errors import DataError
 from clir_bench.types import Document, Qrel, Query
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def kept(n_files: int) -> Callable[[_Function], _Function]:
+    """Keep what a function makes of the last `n_files` files, each until it changes on disk.
+
+    A task's pairs read the same few files again and again. The function's first argument is the
+    file, the others must be hashable; nobody may change what it returns.
+    """
+
+    def decorate(read: _Function) -> _Function:
+        @lru_cache(maxsize=n_files)
+        def remembered(
+            path: Path, mtime_ns: int, size_bytes: int, *options: Any, **more: Any
+        ) -> Any:
+            return read(path, *options, **more)
+
+        @wraps(read)
+        def reader(path: Path, *options: Any, **more: Any) -> Any:
+            status = path.stat()
+            return remembered(path, status.st_mtime_ns, status.st_size, *options, **more)
+
+        return cast(_Function, reader)
+
+    return decorate
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

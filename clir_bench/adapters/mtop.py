@@ -15,12 +15,12 @@ Card settings: `source.relevance` is "translation" or "intent".
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-from clir_bench.adapters.files import read_columns, read_json
+from clir_bench.adapters.files import kept, read_columns, read_json
 from clir_bench.adapters.source import Source
 from clir_bench.cards import TaskCard
 from clir_bench.errors import CardError, DataError
@@ -35,9 +35,6 @@ class Utterance(NamedTuple):
 
     text: str
     intent: str
-
-
-_Reader: TypeAlias = Callable[[Path, str, int, int], dict[str, Utterance]]
 
 
 def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Collection:
@@ -59,10 +56,15 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
     asked = _utterances(source, split, card.languages[pair.query])
     known = _utterances(source, split, card.languages[pair.document])
     shared = [utterance_id for utterance_id in asked if utterance_id in known]
+    qrels: Sequence[Qrel]
     if relevance == "translation":
         qrels = [Qrel(utterance_id, utterance_id, 1) for utterance_id in shared]
     else:
-        qrels = _same_intent(shared, asked, known)
+        qrels = _same_intent(
+            tuple(shared),
+            tuple(asked[utterance_id].intent for utterance_id in shared),
+            tuple(known[utterance_id].intent for utterance_id in shared),
+        )
     return Collection(
         # What two languages share depends on both when the TSVs are read.
         corpus_id=pair.document if len(shared) == len(known) else str(pair),
@@ -73,18 +75,26 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
     )
 
 
+@lru_cache(maxsize=4)
 def _same_intent(
-    shared: list[str], asked: dict[str, Utterance], known: dict[str, Utterance]
-) -> list[Qrel]:
+    ids: tuple[str, ...], asked: tuple[str, ...], known: tuple[str, ...]
+) -> tuple[Qrel, ...]:
+    """Return the judgments by intent; they are the same in every pair of parallel languages.
+
+    Args:
+        ids: Of the utterances, in every language.
+        asked: Their intents in the query language.
+        known: Their intents in the document language.
+    """
     by_intent: dict[str, list[str]] = defaultdict(list)
-    for doc_id in shared:
-        by_intent[known[doc_id].intent].append(doc_id)
-    return [
+    for doc_id, intent in zip(ids, known, strict=True):
+        by_intent[intent].append(doc_id)
+    return tuple(
         Qrel(query_id, doc_id, 1)
-        for query_id in shared
-        for doc_id in by_intent[asked[query_id].intent]
+        for query_id, intent in zip(ids, asked, strict=True)
+        for doc_id in by_intent.get(intent, ())
         if doc_id != query_id
-    ]
+    )
 
 
 def _utterances(source: Source, split: str, code: str) -> dict[str, Utterance]:
@@ -93,17 +103,12 @@ def _utterances(source: Source, split: str, code: str) -> dict[str, Utterance]:
     if not source.exists(parallel):
         for table in (f"mtop/{name}", name):
             if source.exists(table):
-                return _parse(_read_tsv, source.file(table), code)
-    return _parse(_read_json, source.file(parallel), code)
+                return _read_tsv(source.file(table))
+    return _read_json(source.file(parallel), code)
 
 
-def _parse(reader: _Reader, path: Path, code: str) -> dict[str, Utterance]:
-    status = path.stat()
-    return reader(path, code, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=16)
-def _read_tsv(path: Path, code: str, mtime_ns: int, size_bytes: int) -> dict[str, Utterance]:
+@kept(n_files=16)
+def _read_tsv(path: Path) -> dict[str, Utterance]:
     utterances: dict[str, Utterance] = {}
     for number, columns in read_columns(path, _N_COLUMNS):
         utterance_id, intent, text = columns[0], columns[1], columns[3]
@@ -111,9 +116,9 @@ def _read_tsv(path: Path, code: str, mtime_ns: int, size_bytes: int) -> dict[str
     return utterances
 
 
-@lru_cache(maxsize=16)
-def _read_json(path: Path, code: str, mtime_ns: int, size_bytes: int) -> dict[str, Utterance]:
-    rows = _read_rows(path, mtime_ns, size_bytes)
+@kept(n_files=16)
+def _read_json(path: Path, code: str) -> dict[str, Utterance]:
+    rows = _read_rows(path)
     if not isinstance(rows, list):
         raise DataError(f"{path}: expected a list of utterances, found {type(rows).__name__}")
     utterances: dict[str, Utterance] = {}
@@ -127,8 +132,8 @@ def _read_json(path: Path, code: str, mtime_ns: int, size_bytes: int) -> dict[st
     return utterances
 
 
-@lru_cache(maxsize=2)
-def _read_rows(path: Path, mtime_ns: int, size_bytes: int) -> Any:
+@kept(n_files=2)
+def _read_rows(path: Path) -> Any:
     return read_json(path)
 
 

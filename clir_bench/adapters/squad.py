@@ -1,4 +1,4 @@
-"""Paragraphs and questions of a SQuAD-format JSON file, checked once and kept for the next pair.
+"""Paragraphs and questions of a SQuAD-format JSON file, checked once for all pairs.
 
 Source of the format: Rajpurkar et al. 2016 (arXiv 1606.05250); XQuAD-R's `sentences` and
 `sentence_breaks` are those of Roy et al. 2020 (arXiv 2004.05484).
@@ -6,11 +6,10 @@ Source of the format: Rajpurkar et al. 2016 (arXiv 1606.05250); XQuAD-R's `sente
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from clir_bench.adapters.files import read_json
+from clir_bench.adapters.files import kept, read_json
 from clir_bench.errors import DataError
 
 
@@ -38,6 +37,7 @@ class Paragraph(NamedTuple):
     sentences: tuple[Sentence, ...]
 
 
+@kept(n_files=16)
 def read_paragraphs(path: Path) -> tuple[Paragraph, ...]:
     """Return every paragraph of the file, in its order.
 
@@ -45,12 +45,6 @@ def read_paragraphs(path: Path) -> tuple[Paragraph, ...]:
         DataError: The JSON is broken, a field is missing or of the wrong type, a text is empty, or
             a question id occurs twice; the article, paragraph and question are named.
     """
-    status = path.stat()
-    return _parse(path, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=16)
-def _parse(path: Path, mtime_ns: int, size_bytes: int) -> tuple[Paragraph, ...]:
     paragraphs: list[Paragraph] = []
     seen: dict[str, str] = {}
     root = read_json(path)

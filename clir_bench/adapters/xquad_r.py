@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clir_bench.adapters.files import kept
 from clir_bench.adapters.source import Source
 from clir_bench.adapters.squad import Paragraph, Question, read_paragraphs
 from clir_bench.cards import TaskCard
@@ -36,9 +37,8 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
     qrels: list[Qrel] = []
     for language in sorted({*card.languages} - {POOL}) if pooled else [pair.document]:
         path = source.file(f"{card.languages[language]}.json")
-        paragraphs = read_paragraphs(path)
-        documents += _candidates(path, paragraphs, language, tagged=pooled)
-        answers = _answers(path, paragraphs, language)
+        documents += _candidates(path, language, tagged=pooled)
+        answers = _answers(path, language)
         for query in queries:
             if query.query_id not in answers:
                 raise DataError(
@@ -49,26 +49,28 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
     return Collection(pair.document, documents, queries, qrels)
 
 
-def _candidates(
-    path: Path, paragraphs: tuple[Paragraph, ...], language: str, *, tagged: bool
-) -> list[Document]:
+@kept(n_files=32)
+def _candidates(path: Path, language: str, *, tagged: bool) -> tuple[Document, ...]:
+    paragraphs = read_paragraphs(path)
     for number, paragraph in enumerate(paragraphs):
         if not paragraph.sentences:
             raise DataError(
                 f"{path}: paragraph {number} has no sentences; this is a plain XQuAD file, "
                 "XQuAD-R's come with 'sentences' and 'sentence_breaks'"
             )
-    return [
+    return tuple(
         Document(f"{language}.{p}.{s}", sentence.text, language=language if tagged else "")
         for p, paragraph in enumerate(paragraphs)
         for s, sentence in enumerate(paragraph.sentences)
-    ]
+    )
 
 
-def _answers(path: Path, paragraphs: tuple[Paragraph, ...], language: str) -> dict[str, str]:
+@kept(n_files=16)
+def _answers(path: Path, language: str) -> dict[str, str]:
+    """Return question id to the document id of the sentence that answers it."""
     return {
         question.question_id: f"{language}.{p}.{_answer_sentence(path, paragraph, question)}"
-        for p, paragraph in enumerate(paragraphs)
+        for p, paragraph in enumerate(read_paragraphs(path))
         for question in paragraph.questions
     }
 
