@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from clir_bench import registry
+from clir_bench.adapters.download import OFFLINE_VARIABLES
 from clir_bench.adapters.irds import collection, load, prefetch, sides
 from clir_bench.adapters.irds_errors import OfflineError, import_ir_datasets
 from clir_bench.adapters.source import Source
@@ -155,7 +156,7 @@ def test_offline_nothing_is_fetched_and_the_error_names_file_and_place(
 ) -> None:
     kind, message = probed["miracl", "de-de", "dev"]
     assert kind == "MissingDataError"
-    assert "HF_HUB_OFFLINE is set" in message
+    assert "HF_HUB_OFFLINE=1 is set" in message
     assert "miracl-v1.0-de/topics/topics.miracl-v1.0-de-dev.tsv by hand" in message
     assert "miracl/v1.0/de/dev/topics.tsv (the folder is IR_DATASETS_HOME)" in message
     assert "--data-dir" in message
@@ -299,7 +300,8 @@ def test_a_pattern_that_cannot_be_filled_in_lists_what_it_may_name(pattern: str)
 
 def test_a_dead_source_says_what_to_fetch_and_where_to_put_it(register: Any) -> None:
     url = "https://www.cs.jhu.edu/~kevinduh/a/wikiclir2018/wiki-clir.tar.gz"
-    register("mine/fas", docs=DOCS, queries=(Topic, [OfflineError(url)], "en"), qrels=QRELS)
+    refused = OfflineError("HF_HUB_OFFLINE=1", url)
+    register("mine/fas", docs=DOCS, queries=(Topic, [refused], "en"), qrels=QRELS)
     with pytest.raises(MissingDataError, match=rf"Fetch {url} by hand .*downloads/705abb6"):
         collection(card(dataset="mine/fas"), EN_FA, "test")
     mirrors = RuntimeError("All download sources failed", [("a", OSError("no route to host"))])
@@ -322,11 +324,15 @@ def test_requests_are_refused_before_the_first_one_when_offline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     requests = import_ir_datasets().lazy_libs.requests
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    for variable in OFFLINE_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
     assert requests().__name__ == "requests"
-    monkeypatch.setenv("HF_HUB_OFFLINE", "true")
-    with pytest.raises(OfflineError, match=r"so https://x\.example/y was not fetched"):
-        requests().get(url="https://x.example/y", stream=True)
+    for variable in OFFLINE_VARIABLES:
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, "true")
+            said = rf"{variable}=true is set, so https://x\.example/y was not fetched"
+            with pytest.raises(OfflineError, match=said):
+                requests().get(url="https://x.example/y", stream=True)
 
 
 def test_a_folder_cannot_be_given_to_ir_datasets(tmp_path: Path) -> None:

@@ -250,7 +250,8 @@ def test_what_can_only_be_had_by_hand_is_said(
     folder.card_path.write_text(text)
     assert clir("download", folder.card_path) == 1
     assert capsys.readouterr().err == (
-        "failed: task 'mine' cannot be fetched by a program. Ask the radio.\n"
+        "failed: task 'mine' has no address to fetch its files from. Ask the radio. Then name the "
+        "folder with --data-dir, or put it at $CLIR_BENCH_DATA/mine.\n"
     )
     assert clir("run", "-m", "hashing", "-t", folder.card_path, "-o", tmp_path / "out") == 1
     assert "Ask the radio. Then name the folder with --data-dir" in capsys.readouterr().err

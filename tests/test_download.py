@@ -180,7 +180,9 @@ def test_host_without_an_address_names_url_and_remedy(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", no_address)
-    with pytest.raises(MissingDataError, match=rf"http://nowhere\.example/x.*cannot be resolved.*{REMEDY}"):
+    with pytest.raises(
+        MissingDataError, match=rf"http://nowhere\.example/x.*cannot be resolved.*{REMEDY}"
+    ):
         fetch("http://nowhere.example/x", tmp_path / "x", sha256=SHA256, remedy=REMEDY)
 
 
@@ -301,7 +303,7 @@ def test_file_the_manifest_lacks_is_answered_with_near_names(card: TaskCard) -> 
 def test_card_without_an_address_says_what_to_fetch_by_hand(card: TaskCard) -> None:
     assert card.download is not None
     bare = card.model_copy(update={"download": card.download.model_copy(update={"base_url": ""})})
-    with pytest.raises(MissingDataError, match=r"no address.*Ask the authors\."):
+    with pytest.raises(MissingDataError, match=r"no address.*Ask the authors\. Then .*--data-dir"):
         download_all(bare)
     assert isinstance(locate(bare, "test"), Source)
 

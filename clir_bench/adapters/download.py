@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from clir_bench.adapters.source import (
     CACHE_VARIABLE,
+    by_hand,
     cache_directory,
     folder_name,
     read_manifest,
@@ -27,7 +28,8 @@ from clir_bench.errors import DataError, MissingDataError, OutputError, UnknownN
 if TYPE_CHECKING:
     from requests import Response
 
-OFFLINE_VARIABLES = ("CLIR_BENCH_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+"""Any of them, set to 1, ON, YES or TRUE, forbids fetching data; the first two models as well."""
 _CONNECT_SECONDS, _SILENCE_SECONDS = 20, 60
 _CHUNK_BYTES = 1 << 16  # what a broken connection loses at most
 
@@ -88,10 +90,9 @@ def download_all(
         UnknownNameError: The manifest has no such file.
     """
     manifest = read_manifest(card)
-    by_hand = card.download.by_hand if card.download is not None else ""
     if card.download is None or not card.download.base_url or not manifest:
         raise MissingDataError(
-            f"task {card.id!r} has no address to fetch its files from. {by_hand}".strip()
+            f"task {card.id!r} has no address to fetch its files from. {by_hand(card)}"
         )
     directory = cache_directory() / "data" / folder_name(card)
     wanted = list(manifest if names is None else names)
@@ -100,7 +101,8 @@ def download_all(
             raise UnknownNameError("file", name, manifest)
     for name in wanted:
         url = f"{card.download.base_url.rstrip('/')}/{name}"
-        fetch(url, directory / name, sha256=manifest[name], remedy=by_hand, progress=progress)
+        path, sha256 = directory / name, manifest[name]
+        fetch(url, path, sha256=sha256, remedy=by_hand(card), progress=progress)
     return [directory / name for name in wanted]
 
 

@@ -13,7 +13,8 @@ A card with `adapter = "ir_datasets"` says in `[source]`:
 
 `clir_bench.adapters.patterns.fill` lists what a pattern may name. Queries and judgments are what
 ir_datasets gives, unfiltered, so that judgments of another year's queries do not go unseen.
-Documents stream from its files or its document store. Nothing is fetched under `HF_HUB_OFFLINE`.
+Documents stream from its files or its document store. Nothing is fetched where
+`clir_bench.adapters.download.OFFLINE_VARIABLES` forbid it.
 """
 
 from __future__ import annotations

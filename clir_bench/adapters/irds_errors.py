@@ -6,24 +6,24 @@ import gzip
 import os
 from typing import Any
 
-from clir_bench.adapters.download import reason
+from clir_bench.adapters.download import offline, reason
+from clir_bench.adapters.source import by_hand
 from clir_bench.cards import TaskCard
 from clir_bench.errors import DataError, MissingDataError
 
-_YES = {"1", "ON", "YES", "TRUE"}
 _SMALL_FILE_BYTES = 5_000_000  # ir_datasets takes larger files from its folder `downloads`, too
 
 
 class OfflineError(OSError):
-    """ir_datasets wanted to fetch `url` although `HF_HUB_OFFLINE` is set."""
+    """ir_datasets wanted to fetch `url`, which an environment variable forbids."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(f"HF_HUB_OFFLINE is set, so {url} was not fetched")
+    def __init__(self, variable: str, url: str) -> None:
+        super().__init__(f"{variable} is set, so {url} was not fetched")
         self.url = url
 
 
 def import_ir_datasets() -> Any:
-    """Import ir_datasets, which makes its folder if need be, and have it respect `HF_HUB_OFFLINE`.
+    """Import ir_datasets, which makes its folder if need be, and keep it offline if asked to.
 
     Raises:
         MissingDataError: Its folder cannot be made.
@@ -46,16 +46,16 @@ class _Requests:
         self.online = online
 
     def __call__(self) -> Any:
-        offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in _YES
-        return _Refusal(self.online()) if offline else self.online()
+        variable = offline()
+        return _Refusal(self.online(), variable) if variable else self.online()
 
 
 class _Refusal:
-    def __init__(self, requests: Any) -> None:
-        self.exceptions = requests.exceptions
+    def __init__(self, requests: Any, variable: str) -> None:
+        self.exceptions, self.variable = requests.exceptions, variable
 
     def get(self, url: str, **_: object) -> Any:
-        raise OfflineError(url)
+        raise OfflineError(self.variable, url)
 
 
 def failure(dataset_id: str, error: Exception, card: TaskCard | None = None) -> DataError:
@@ -73,10 +73,9 @@ def failure(dataset_id: str, error: Exception, card: TaskCard | None = None) -> 
             f"{where} cannot be read: {type(error).__name__}: {text}. Remove its files under "
             f"{_home()} and fetch them again"
         )
-    by_hand = f" Or: {card.download.by_hand.strip()}" if card and card.download else ""
-    local = " Then name the folder with --data-dir." if by_hand else ""
+    local = f" Or: {by_hand(card)}" if card and card.download else ""
     return MissingDataError(
-        f"{where} could not be fetched: {text}. {_place(dataset_id, error)}{by_hand}{local}"
+        f"{where} could not be fetched: {text}. {_place(dataset_id, error)}{local}"
     )
 
 

@@ -35,7 +35,7 @@ class Source:
     directory: Path
     origin: Origin
     unofficial: list[str] = field(default_factory=list)
-    _checked: dict[str, Path] = field(default_factory=dict)
+    _checked: set[Path] = field(default_factory=set)
 
     def file(self, *alternatives: str) -> Path:
         """Return the local path of the first of `alternatives` that exists, else fetch one.
@@ -58,28 +58,21 @@ class Source:
 
             url = self.card.download.base_url.rstrip("/") + "/" + fetchable[0]
             path = self.directory / fetchable[0]
-            fetch(url, path, sha256=manifest[fetchable[0]], remedy=self._remedy())
+            fetch(url, path, sha256=manifest[fetchable[0]], remedy=by_hand(self.card))
             return path
         wanted = " or ".join(alternatives)
         raise MissingDataError(
-            f"task {self.card.id!r}: {wanted} is not in {self.directory}. {self._remedy()}"
+            f"task {self.card.id!r}: {wanted} is not in {self.directory}. {by_hand(self.card)}"
         )
 
     def exists(self, name: str) -> bool:
         """Return whether a file or folder of that name is there now, without fetching."""
         return (self.directory / name).exists()
 
-    def _remedy(self) -> str:
-        by_hand = self.card.download.by_hand if self.card.download is not None else ""
-        return (
-            f"{by_hand} Then name the folder with --data-dir, or put it at "
-            f"${DATA_VARIABLE}/{folder_name(self.card)}."
-        ).strip()
-
     def _compare(self, path: Path, alternatives: tuple[str, ...]) -> None:
-        if self.origin == "sample" or str(path) in self._checked:
+        if self.origin == "sample" or path in self._checked:
             return
-        self._checked[str(path)] = path
+        self._checked.add(path)
         manifest = read_manifest(self.card)
         expected = {manifest[name] for name in alternatives if name in manifest}
         if expected and sha256_of(path) not in expected:
@@ -121,6 +114,14 @@ def locate(card: TaskCard, split: str, data_dir: Path | None = None) -> Source:
     if shared and (Path(shared) / folder).is_dir():
         return Source(card, Path(shared) / folder, "local")
     return Source(card, cache_directory() / "data" / folder, "cache")
+
+
+def by_hand(card: TaskCard) -> str:
+    """Say what to fetch by hand, where the card knows it, and where to put it."""
+    folder = f"the folder with --data-dir, or put it at ${DATA_VARIABLE}/{folder_name(card)}."
+    if card.download is None:
+        return f"Name {folder}"
+    return f"{card.download.by_hand.strip()} Then name {folder}"
 
 
 def folder_name(card: TaskCard) -> str:

@@ -8,10 +8,10 @@ import click
 
 from clir_bench.adapters.download import download_all
 from clir_bench.adapters.irds import prefetch, uses_ir_datasets
-from clir_bench.adapters.source import locate, read_manifest
+from clir_bench.adapters.source import locate
 from clir_bench.cards import SuiteCard, TaskCard, load_card
 from clir_bench.cli.selection import select_pairs
-from clir_bench.errors import ClirBenchError, MissingDataError
+from clir_bench.errors import ClirBenchError
 from clir_bench.evaluate import card_for
 from clir_bench.languages import load_scheme
 from clir_bench.suite import part_of
@@ -75,10 +75,5 @@ def _fetch(card: TaskCard, languages: str | None, pairs: str | None, split: str 
         )
         prefetch(card, chosen, split)
         return f"{len(chosen)} pairs are in the cache of ir_datasets"
-    if not read_manifest(card):
-        by_hand = card.download.by_hand if card.download is not None else ""
-        raise MissingDataError(
-            f"task {card.id!r} cannot be fetched by a program. {by_hand}".strip()
-        )
     files = download_all(card)
     return f"{len(files)} files are in {source.directory}"
