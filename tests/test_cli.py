@@ -305,6 +305,24 @@ def test_show_by_pair_has_a_line_a_pair(output: Path, capsys: pytest.CaptureFixt
     ]
 
 
+def test_show_says_what_failed_and_why_and_counts_what_was_not_run(
+    folder: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder.data / "queries.fr.jsonl").unlink()
+    arguments = ("-t", folder.card_path, "-o", tmp_path / "out", "--pairs", "en-sw,fr-sw")
+    assert clir("run", "-m", "hashing", *arguments) == 1
+    capsys.readouterr()
+    assert clir("show", tmp_path / "out") == 0
+    shown = capsys.readouterr().out
+    assert "\n\nFailed:\n- fr-sw: task 'mine': queries.fr.jsonl or" in shown
+    assert clir("show", tmp_path / "out", "--by-pair") == 0
+    by_pair = capsys.readouterr().out
+    rows = [line.split()[:3] for line in by_pair.splitlines()[2:7]]
+    assert rows[2:] == [["low", "en-sw", "done"], ["low", "fr-sw", "failed"], []]
+    assert "\n\nnot run: en-de\n\n" in by_pair
+    assert by_pair[by_pair.index("Failed:") :] == shown[shown.index("Failed:") :]
+
+
 def test_show_as_json_is_the_stored_result(
     output: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

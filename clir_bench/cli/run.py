@@ -17,7 +17,7 @@ from clir_bench.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard, load_ca
 from clir_bench.cli import silence_stdout
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list
-from clir_bench.cli.tables import result_text, suite_text
+from clir_bench.cli.tables import result_text, some_of, suite_text
 from clir_bench.encoders import load_encoder
 from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
 from clir_bench.evaluate import Settings, System, card_for, evaluate, stored_split
@@ -265,7 +265,7 @@ def _failures(name: str, job: _Job, result: Result) -> list[str]:
     failed = [pair for pair in job.pairs if result.pairs[str(pair)].status == "failed"]
     lines = [f"{name}, {pair}: {result.pairs[str(pair)].error}" for pair in failed[:_SHOWN]]
     if len(failed) > _SHOWN:
-        others = ", ".join(str(pair) for pair in failed[_SHOWN:])
+        others = some_of([str(pair) for pair in failed[_SHOWN:]])
         lines.append(f"{name}, {len(failed) - _SHOWN} more: {others} (errors are in the result)")
     return lines
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from clir_bench.cli.tables import result_text, suite_text
+from clir_bench.cli.tables import failure_text, result_text, suite_text
 from clir_bench.errors import ResultError
 from clir_bench.results import read_result, read_scores
 from clir_bench.schema import Result, SuiteResult
@@ -33,6 +33,8 @@ def command(paths: tuple[Path, ...], by_pair: bool, tiers: str | None, as_json: 
             click.echo(json.dumps(record, sort_keys=True, ensure_ascii=False))
             continue
         click.echo("\n" * bool(number) + _text(result, by_pair))
+        if failures := failure_text(result):
+            click.echo(failures)
 
 
 def _text(result: Result | SuiteResult, by_pair: bool) -> str:

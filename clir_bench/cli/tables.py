@@ -18,6 +18,7 @@ from clir_bench.schema import (
     TierSummary,
 )
 
+_MANY = 12
 _SAMPLE_MARK = "embedded sample, for trying out: not a score of the benchmark"
 TIER_ORDER = ("low", "mid", "high", "unknown")
 
@@ -29,6 +30,12 @@ def format_score(score: Score | None, *, interval: bool = False) -> str:
     low, high = score.interval
     bounds = f" [{_fixed(low, 3)}, {_fixed(high, 3)}]" if interval else ""
     return _fixed(score.mean, 4) + bounds
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Return the first dozen of `names`, and how many there are beyond."""
+    shown = ", ".join(names[:_MANY])
+    return shown if len(names) <= _MANY else f"{shown} and {len(names) - _MANY:,} more"
 
 
 def _fixed(number: float, n_digits: int) -> str:
@@ -61,15 +68,13 @@ def suite_text(result: SuiteResult) -> str:
     """Return the table of a suite: a line a part, and the suite's."""
     rows = [
         [part.task, part.split, len(part.pairs), part.measure,
-         format_score(part.score, interval=True), part.error or ""]
+         format_score(part.score, interval=True)]
         for part in result.parts
     ]  # fmt: skip
     mean = "-" if result.mean is None else f"{result.mean:.4f}"
-    rows.append([f"{result.suite} (mean of the parts)", "", "", "", mean, ""])
-    table = tabulate(
-        rows, ["part", "split", "pairs", "measure", "score [95% interval]", "problem"],
-        disable_numparse=True,
-    )  # fmt: skip
+    rows.append([f"{result.suite} (mean of the parts)", "", "", "", mean])
+    header = ["part", "split", "pairs", "measure", "score [95% interval]"]
+    table = tabulate(rows, header, disable_numparse=True)
     mark = "" if result.official else " (NOT OFFICIAL)"
     if any(part.split == SAMPLE for part in result.parts):
         mark = f" ({_SAMPLE_MARK})"
@@ -77,6 +82,18 @@ def suite_text(result: SuiteResult) -> str:
     if mark and _SAMPLE_MARK not in mark:
         lines += _reasons(result.unofficial)
     return "\n".join(lines)
+
+
+def failure_text(result: Result | SuiteResult) -> str:
+    """Return a line a pair or part that failed with its error, "" when none did."""
+    if isinstance(result, SuiteResult):
+        errors = {part.task: part.error for part in result.parts if part.error}
+    else:
+        failed = {name: pair for name, pair in result.pairs.items() if pair.status == "failed"}
+        errors = {name: pair.error or "" for name, pair in failed.items()}
+    if not errors:
+        return ""
+    return "\n".join(["", "Failed:", *(f"- {name}: {error}" for name, error in errors.items())])
 
 
 def _title(result: Result) -> str:
@@ -120,12 +137,21 @@ def _language_table(result: Result, groups: Mapping[str, Group], measures: Seque
 
 def _pair_table(result: Result, measures: Sequence[str]) -> str:
     rows = []
+    not_run = []
     for name, pair in _by_tier(result.pairs):
+        if pair.status == "not run":
+            not_run.append(name)
+            continue
         n_queries = f"{pair.counts.judged_queries:,}" if pair.counts else "-"
         cells = _score_cells(pair.scores, measures)
         rows.append([pair.tier, name, pair.status, n_queries, *cells])
     header = ["tier", "pair", "status", "queries", f"{measures[0]} [95% interval]", *measures[1:]]
-    return tabulate(rows, header, disable_numparse=True, colalign=_align(measures))
+    parts = []
+    if rows:
+        parts.append(tabulate(rows, header, disable_numparse=True, colalign=_align(measures)))
+    if not_run:
+        parts.append(f"not run: {some_of(not_run)}")
+    return "\n\n".join(parts)
 
 
 def _by_tier(pairs: Mapping[str, PairResult]) -> list[tuple[str, PairResult]]:

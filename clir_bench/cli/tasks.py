@@ -10,6 +10,7 @@ import click
 from tabulate import tabulate
 
 from clir_bench.cards import SAMPLE, AnyCard, SuiteCard, TaskCard, discover, load_card
+from clir_bench.cli.tables import some_of
 from clir_bench.languages import resolve
 
 _MANY = 12
@@ -75,10 +76,10 @@ def _task_facts(card: TaskCard) -> list[tuple[str, str]]:
         ("measures", ", ".join(card.measures)),
         ("splits", f"{', '.join(card.splits)} (default {card.default_split})"),
         ("languages", languages),
-        ("official", _some([str(pair) for pair in official])),
+        ("official", some_of([str(pair) for pair in official])),
     ]
     if len(available) > len(official):
-        facts.append(("pairs", _some([str(pair) for pair in available])))
+        facts.append(("pairs", some_of([str(pair) for pair in available])))
     facts.append(("text", card.document_text))
     if card.unofficial:
         facts.append(("not official", card.unofficial))
@@ -98,8 +99,3 @@ def _counts(card: TaskCard) -> str:
     header = ["split", "pair", "documents", "queries", "judgments"]
     return tabulate(rows, header, colalign=("left", "left", "right", "right", "right"),
                     disable_numparse=True)  # fmt: skip
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:_MANY])
-    return shown if len(names) <= _MANY else f"{shown} and {len(names) - _MANY} more"
