@@ -295,14 +295,14 @@ def _start_pieces(body: Any, tokenizer: Any, teacher: Teacher, static: bool) -> 
     with torch.no_grad():
         spread = float(vectors[known].std()) if known.any() else 0.02
         centre = torch.zeros(vectors.shape[1]) if static else vectors[known].mean(0)
-        table.copy_(torch.randn_like(table) * spread * (0.3 if static else 0.5) + centre)
+        table.copy_(torch.randn_like(table) * spread * (0.1 if static else 0.5) + centre)
         table[known] = vectors[known]
         table[0] = 0
         if static:
             table[tokenizer.cls_token_id] = 0
 
 
-_START_LENGTH = 5.0  # of a static vector: a component of 0.26 is well below the LayerNorm's ε of 1
+_START_LENGTH = 2.0  # of a static vector: a component of 0.1 is well below the LayerNorm's ε of 1
 
 
 def _assemble(folder: str, max_tokens: int, *, dim: int, seed: int) -> MultiVectorEncoder:
