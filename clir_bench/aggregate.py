@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,8 @@ class Summary:
         gap: High tier minus low tier, by measure; empty when a tier has no language.
         ratio: Low tier over high tier, 1 at parity; measures whose high tier is 0 are left out.
         worst: Language with the lowest mean, by measure.
+        overall_rows: What `overall` was made of, `(1 + n_resamples, n_measures)`: the observed
+            means, then their replicates.
     """
 
     pairs: Mapping[LanguagePair, Mapping[str, Estimate]]
@@ -68,6 +70,7 @@ class Summary:
     gap: Mapping[str, Estimate]
     ratio: Mapping[str, Estimate]
     worst: Mapping[str, str]
+    overall_rows: NDArray[np.float64] = field(compare=False, repr=False)
 
 
 def summarise(
@@ -88,11 +91,7 @@ def summarise(
         seed: Seed of the resampling.
     """
     measures = next(iter(scores.values())).measures
-    samples = _bootstrap(scores, parallel_queries, n_resamples, seed)
-    # Row 0 is the observed mean, the others are replicates: one arithmetic serves both.
-    pair_rows = {
-        pair: np.vstack([list(scores[pair].means().values()), samples[pair]]) for pair in scores
-    }
+    pair_rows = _pair_rows(scores, parallel_queries, n_resamples, seed)
     of_language: dict[str, list[LanguagePair]] = {}
     for pair in scores:
         of_language.setdefault(pair_language(pair, scheme), []).append(pair)
@@ -109,31 +108,61 @@ def summarise(
         tier: _mean([language_rows[language] for language in languages])
         for tier, languages in of_tier.items()
     }
-    means = {language: rows[0] for language, rows in language_rows.items()}
+    overall_rows = _mean(list(language_rows.values()))
     low, high = tier_rows.get("low"), tier_rows.get("high")
-    both = low is not None and high is not None
     return Summary(
         pairs={pair: _estimates(rows, measures) for pair, rows in pair_rows.items()},
         languages={
             language: GroupMeans(
-                tier_of[language],
-                tuple(str(pair) for pair in of_language[language]),
-                _estimates(rows, measures),
+                tier_of[language], tuple(map(str, pairs)), _estimates(rows, measures)
             )
-            for language, rows in language_rows.items()
+            for (language, pairs), rows in zip(
+                of_language.items(), language_rows.values(), strict=True
+            )
         },
         tiers={
             tier: GroupMeans(tier, of_tier[tier], _estimates(rows, measures))
             for tier, rows in tier_rows.items()
         },
-        overall=_estimates(_mean(list(language_rows.values())), measures),
-        gap=_estimates(high - low, measures) if both else {},  # type: ignore[operator]
-        ratio=_ratio(low, high, measures) if both else {},  # type: ignore[arg-type]
-        worst={
-            measure: min(means, key=lambda language: (float(means[language][column]), language))
-            for column, measure in enumerate(measures)
-        },
+        overall=_estimates(overall_rows, measures),
+        gap={} if low is None or high is None else _estimates(high - low, measures),
+        ratio={} if low is None or high is None else _ratio(low, high, measures),
+        worst=_worst(language_rows, measures),
+        overall_rows=overall_rows,
     )
+
+
+def mean_of_tasks(parts: Sequence[tuple[Summary, str]]) -> Estimate:
+    """Return the mean of several tasks' overall scores, each by its own measure.
+
+    Tasks are resampled on their own, also where they ask the same questions.
+
+    Args:
+        parts: Every task's summary and the measure that stands for it, one of the summary's; all
+            of equally many replicates.
+    """
+    rows = [summary.overall_rows[:, [list(summary.overall).index(m)]] for summary, m in parts]
+    return _estimates(_mean(rows), ("mean",))["mean"]
+
+
+def _pair_rows(
+    scores: Mapping[LanguagePair, QueryScores], parallel: bool, n_resamples: int, seed: int
+) -> dict[LanguagePair, _Samples]:
+    """Return each pair's observed means, row 0, and their replicates: one arithmetic for both."""
+    samples = _bootstrap(scores, parallel, n_resamples, seed)
+    return {
+        pair: np.vstack([list(pair_scores.means().values()), samples[pair]])
+        for pair, pair_scores in scores.items()
+    }
+
+
+def _worst(rows: Mapping[str, _Samples], measures: Sequence[str]) -> dict[str, str]:
+    """Return the language with the lowest observed mean, by measure."""
+    means = {language: of_language[0].tolist() for language, of_language in rows.items()}
+    return {
+        measure: min(means, key=lambda language: (means[language][column], language))
+        for column, measure in enumerate(measures)
+    }
 
 
 def _bootstrap(

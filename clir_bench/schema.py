@@ -245,7 +245,11 @@ class SuitePart(_Model):
 
 
 class SuiteResult(_Model):
-    """One system on one suite; `mean` is over the parts, None unless all of them have a score."""
+    """One system on one suite.
+
+    Attributes:
+        mean: Over the parts, None unless all of them have a score.
+    """
 
     schema_version: Literal[1] = 1
     suite: str
@@ -253,7 +257,7 @@ class SuiteResult(_Model):
     card_sha256: str
     system: SystemRecord
     parts: tuple[SuitePart, ...]
-    mean: float | None
+    mean: Score | None
     official: bool
     unofficial: tuple[str, ...] = ()
     environment: Environment = Field(repr=False)

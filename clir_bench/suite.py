@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from clir_bench.aggregate import summarise
+from clir_bench.aggregate import Summary, mean_of_tasks, summarise
 from clir_bench.cards import SAMPLE, Part, SuiteCard, TaskCard, expand_rules, load_card
 from clir_bench.errors import CardError, ClirBenchError, ResultError
 from clir_bench.evaluate import Settings, check_pairs, stored_split
@@ -17,9 +17,9 @@ from clir_bench.results import (
     result_path,
     write_result,
 )
-from clir_bench.schema import Result, Score, SuitePart, SuiteResult, SystemRecord
+from clir_bench.schema import Result, SuitePart, SuiteResult, SystemRecord
 from clir_bench.scoring import parse_measures
-from clir_bench.summary import as_scores, environment_record
+from clir_bench.summary import as_score, environment_record
 from clir_bench.types import LanguagePair
 
 RunPart = Callable[[TaskCard, Sequence[LanguagePair], str], Result]
@@ -97,39 +97,49 @@ def run_suite(
         _check_system(path, system)
     check_writable(path)
     lines: list[SuitePart] = []
+    summaries: list[tuple[Summary, str]] = []
     reasons: list[str] = []
     for part, card, split in parts:
         pairs = part_pairs(part, card, split)
         part_path = result_path(output, system.name, card.id, stored_split(split, settings))
-        line = SuitePart(
-            task=card.id,
-            split=split,
-            pairs=tuple(str(pair) for pair in pairs),
-            measure=next(iter(parse_measures([part.measure]))),
-            score=None,
-            result_file=part_path.relative_to(output).as_posix(),
-            official=False,
-        )
+        line = _unscored(part, card, split, pairs, part_path.relative_to(output))
         try:
             result = run_part(card, pairs, split)
             reasons += [f"{card.id}: {reason}" for reason in result.task.unofficial]
-            lines.append(_scored(line, result, part_path, card, pairs, settings.tiers))
+            summary = _summary(result, part_path, card, pairs, settings.tiers)
         except ClirBenchError as error:
             lines.append(line.model_copy(update={"error": str(error)}))
-    scores = [line.score.mean for line in lines if line.score is not None]
+        else:
+            summaries.append((summary, line.measure))
+            lines.append(_scored(line, summary, official=result.task.official))
+    all_done = len(summaries) == len(lines)
     finished = SuiteResult(
         suite=suite.id,
         title=suite.title,
         card_sha256=suite.sha256(),
         system=system,
         parts=tuple(lines),
-        mean=sum(scores) / len(scores) if len(scores) == len(lines) else None,
+        mean=as_score(mean_of_tasks(summaries)) if all_done else None,
         official=all(line.official for line in lines),
         unofficial=tuple(reasons),
         environment=environment_record(settings.command, started),
     )
     write_result(path, finished)
     return finished
+
+
+def _unscored(
+    part: Part, card: TaskCard, split: str, pairs: Sequence[LanguagePair], result_file: Path
+) -> SuitePart:
+    return SuitePart(
+        task=card.id,
+        split=split,
+        pairs=tuple(str(pair) for pair in pairs),
+        measure=next(iter(parse_measures([part.measure]))),
+        score=None,
+        result_file=result_file.as_posix(),
+        official=False,
+    )
 
 
 def _check_system(path: Path, system: SystemRecord) -> None:
@@ -145,27 +155,27 @@ def _check_system(path: Path, system: SystemRecord) -> None:
         )
 
 
-def _scored(
-    line: SuitePart,
-    result: Result,
-    path: Path,
-    card: TaskCard,
-    pairs: Sequence[LanguagePair],
-    tiers: str,
-) -> SuitePart:
+def _scored(line: SuitePart, summary: Summary, *, official: bool) -> SuitePart:
+    score = as_score(summary.overall[line.measure])
+    return line.model_copy(update={"score": score, "official": official})
+
+
+def _summary(
+    result: Result, path: Path, card: TaskCard, pairs: Sequence[LanguagePair], tiers: str
+) -> Summary:
+    """Return the means over a part's pairs, which may be fewer than its result has.
+
+    Raises:
+        ResultError: Some of the pairs failed.
+    """
     failed = [str(pair) for pair in pairs if result.pairs[str(pair)].status != "done"]
     if failed:
         problem = result.pairs[failed[0]].error or "not run"
-        return line.model_copy(
-            update={"error": f"{len(failed)} of {len(pairs)} pairs failed: {problem}"}
-        )
-    scores = read_scores(path, result, pairs)
-    summary = summarise(
-        scores,
+        raise ResultError(f"{len(failed)} of {len(pairs)} pairs failed: {problem}")
+    return summarise(
+        read_scores(path, result, pairs),
         load_scheme(tiers),
         parallel_queries=card.parallel_queries,
         n_resamples=result.settings.n_resamples,
         seed=result.settings.seed,
     )
-    score: Score = as_scores(summary.overall)[line.measure]
-    return line.model_copy(update={"score": score, "official": result.task.official})

@@ -145,10 +145,12 @@ def has_pairs_and_pool(card: TaskCard) -> bool:
 
 def as_scores(estimates: Mapping[str, Estimate]) -> Scores:
     """Return estimates as a result stores them."""
-    return {
-        measure: Score(mean=estimate.mean, interval=(estimate.low, estimate.high))
-        for measure, estimate in estimates.items()
-    }
+    return {measure: as_score(estimate) for measure, estimate in estimates.items()}
+
+
+def as_score(estimate: Estimate) -> Score:
+    """Return an estimate as a result stores it."""
+    return Score(mean=estimate.mean, interval=(estimate.low, estimate.high))
 
 
 def as_groups(groups: Mapping[str, GroupMeans]) -> dict[str, Group]:

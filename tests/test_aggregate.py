@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from clir_bench.aggregate import Estimate, Summary, summarise
+from clir_bench.aggregate import Estimate, Summary, mean_of_tasks, summarise
 from clir_bench.languages import TierScheme
 from clir_bench.scoring import QueryScores
 from clir_bench.types import LanguagePair, Tier
@@ -205,3 +205,14 @@ def test_order_of_pairs_changes_no_number() -> None:
     assert backwards.pairs == found.pairs
     assert backwards.worst == found.worst
     assert backwards.overall["AP"].mean == pytest.approx(found.overall["AP"].mean, abs=1e-15)
+
+
+def test_mean_of_tasks_weighs_tasks_alike_and_is_as_sure_as_they_are() -> None:
+    first = summary({"en-sw": random_values(400, 1), "en-de": random_values(400, 2)})
+    second = summary({"en-so": random_values(50, 3)})
+    both = mean_of_tasks([(first, "AP"), (second, "AP")])
+    assert both.mean == pytest.approx((first.overall["AP"].mean + second.overall["AP"].mean) / 2)
+    # The variances of independent means add up: half the width of both in the root of squares.
+    widths = [width(found.overall["AP"]) for found in (first, second)]
+    assert width(both) == pytest.approx(float(np.hypot(*widths)) / 2, rel=0.1)
+    assert mean_of_tasks([(second, "AP")]) == second.overall["AP"]

@@ -69,14 +69,16 @@ def test_a_suite_has_a_line_for_every_part_and_their_mean(
     assert suite.parts[0].score == mine.languages["sw"].scores["nDCG@10"]
     assert suite.parts[1].score == yours.overall["AP@1000"]
     expected = (mine.languages["sw"].scores["nDCG@10"].mean + yours.overall["AP@1000"].mean) / 2
-    assert suite.mean == pytest.approx(expected)
+    assert suite.mean is not None
+    assert suite.mean.mean == pytest.approx(expected)
     assert suite.official
     assert [line.result_file for line in suite.parts] == [
         "hashing/mine/test.json", "hashing/yours/test.json",
     ]  # fmt: skip
     out = capsys.readouterr().out
     assert out.startswith("hashing on Both collections\n")
-    assert f"{suite.mean:.4f}" in out
+    low, high = suite.mean.interval
+    assert f"{suite.mean.mean:.4f} [{low:.3f}, {high:.3f}]\n" in out
 
 
 def test_only_the_suites_pairs_of_a_task_count(cards: Path) -> None:

@@ -71,7 +71,7 @@ def suite_text(result: SuiteResult) -> str:
          format_score(part.score, interval=True)]
         for part in result.parts
     ]  # fmt: skip
-    mean = "-" if result.mean is None else f"{result.mean:.4f}"
+    mean = format_score(result.mean, interval=True)
     rows.append([f"{result.suite} (mean of the parts)", "", "", "", mean])
     header = ["part", "split", "pairs", "measure", "score [95% interval]"]
     table = tabulate(rows, header, disable_numparse=True)
