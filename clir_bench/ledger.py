@@ -85,9 +85,8 @@ class Ledger:
                 "write elsewhere with --output, or replace it with --overwrite"
             )
         for name, result in earlier.pairs.items():
-            query, _, document = name.partition("-")
             if result.status == "done":
-                self._earlier[LanguagePair(query, document)] = result
+                self._earlier[LanguagePair.parse(name)] = result
 
     def carry_over(self, prepared: Mapping[LanguagePair, PreparedPair], loader: Loader) -> None:
         """Keep the pairs done earlier whose data and files are what they were."""

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from clir_bench.adapters.files import read_lines
 from clir_bench.errors import DataError, OutputError, ResultError
@@ -78,15 +78,15 @@ def write_result(path: Path, result: Result | SuiteResult) -> None:
     Raises:
         OutputError: The folder cannot be written or the disk is full.
     """
-    text = json.dumps(
-        result.model_dump(mode="json"),
-        sort_keys=True,
-        indent=1,
-        ensure_ascii=False,
-        allow_nan=False,
-    )
+    write_file(path, (to_json(result, indent=1) + "\n").encode())
+
+
+def to_json(model: BaseModel, indent: int | None = None) -> str:
+    """Return a result or a card as JSON with sorted keys, on one line unless indented."""
+    values = model.model_dump(mode="json")
+    text = json.dumps(values, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
     # A file name that is not UTF-8 holds half a surrogate pair, which JSON can escape.
-    write_file(path, (text + "\n").encode(errors="backslashreplace"))
+    return text.encode(errors="backslashreplace").decode()
 
 
 def write_run(path: Path, pair: LanguagePair, run: Run, tag: str) -> tuple[str, str]:
@@ -154,9 +154,8 @@ def read_scores(
     found = {}
     for name, pair_result in result.pairs.items():
         if pair_result.status == "done" and (wanted is None or name in wanted):
-            query, _, document = name.partition("-")
             values = read_values(path.parent / str(pair_result.values_file))
-            found[LanguagePair(query, document)] = values.only(result.task.measures)
+            found[LanguagePair.parse(name)] = values.only(result.task.measures)
     return found
 
 

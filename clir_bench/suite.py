@@ -55,7 +55,7 @@ def part_pairs(part: Part, card: TaskCard, split: str) -> list[LanguagePair]:
     available = {str(pair) for pair in card.available_pairs()}
     named = [rule for rule in part.pairs if "*" not in rule and "-" in rule]
     if split != SAMPLE:
-        check_pairs(card, [LanguagePair(*rule.split("-", 1)) for rule in named])
+        check_pairs(card, [LanguagePair.parse(rule) for rule in named])
     rules = [rule for rule in part.pairs if rule not in named or rule in available]
     pairs = [pair for pair in expand_rules(card, rules) if str(pair) in available]
     if not pairs:

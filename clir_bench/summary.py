@@ -43,7 +43,7 @@ class Means:
         """Return `pairs` with the scheme's tiers and, those that are done, with their scores."""
         found = {}
         for name, known in pairs.items():
-            pair = LanguagePair(*name.split("-", 1))
+            pair = LanguagePair.parse(name)
             found[name] = known.model_copy(
                 update={
                     "tier": pair_tier(pair, self.scheme),

@@ -28,6 +28,16 @@ class LanguagePair(NamedTuple):
     query: str
     document: str
 
+    @classmethod
+    def parse(cls, name: str) -> LanguagePair:
+        """Return the pair that `str` writes as `name`.
+
+        >>> LanguagePair.parse("en-sw")
+        LanguagePair(query='en', document='sw')
+        """
+        query, _, document = name.partition("-")
+        return cls(query, document)
+
     def __str__(self) -> str:
         return f"{self.query}-{self.document}"
 

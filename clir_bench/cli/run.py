@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 import time
@@ -22,7 +21,7 @@ from clir_bench.encoders import load_encoder
 from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
 from clir_bench.evaluate import Settings, System, card_for, evaluate, stored_split
 from clir_bench.languages import load_scheme
-from clir_bench.results import result_path
+from clir_bench.results import result_path, to_json
 from clir_bench.schema import Result, SuiteResult, SystemRecord
 from clir_bench.scoring import parse_measures
 from clir_bench.suite import part_of, part_pairs, run_suite
@@ -314,7 +313,7 @@ def _print(result: Result | SuiteResult, request: _Request) -> None:
 
 def _print_all(result: Result | SuiteResult, request: _Request) -> None:
     if request.as_json:
-        click.echo(json.dumps(result.model_dump(mode="json"), sort_keys=True, ensure_ascii=False))
+        click.echo(to_json(result))
         return
     if isinstance(result, SuiteResult):
         click.echo(suite_text(result))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from clir_bench.errors import UsageError
 from clir_bench.evaluate import Settings, card_for
 from clir_bench.external import score_runs
 from clir_bench.languages import load_scheme
-from clir_bench.results import result_path
+from clir_bench.results import result_path, to_json
 from clir_bench.scoring import parse_measures
 from clir_bench.types import LanguagePair
 
@@ -108,7 +107,7 @@ def command(
         progress=Bar(f"{system} on {card.id}"),
     )
     if as_json:
-        click.echo(json.dumps(result.model_dump(mode="json"), sort_keys=True, ensure_ascii=False))
+        click.echo(to_json(result))
     elif any(pair.status == "done" for pair in result.pairs.values()):
         click.echo(result_text(result))
         click.echo(f"\nresult: {result_path(output, system, card.id, split)}")

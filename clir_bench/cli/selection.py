@@ -8,10 +8,8 @@ from pathlib import Path
 from clir_bench.cards import TaskCard, expand_rules
 from clir_bench.errors import UnknownNameError, UsageError
 from clir_bench.evaluate import check_pairs
-from clir_bench.languages import TierScheme, pair_tier, resolve
+from clir_bench.languages import PIVOT, TierScheme, pair_tier, resolve
 from clir_bench.types import POOL, LanguagePair
-
-_PIVOT = "en"
 
 
 def split_list(text: str | None) -> list[str]:
@@ -44,7 +42,7 @@ def select_pairs(
     chosen = _named_pairs(card, pairs)
     if languages:
         wanted = {_language_of(card, name) for name in split_list(languages)}
-        beside = wanted | {_PIVOT, POOL}
+        beside = wanted | {PIVOT, POOL}
         chosen = [
             pair
             for pair in chosen
@@ -73,7 +71,7 @@ def _named_pairs(card: TaskCard, pairs: str | None) -> list[LanguagePair]:
         rules.append(f"{_side(query)}-{_side(document)}")
     available = {str(pair) for pair in card.available_pairs()}
     named = [rule for rule in rules if "*" not in rule]
-    check_pairs(card, [LanguagePair(*rule.split("-", 1)) for rule in named])
+    check_pairs(card, [LanguagePair.parse(rule) for rule in named])
     chosen = expand_rules(card, rules)
     return [pair for pair in chosen if str(pair) in available]
 

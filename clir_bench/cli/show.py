@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from clir_bench.cli.tables import failure_text, result_text, suite_text
 from clir_bench.errors import ResultError
-from clir_bench.results import read_result, read_scores
+from clir_bench.results import read_result, read_scores, to_json
 from clir_bench.schema import Result, SuiteResult
 from clir_bench.summary import with_tiers
 
@@ -29,8 +28,7 @@ def command(paths: tuple[Path, ...], by_pair: bool, tiers: str | None, as_json: 
         if tiers and isinstance(result, Result):
             result = with_tiers(result, read_scores(path, result), tiers)
         if as_json:
-            record = result.model_dump(mode="json")
-            click.echo(json.dumps(record, sort_keys=True, ensure_ascii=False))
+            click.echo(to_json(result))
             continue
         click.echo("\n" * bool(number) + _text(result, by_pair))
         if failures := failure_text(result):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tabulate import tabulate
 from clir_bench.cards import SAMPLE, AnyCard, SuiteCard, TaskCard, discover, load_card
 from clir_bench.cli.tables import some_of
 from clir_bench.languages import resolve
+from clir_bench.results import to_json
 
 _MANY = 12
 
@@ -25,7 +25,7 @@ def command(name: str | None, tasks_dir: Path | None, as_json: bool) -> None:
     cards = [load_card(task, tasks_dir) for task in ([name] if name else discover(tasks_dir))]
     if as_json:
         for card in cards:
-            click.echo(json.dumps(card.model_dump(mode="json"), sort_keys=True, ensure_ascii=False))
+            click.echo(to_json(card))
     elif name:
         click.echo(_description(cards[0]))
     else:
