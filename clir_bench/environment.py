@@ -31,20 +31,14 @@ def packages() -> dict[str, str]:
     return found
 
 
-@cache
 def hardware() -> dict[str, str]:
     """Return processor, cores, memory and, if torch is in use, accelerators."""
-    found = {
-        "processor": _processor(),
-        "cores": str(os.cpu_count()),
-        "memory_GiB": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f}",
-    }
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        found["accelerators"] = ", ".join(
-            torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())
-        )
-    return found
+    found = _machine()
+    torch = sys.modules.get("torch")  # the first model of a command may not use it, the next may
+    if torch is None or not torch.cuda.is_available():
+        return found
+    names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return {**found, "accelerators": ", ".join(names)}
 
 
 @cache
@@ -80,6 +74,15 @@ def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(
         ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True, timeout=10
     ).stdout
+
+
+@cache
+def _machine() -> dict[str, str]:
+    return {
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "memory_GiB": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f}",
+    }
 
 
 def _processor() -> str:

@@ -6,6 +6,7 @@ import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,6 +65,18 @@ def test_hardware_names_the_processor_and_its_memory() -> None:
     assert found["processor"]
     assert int(found["cores"]) >= 1
     assert float(found["memory_GiB"]) > 0
+
+
+def test_accelerators_are_told_from_when_torch_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    assert "accelerators" not in environment.hardware()
+    cuda = SimpleNamespace(
+        is_available=lambda: True,
+        device_count=lambda: 2,
+        get_device_name=lambda number: f"G{number}",
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert environment.hardware()["accelerators"] == "G0, G1"
 
 
 def test_peak_memory_is_in_bytes_and_never_falls() -> None:
