@@ -280,6 +280,18 @@ def test_a_task_without_data_does_not_stop_the_others(
 # Doing it again
 
 
+def test_an_option_given_twice_counts_twice(folder: Folder) -> None:
+    assert run(folder, "-p", "en-sw", "-p", "en-de", "--measures", "P@5", "--measures", "RR") == 0
+    assert done(stored(folder)) == {"en-sw", "en-de"}
+    assert {"P@5", "RR"} <= set(stored(folder).task.measures)
+
+
+def test_measures_may_have_several_parameters(folder: Folder) -> None:
+    graded = "P(judged_only=True,rel=2)@5"
+    assert run(folder, "--measures", f"P@5,{graded}, RR") == 0
+    assert set(stored(folder).task.measures) >= {"P@5", graded, "RR"}
+
+
 def test_a_second_run_prints_the_same_and_a_third_with_more_measures_adds_them(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from clir_bench.adapters.download import download_all
 from clir_bench.adapters.irds import prefetch, uses_ir_datasets
 from clir_bench.adapters.source import locate
 from clir_bench.cards import SuiteCard, TaskCard, load_card
+from clir_bench.cli import options
 from clir_bench.cli.selection import select_pairs
 from clir_bench.errors import ClirBenchError
 from clir_bench.evaluate import card_for
@@ -19,10 +20,10 @@ from clir_bench.suite import part_of
 
 @click.command(epilog="Example: clir-bench download miracl --languages sw,te")
 @click.argument("tasks", nargs=-1, required=True)
-@click.option("--languages", "-l", help="Only pairs of these languages: sw,te")
-@click.option("--pairs", "-p", help="Only these pairs: en-sw, or all. Default: official.")
-@click.option("--split", help="Split of the task. Default: the card's.")
-@click.option("--tasks-dir", type=click.Path(path_type=Path), help="Folder with cards of your own.")
+@options.languages
+@options.pairs
+@options.split
+@options.tasks_dir
 @click.pass_context
 def command(
     ctx: click.Context,

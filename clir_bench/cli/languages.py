@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 from tabulate import tabulate
 
+from clir_bench.cli import options
 from clir_bench.languages import all_languages, load_scheme, resolve, scheme_names
 
 
 @click.command(epilog="Example: clir-bench languages sw Somali tgl --tiers optical")
 @click.argument("names", nargs=-1)
-@click.option("--tiers", default="joshi", show_default=True, help="Tier scheme, or your own TOML.")
+@options.tiers
 def command(names: tuple[str, ...], tiers: str) -> None:
     """List the languages and their resource tiers.
 

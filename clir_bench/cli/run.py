@@ -13,9 +13,9 @@ import click
 from clir_bench import registry
 from clir_bench.adapters.source import locate
 from clir_bench.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard, load_card
-from clir_bench.cli import silence_stdout
+from clir_bench.cli import options, silence_stdout
 from clir_bench.cli.progress import Bar
-from clir_bench.cli.selection import one_folder, select_pairs, split_list
+from clir_bench.cli.selection import one_folder, select_pairs, split_list, split_measures
 from clir_bench.cli.tables import result_text, some_of, suite_text
 from clir_bench.encoders import load_encoder
 from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
@@ -74,31 +74,16 @@ class _Request:
     required=True,
     help="Task by name, path to a card.toml, or irds:DATASET. May be given several times.",
 )
-@click.option("--languages", "-l", help="Only pairs of these languages: sw,te")
-@click.option(
-    "--pairs", "-p", help="Pairs to run: en-sw,hi-en, or *-mul, or all. Default: official."
-)
-@click.option("--tier", "tier", help="Only pairs of these tiers: low,mid")
-@click.option(
-    "--tiers",
-    "scheme",
-    default="joshi",
-    show_default=True,
-    help="Tier scheme: joshi, cc100, optical, or a TOML file of your own.",
-)
-@click.option("--split", help="Split of the task. Default: the card's.")
+@options.languages
+@options.pairs
+@options.tier
+@options.tiers
+@options.split
 @click.option("--sample", is_flag=True, help="Run the small embedded sample; needs no data.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the task's files.")
-@click.option("--tasks-dir", type=click.Path(path_type=Path), help="Folder with cards of your own.")
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of results.",
-)
-@click.option("--measures", help="More ir-measures names to report: P@5,RR")
+@options.data_dir
+@options.tasks_dir
+@options.output
+@options.measures
 @click.option(
     "--top-k",
     type=click.IntRange(1),
@@ -115,7 +100,7 @@ class _Request:
     help="Arithmetic of the model.",
 )
 @click.option("--batch-size", type=click.IntRange(1), help="Texts a forward pass.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals.")
+@options.seed
 @click.option(
     "--limit",
     type=click.IntRange(1),
@@ -134,7 +119,7 @@ def command(
     languages: str | None,
     pairs: str | None,
     tier: str | None,
-    scheme: str,
+    tiers: str,
     split: str | None,
     sample: bool,
     data_dir: Path | None,
@@ -157,9 +142,9 @@ def command(
     fails does not stop the others; the command then exits with 1.
     """  # fmt: skip
     settings = Settings(
-        measures=tuple(parse_measures(split_list(measures))),
+        measures=tuple(parse_measures(split_measures(measures))),
         top_k=top_k,
-        tiers=scheme,
+        tiers=tiers,
         limit=limit,
         seed=seed,
         overwrite=overwrite,
@@ -169,7 +154,7 @@ def command(
         raise UsageError("--sample and --split exclude each other")
     wanted_split = SAMPLE if sample else split
     jobs = [
-        _job(load_card(task, tasks_dir), wanted_split, pairs, languages, tier, scheme, tasks_dir)
+        _job(load_card(task, tasks_dir), wanted_split, pairs, languages, tier, tiers, tasks_dir)
         for task in tasks
     ]
     one_folder(data_dir, sum(len(job.parts) or 1 for job in jobs))

@@ -10,8 +10,9 @@ import click
 
 from clir_bench.adapters.source import locate
 from clir_bench.cards import SAMPLE, TaskCard, load_card
+from clir_bench.cli import options
 from clir_bench.cli.progress import Bar
-from clir_bench.cli.selection import select_pairs, split_list
+from clir_bench.cli.selection import select_pairs, split_measures
 from clir_bench.cli.tables import result_text
 from clir_bench.errors import UsageError
 from clir_bench.evaluate import Settings, card_for
@@ -32,21 +33,14 @@ Examples:
 @click.argument("runs", nargs=-1, required=True, metavar="PAIR=RUN...")
 @click.option("--task", "-t", required=True, help="Task by name, or path to a card.toml.")
 @click.option("--system", required=True, help="What to call the system that made the runs.")
-@click.option("--split", help="Split of the task. Default: the card's.")
+@options.split
 @click.option("--sample", is_flag=True, help="The runs are of the embedded sample.")
-@click.option("--tiers", default="joshi", show_default=True, help="Tier scheme, or your own TOML.")
-@click.option("--measures", help="More ir-measures names to report: P@5,RR")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the task's files.")
-@click.option("--tasks-dir", type=click.Path(path_type=Path), help="Folder with cards of your own.")
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of results.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals.")
+@options.tiers
+@options.measures
+@options.data_dir
+@options.tasks_dir
+@options.output
+@options.seed
 @click.option("--overwrite", is_flag=True, help="Replace what is stored under that system's name.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
@@ -90,7 +84,7 @@ def command(
             raise UsageError(f"{run!r}: pair {chosen[0]} has a run file already")
         files[chosen[0]] = Path(path)
     settings = Settings(
-        measures=tuple(parse_measures(split_list(measures))),
+        measures=tuple(parse_measures(split_measures(measures))),
         tiers=tiers,
         seed=seed,
         overwrite=overwrite,

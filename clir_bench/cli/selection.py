@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from clir_bench.types import POOL, LanguagePair
 def split_list(text: str | None) -> list[str]:
     """Split "sw, te" at commas."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def split_measures(text: str | None) -> list[str]:
+    """Split "R@100, P(judged_only=True,rel=2)@5" at commas outside parentheses."""
+    return [part.strip() for part in re.split(r",(?![^(]*\))", text or "") if part.strip()]
 
 
 def select_pairs(

@@ -9,6 +9,7 @@ import click
 from tabulate import tabulate
 
 from clir_bench.cards import SAMPLE, AnyCard, SuiteCard, TaskCard, discover, load_card
+from clir_bench.cli import options
 from clir_bench.cli.tables import some_of
 from clir_bench.languages import resolve
 from clir_bench.results import to_json
@@ -18,7 +19,7 @@ _MANY = 12
 
 @click.command(epilog="Example: clir-bench tasks tatoeba")
 @click.argument("name", required=False)
-@click.option("--tasks-dir", type=click.Path(path_type=Path), help="Folder with cards of your own.")
+@options.tasks_dir
 @click.option("--json", "as_json", is_flag=True, help="Print cards as JSON, one a line.")
 def command(name: str | None, tasks_dir: Path | None, as_json: bool) -> None:
     """List the tasks, or describe the one called NAME."""

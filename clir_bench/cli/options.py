@@ -1,0 +1,55 @@
+"""Options that several commands have, each defined once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def _joined(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> str | None:
+    return ",".join(values) or None
+
+
+languages = click.option(
+    "--languages",
+    "-l",
+    multiple=True,
+    callback=_joined,
+    help="Only pairs of these languages: sw,te",
+)
+pairs = click.option(
+    "--pairs",
+    "-p",
+    multiple=True,
+    callback=_joined,
+    help="Only these pairs: en-sw,hi-en, or *-mul, or all. Default: official.",
+)
+measures = click.option(
+    "--measures", multiple=True, callback=_joined, help="More ir-measures names to report: P@5,RR"
+)
+tier = click.option(
+    "--tier", multiple=True, callback=_joined, help="Only pairs of these tiers: low,mid"
+)
+tiers = click.option(
+    "--tiers",
+    default="joshi",
+    show_default=True,
+    help="Tier scheme: joshi, cc100, optical, or a TOML file of your own.",
+)
+split = click.option("--split", help="Split of the task. Default: the card's.")
+data_dir = click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Folder of the task's files."
+)
+tasks_dir = click.option(
+    "--tasks-dir", type=click.Path(path_type=Path), help="Folder with cards of your own."
+)
+output = click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of results.",
+)
+seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals.")
