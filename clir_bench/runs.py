@@ -1,4 +1,9 @@
-"""TREC run files: `query_id Q0 doc_id rank score tag`, ranks from 1, in trec_eval's order."""
+"""TREC run files: `query_id Q0 doc_id rank score tag`, ranks from 1, in trec_eval's order.
+
+The scores in a file that is written strictly fall, so that every tool reads the order that was
+scored: of equal scores trec_eval takes the higher document id first, other tools of ir-measures
+(those of RR@10 and Judged@10 among them) the lower.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +17,17 @@ import numpy as np
 
 from clir_bench.adapters.files import read_columns
 from clir_bench.errors import DataError
-from clir_bench.types import Run
+from clir_bench.types import Run, Vectors
+
+_SIGN, _ALL_BUT_SIGN = 1 << 31, (1 << 31) - 1
+_LARGEST = 0x7F7FFFFF  # the largest float32, read as an integer
 
 
 def format_run(run: Run, tag: str) -> bytes:
     """Return a run as gzipped TREC text, the same bytes for the same run.
 
-    Scores are written with nine significant digits, which float32 survives unchanged. White space
-    in the tag becomes "_".
+    Scores are written with nine significant digits, which float32 survives unchanged; of equal ones
+    all but the first are lowered (see `strictly_falling`). White space in the tag becomes "_".
     """
     tag = "_".join(tag.split()) or "run"
     buffer = io.BytesIO()
@@ -28,11 +36,35 @@ def format_run(run: Run, tag: str) -> bytes:
             lines = [
                 f"{query_id} Q0 {doc_id} {rank} {score:.9g} {tag}\n"
                 for rank, (doc_id, score) in enumerate(
-                    zip(doc_ids, scores.tolist(), strict=True), start=1
+                    zip(doc_ids, strictly_falling(scores).tolist(), strict=True), start=1
                 )
             ]
             file.write("".join(lines).encode())
     return buffer.getvalue()
+
+
+def strictly_falling(scores: Vectors) -> Vectors:
+    """Return scores that never rise, lowered as little as makes every one less than the last.
+
+    The steps are float32's own: each score becomes the largest float32 that is not above it and
+    below the one before. Where that would end below the lowest float32, the last ones are raised.
+
+    >>> strictly_falling(np.array([0.5, 0.25, 0.25], dtype=np.float32)).tolist()
+    [0.5, 0.25, 0.2499999850988388]
+
+    Args:
+        scores: `(n_documents,)` float32, finite.
+    """
+    if (scores[1:] < scores[:-1]).all():
+        return scores
+    # Read as integers, floats of one sign are in order and neighbours differ by one.
+    bits = scores.view(np.int32).astype(np.int64)
+    place = np.where(bits < 0, -(bits & _ALL_BUT_SIGN), bits)
+    steps = np.arange(len(scores))
+    place = np.minimum.accumulate(place + steps) - steps
+    place = np.maximum(place, steps[::-1] - _LARGEST)
+    bits = np.where(place < 0, -place | _SIGN, place)
+    return bits.astype(np.uint32).view(np.float32)
 
 
 def read_run(path: Path) -> Run:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import ir_measures
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clir_bench.errors import DataError
-from clir_bench.runs import format_run, from_scores, read_run
-from clir_bench.types import Run
+from clir_bench.runs import format_run, from_scores, read_run, strictly_falling
+from clir_bench.scoring import score
+from clir_bench.types import Qrel, Run
 
 SMALL = settings(max_examples=50, deadline=None, derandomize=True)
 RUN = from_scores({"q2": {"d1": 0.5, "d2": 2.0}, "q1": {"d9": -1e-7}})
@@ -55,7 +57,7 @@ def test_same_run_gives_the_same_bytes() -> None:
         max_size=5,
     )
 )
-def test_run_comes_back_with_the_same_order_and_float32_bits(
+def test_run_comes_back_in_the_same_order_and_is_written_alike(
     tmp_path_factory: pytest.TempPathFactory, scores: dict[str, dict[str, float]]
 ) -> None:
     run = from_scores(scores)
@@ -65,8 +67,46 @@ def test_run_comes_back_with_the_same_order_and_float32_bits(
     assert (back.query_ids, back.doc_ids) == (run.query_ids, run.doc_ids)
     for one, other in zip(back.scores, run.scores, strict=True):
         assert one.dtype == other.dtype == np.float32
-        assert one.tobytes() == other.tobytes()
+        assert np.isfinite(one).all()
+        assert (one[1:] < one[:-1]).all()
+        if len(set(other.tolist())) == len(other):
+            assert one.tobytes() == other.tobytes()
     assert format_run(back, "tag") == path.read_bytes()
+
+
+def test_equal_scores_are_set_apart_by_the_smallest_step() -> None:
+    half = np.float32(0.5)
+    below = np.nextafter(half, np.float32(0))
+    twice_below = np.nextafter(below, np.float32(0))
+    far = np.float32(0.25)
+    scores = np.array([1, half, half, half, far, 0, 0, -1, -1], dtype=np.float32)
+    least = np.nextafter(np.float32(0), np.float32(-1))
+    minus = np.nextafter(np.float32(-1), np.float32(-2))
+    expected = [1, half, below, twice_below, far, 0, least, -1, minus]
+    assert strictly_falling(scores).tolist() == np.array(expected, dtype=np.float32).tolist()
+    pushed = np.array([half, half, below], dtype=np.float32)  # the third gives way to the second
+    assert strictly_falling(pushed).tolist() == [half, below, twice_below]
+
+
+def test_scores_at_the_end_of_float32_stay_finite() -> None:
+    lowest = np.finfo(np.float32).min
+    falling = strictly_falling(np.full(3, lowest))
+    assert falling[2] == lowest
+    assert (falling[1:] < falling[:-1]).all()
+
+
+def test_every_tool_reads_the_order_of_a_written_run_that_has_ties() -> None:
+    tied = {"q": {f"d{number}": 0.5 for number in range(20)} | {"first": 0.75}}
+    run = from_scores(tied)
+    qrels = [Qrel("q", run.doc_ids[0][rank], 1) for rank in (3, 8, 17)]
+    names = ("RR@10", "Judged@10", "nDCG@10", "AP", "Compat(p=0.8)")
+    ours = score(run, qrels, names).means()
+    text = gzip.decompress(format_run(run, "t")).decode()
+    theirs = ir_measures.calc_aggregate(
+        map(ir_measures.parse_measure, names), qrels, ir_measures.read_trec_run(text)
+    )
+    assert {str(measure): value for measure, value in theirs.items()} == pytest.approx(ours)
+    assert ours["RR@10"] == 1 / 4
 
 
 def test_query_without_documents_has_no_line() -> None:
