@@ -399,7 +399,7 @@ def test_a_result_made_otherwise_is_not_overwritten_unless_asked(
     first = evaluate_folder(folder, output)
     encoder = Watched(revision="2" if change == "system" else "1")
     if change == "card":
-        folder.edit_card("My collection", "My better collection")
+        folder.edit_card("parallel_queries = true", "parallel_queries = false")
     top_k = 2 if change == "top_k" else 1000
     with pytest.raises(ResultError, match=f"{problem}.*--output.*--overwrite"):
         evaluate_folder(folder, output, encoder, top_k=top_k)
