@@ -244,6 +244,17 @@ def test_a_student_that_is_no_transformer_is_refused(
         tiny.run(teacher, bitext, tmp_path / "model", student={"model": str(folder)})
 
 
+def test_no_text_has_a_vector_without_direction(finished: Path) -> None:
+    from clir_bench.encoders.optical import load
+    from clir_bench.types import EncoderRequest, TokenEncoder
+
+    encoder = load(EncoderRequest("optical", str(finished), device="cpu"))
+    assert isinstance(encoder, TokenEncoder)
+    for tokens in encoder.encode_query_tokens(["", "paka", "unseen ☃"], language="sw"):
+        assert len(tokens) > 0
+        np.testing.assert_allclose(np.linalg.norm(tokens, axis=1), 1, atol=1e-4)
+
+
 def test_half_precision_halves_the_file_and_keeps_the_vectors(
     teacher: Path, bitext: Path, finished: Path, tmp_path: Path
 ) -> None:

@@ -263,7 +263,8 @@ def build_parts(
 def cosine_cost(student: Encoded, teacher: Encoded) -> Tensor:
     """Return one minus the cosine of every two tokens, `(batch, n, m)`."""
     lengths = teacher.tokens.norm(dim=-1).clamp(min=1e-12).unsqueeze(1)
-    return 1 - student.tokens @ teacher.tokens.transpose(1, 2) / lengths
+    cosines: Tensor = student.tokens @ teacher.tokens.transpose(1, 2) / lengths
+    return 1 - cosines
 
 
 def masses(side: Encoded, table: Tensor | None) -> Tensor:

@@ -7,8 +7,9 @@ takes its transformer and pools by the mean; and given a pooled folder with a pr
 of a student wider than its teacher), it takes transformer and projection and leaves out pooling.
 
 A student of 0 layers is a `BertModel` without layers: a vector a piece, looked up. Its position
-and type embeddings are zero, and so is the vector of [CLS], its only special token, so that an
-empty text has a (zero) vector. Its LayerNorm has ε = 1, not 10⁻¹²: vectors shorter than that
+and type embeddings are zero. Its only special token, [CLS], has a fixed vector of length 0.001: an
+empty text has a vector by it, a mean hardly notices it, and in MaxSim it finds its like in every
+document alike. Its LayerNorm has ε = 1, not 10⁻¹²: vectors shorter than that
 keep their lengths, by which the mean weights pieces; longer ones are bounded.
 """
 
@@ -87,7 +88,7 @@ def _encode_static(
     import torch
     from torch.nn import functional
 
-    pieces, places = ids.unique(return_inverse=True)
+    pieces, places = torch.unique(ids, return_inverse=True)
     column = pieces.unsqueeze(1)
     modules = list(model)
     out = modules[0]({"input_ids": column, "attention_mask": torch.ones_like(column)})
@@ -300,8 +301,10 @@ def _start_pieces(body: Any, tokenizer: Any, teacher: Teacher, static: bool) -> 
         table[0] = 0
         if static:
             table[tokenizer.cls_token_id] = 0
+            table[tokenizer.cls_token_id, 0] = _CLS_LENGTH
 
 
+_CLS_LENGTH = 0.001
 _START_LENGTH = 2.0  # of a static vector: a component of 0.1 is well below the LayerNorm's ε of 1
 
 
