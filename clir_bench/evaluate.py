@@ -1,4 +1,16 @@
-"""One system on one task: every pair, its files, and the result that sums them up."""
+"""One system on one task: every pair, its files, and the result that sums them up.
+
+>>> import tempfile
+>>> from clir_bench.adapters.source import locate
+>>> from clir_bench.cards import load_card
+>>> from clir_bench.encoders import load_encoder
+>>> card, system = load_card("xquad"), System(load_encoder("hashing"), spec="hashing")
+>>> with tempfile.TemporaryDirectory() as folder:
+...     source = locate(card, "sample")  # "validation" for the real data
+...     result = evaluate(card, system, output=Path(folder), source=source, split="sample")
+>>> result.task.measures[0], sorted(result.tiers.means)
+('nDCG@10', ['high', 'low', 'mid'])
+"""
 
 from __future__ import annotations
 

@@ -26,23 +26,20 @@ LAYERS = {
     "inspection": 2,
     "runs": 2,
     "samples": 2,
+    "schema": 2,
     "scoring": 2,
     "environment": 3,
     "preparation": 3,
     "results": 3,
-    "schema": 2,
     "retrieval": 3,
     "summary": 3,
-    "compare": 4,
     "distill": 4,
     "evaluate": 4,
     "external": 4,
-    "leaderboard": 4,
     "ledger": 4,
     "suite": 4,
     "__main__": 5,
     "cli": 5,
-    "testing": 5,
 }
 """Module or package below clir_bench to its layer; within a layer modules may know each other."""
 
@@ -74,6 +71,10 @@ def imported(path: Path) -> set[str]:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     names = {name.removeprefix("clir_bench").lstrip(".") for name in found if "clir_bench" in name}
     return {name if name in MODULES else name.rpartition(".")[0] for name in names}
+
+
+def test_every_layer_has_what_it_names() -> None:
+    assert set(LAYERS) == {module.partition(".")[0] for module in MODULES}
 
 
 @pytest.mark.parametrize("module", MODULES)
