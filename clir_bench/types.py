@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -197,6 +197,3 @@ class Run:
     doc_ids: Sequence[Sequence[str]]
     scores: Sequence[Vectors]
 
-
-QueryValues: TypeAlias = "Mapping[str, NDArray[np.float64]]"
-"""Measure name to per-query values, one a judged query, in one shared order."""

@@ -109,9 +109,11 @@ def test_an_unknown_command_is_answered_with_the_nearest(
         (["run", "-m", "hashing", "-t", "xquad", "--dtype", "int8"], "Invalid value for '--dtype'"),
         (["show"], "Missing argument"),
         (["download"], "Missing argument"),
+        (["download", "xquad", "-l", "klingon"], "unknown language 'klingon'"),
+        (["download", "miracl", "--split", "tset"], "unknown split 'tset'"),
     ],
 )
-def test_a_command_that_cannot_be_parsed_exits_with_two(
+def test_a_command_that_cannot_mean_anything_exits_with_two(
     arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert clir(*arguments) == 2

@@ -18,7 +18,7 @@ import pytest
 from clir_bench.adapters.download import OFFLINE_VARIABLES, download_all, fetch
 from clir_bench.adapters.source import Source, locate
 from clir_bench.cards import TaskCard, parse_card
-from clir_bench.errors import DataError, MissingDataError, OutputError, UnknownNameError
+from clir_bench.errors import DataError, MissingDataError, OutputError
 
 CONTENT = bytes(range(256)) * 4000  # just over 1 MB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -288,16 +288,6 @@ def test_all_files_of_a_card_land_where_a_run_looks_for_them(
     assert source.unofficial == []
     download_all(card)
     assert server.requests == before
-
-
-def test_only_the_files_named_are_fetched(server: Server, card: TaskCard) -> None:
-    assert [path.name for path in download_all(card, ["de/b.txt"])] == ["b.txt"]
-    assert server.requests == [("/v1/de/b.txt", "")]
-
-
-def test_file_the_manifest_lacks_is_answered_with_near_names(card: TaskCard) -> None:
-    with pytest.raises(UnknownNameError, match=r"did you mean de/b\.txt"):
-        download_all(card, ["de/b.tx"])
 
 
 def test_card_without_an_address_says_what_to_fetch_by_hand(card: TaskCard) -> None:

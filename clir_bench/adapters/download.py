@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,7 +22,7 @@ from clir_bench.adapters.source import (
     sha256_of,
 )
 from clir_bench.cards import TaskCard
-from clir_bench.errors import DataError, MissingDataError, OutputError, UnknownNameError
+from clir_bench.errors import DataError, MissingDataError, OutputError
 
 if TYPE_CHECKING:
     from requests import Response
@@ -73,21 +72,17 @@ def fetch(url: str, path: Path, *, sha256: str, remedy: str, progress: bool | No
         ) from error
 
 
-def download_all(
-    card: TaskCard, names: Iterable[str] | None = None, *, progress: bool | None = None
-) -> list[Path]:
+def download_all(card: TaskCard, *, progress: bool | None = None) -> list[Path]:
     """Fetch the files of a card's manifest into the cache and return their paths.
 
     Files that are there already are compared with their sha256 and fetched again if they differ.
 
     Args:
         card: A task with a manifest.
-        names: The files wanted, as the manifest writes them; all by default.
         progress: As in `fetch`.
 
     Raises:
         MissingDataError: The task's files have no known address, or as `fetch`.
-        UnknownNameError: The manifest has no such file.
     """
     manifest = read_manifest(card)
     if card.download is None or not card.download.base_url or not manifest:
@@ -95,15 +90,10 @@ def download_all(
             f"task {card.id!r} has no address to fetch its files from. {by_hand(card)}"
         )
     directory = cache_directory() / "data" / folder_name(card)
-    wanted = list(manifest if names is None else names)
-    for name in wanted:
-        if name not in manifest:
-            raise UnknownNameError("file", name, manifest)
-    for name in wanted:
-        url = f"{card.download.base_url.rstrip('/')}/{name}"
-        path, sha256 = directory / name, manifest[name]
+    for name, sha256 in manifest.items():
+        url, path = f"{card.download.base_url.rstrip('/')}/{name}", directory / name
         fetch(url, path, sha256=sha256, remedy=by_hand(card), progress=progress)
-    return [directory / name for name in wanted]
+    return [directory / name for name in manifest]
 
 
 def offline() -> str | None:

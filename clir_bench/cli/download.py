@@ -16,6 +16,7 @@ from clir_bench.errors import ClirBenchError
 from clir_bench.evaluate import card_for
 from clir_bench.languages import load_scheme
 from clir_bench.suite import part_of
+from clir_bench.types import LanguagePair
 
 
 @click.command(epilog="Example: clir-bench download miracl --languages sw,te")
@@ -37,12 +38,17 @@ def command(
 ) -> None:
     """Fetch the data of TASKS ahead of time; runs work offline afterwards.
 
-    An interrupted download goes on where it was. Files are compared with their known sha256.
+    An interrupted download goes on where it was. Files whose sha256 is known are compared with it,
+    and fetched for all of the task's languages, as there is little of them.
     """
+    jobs = [
+        _job(card, languages, pairs, split)
+        for card in _tasks([load_card(task, tasks_dir) for task in tasks], tasks_dir)
+    ]
     problems = []
-    for card in _tasks([load_card(task, tasks_dir) for task in tasks], tasks_dir):
+    for card, of_split, chosen in jobs:
         try:
-            click.echo(f"{card.id}: {_fetch(card, languages, pairs, split)}")
+            click.echo(f"{card.id}: {_fetch(card, of_split, chosen)}")
         except ClirBenchError as error:
             problems.append(str(error))
     for problem in problems:
@@ -63,18 +69,22 @@ def _tasks(cards: list[TaskCard | SuiteCard], tasks_dir: Path | None) -> list[Ta
     return list(found.values())
 
 
-def _fetch(card: TaskCard, languages: str | None, pairs: str | None, split: str | None) -> str:
-    """Fetch one task and return what was done, in words."""
+def _job(
+    card: TaskCard, languages: str | None, pairs: str | None, split: str | None
+) -> tuple[TaskCard, str, list[LanguagePair]]:
     split = split or card.default_split
-    card = card_for(card, split)
+    card, scheme = card_for(card, split), load_scheme("joshi")
+    chosen = select_pairs(card, pairs=pairs, languages=languages, tiers=(), scheme=scheme)
+    return card, split, chosen
+
+
+def _fetch(card: TaskCard, split: str, pairs: list[LanguagePair]) -> str:
+    """Fetch one task and return what was done, in words."""
     source = locate(card, split)
     if source.origin == "local":
         return f"read from {source.directory}; nothing to fetch"
     if uses_ir_datasets(card):
-        chosen = select_pairs(
-            card, pairs=pairs, languages=languages, tiers=(), scheme=load_scheme("joshi")
-        )
-        prefetch(card, chosen, split)
-        return f"{len(chosen)} pairs are in the cache of ir_datasets"
+        prefetch(card, pairs, split)
+        return f"{len(pairs)} pairs are in the cache of ir_datasets"
     files = download_all(card)
     return f"{len(files)} files are in {source.directory}"
