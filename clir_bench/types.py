@@ -196,4 +196,3 @@ class Run:
     query_ids: Sequence[str]
     doc_ids: Sequence[Sequence[str]]
     scores: Sequence[Vectors]
-
