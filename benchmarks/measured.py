@@ -1,8 +1,8 @@
 """Write the tables of leaderboards/measured.md from stored results.
 
     export CLIR_BENCH_DATA=...
-    clir-bench run -m hashing -m all-minilm-l6-v2 -t xquad -t xquad-r -t tatoeba -t mtop -t afriqa \
-        -t miracl-mini
+    clir-bench run -m hashing -m all-minilm-l6-v2 -t xquad -t xquad-r -t tatoeba -t mtop -t afriqa
+    clir-bench run -m hashing -t miracl-mini
     python benchmarks/measured.py results > leaderboards/measured.md
 """
 
@@ -32,8 +32,8 @@ Neither system was made for these languages: the tables show what the tasks meas
 competition.
 
     export CLIR_BENCH_DATA=...
-    clir-bench run -m hashing -m all-minilm-l6-v2 -t xquad -t xquad-r -t tatoeba -t mtop \\
-        -t afriqa -t miracl-mini
+    clir-bench run -m hashing -m all-minilm-l6-v2 -t xquad -t xquad-r -t tatoeba -t mtop -t afriqa
+    clir-bench run -m hashing -t miracl-mini
     python benchmarks/measured.py results > leaderboards/measured.md
 """
 
