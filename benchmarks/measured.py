@@ -1,9 +1,9 @@
 """Write the tables of leaderboards/measured.md from stored results.
 
-    export CLIR_BENCH_DATA=...
-    clir-bench run -m hashing -m all-minilm-l6-v2 -t xquad -t xquad-r -t tatoeba -t mtop -t afriqa
-    clir-bench run -m hashing -t miracl-mini
-    python benchmarks/measured.py results > leaderboards/measured.md
+export CLIR_BENCH_DATA=...
+clir-bench run -m hashing -m all-minilm-l6-v2 -t xquad -t xquad-r -t tatoeba -t mtop -t afriqa
+clir-bench run -m hashing -t miracl-mini
+python benchmarks/measured.py results > leaderboards/measured.md
 """
 
 from __future__ import annotations
