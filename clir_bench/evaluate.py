@@ -184,6 +184,7 @@ def new_ledger(
         command=settings.command,
         requested=pairs,
     )
+    ledger.look()
     if not settings.overwrite:
         ledger.resume()
     check_writable(ledger.path)

@@ -16,6 +16,7 @@ from clir_bench.errors import ClirBenchError, ResultError
 from clir_bench.languages import TierScheme, pair_language, pair_tier
 from clir_bench.preparation import Loader, PreparedPair
 from clir_bench.results import (
+    locked,
     read_result,
     read_values,
     system_folder,
@@ -64,7 +65,13 @@ class Ledger:
     pairs: dict[LanguagePair, PairResult] = field(default_factory=dict)
     scores: dict[LanguagePair, QueryScores] = field(default_factory=dict)
     _earlier: dict[LanguagePair, PairResult] = field(default_factory=dict)
+    _seen: dict[LanguagePair, str | None] = field(default_factory=dict)
     _started: float = field(default_factory=time.time)
+
+    def look(self) -> None:
+        """Note which pairs are stored at `path` now; those that come later are another process'."""
+        stored = self._stored()
+        self._seen = {pair: result.run_sha256 for pair, result in stored.items()}
 
     def resume(self) -> None:
         """Read what an earlier run left at `path`, if anything.
@@ -161,9 +168,42 @@ class Ledger:
         Raises:
             OutputError: It cannot be written.
         """
-        result = self._result(unofficial)
-        write_result(self.path, result)
+        with locked(self.path):
+            self._adopt()
+            result = self._result(unofficial)
+            write_result(self.path, result)
+            self.look()
         return result
+
+    def _adopt(self) -> None:
+        """Take over pairs that another process has stored since this one last looked.
+
+        Jobs that run some languages each, of one system and task, write one result.
+        """
+        for pair, theirs in self._stored().items():
+            if pair in self.scores or self._seen.get(pair) == theirs.run_sha256:
+                continue
+            try:
+                values = read_values(self.path.parent / str(theirs.values_file))
+                self.scores[pair] = values.only(self.measures)
+            except ClirBenchError as error:
+                logger.warning("pair %s, stored by another process, is left out: %s", pair, error)
+            else:
+                self.pairs[pair] = theirs
+
+    def _stored(self) -> dict[LanguagePair, PairResult]:
+        """Return the pairs that are done in a stored result of the same kind, if there is one."""
+        try:
+            stored = read_result(self.path)
+        except ResultError:
+            return {}
+        if not isinstance(stored, Result) or self._differences(stored):
+            return {}
+        return {
+            LanguagePair.parse(name): result
+            for name, result in stored.pairs.items()
+            if result.status == "done"
+        }
 
     def _result(self, unofficial: tuple[str, ...]) -> Result:
         pairs: dict[str, PairResult] = {}

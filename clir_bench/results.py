@@ -172,6 +172,27 @@ def check_writable(path: Path) -> None:
         Path(name).unlink()
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes from storing a result in the same output folder meanwhile.
+
+    `path` is as `result_path` returns it; the lock is one hidden file in the output folder.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    from filelock import FileLock
+
+    with _said(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.parents[2] / ".lock")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write beside, then rename: the file is never half there.
 

@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from clir_bench.errors import OutputError, ResultError, UnknownNameError
 from clir_bench.results import read_result, read_scores
 from clir_bench.schema import Result
 from clir_bench.summary import with_tiers
-from clir_bench.types import LanguagePair
+from clir_bench.types import LanguagePair, Vectors
 
 EVERYTHING = [
     ("documents", "de"),
@@ -137,7 +138,7 @@ def test_two_runs_leave_the_same_bytes_but_for_time_and_place(
     def left(output: Path) -> dict[str, Any]:
         evaluate_folder(folder, output)
         files: dict[str, Any] = {}
-        for path in sorted(output.rglob("*.*")):
+        for path in sorted((output / "watched").rglob("*.*")):
             files[str(path.relative_to(output))] = path.read_bytes()
         result = json.loads(files["watched/mine/test.json"])
         del result["environment"]
@@ -490,7 +491,7 @@ def test_a_disk_that_fills_up_keeps_finished_pairs_and_counts_no_half_one(
     assert statuses(result) == {"en-sw": "done", "fr-sw": "done", "en-de": "not run"}
     assert result.pairs["en-de"].scores == {}
     assert list(result.languages) == ["sw"]
-    assert not list(output.rglob(".*")), "a half-written file is left"
+    assert not list((output / "watched").rglob(".*")), "a half-written file is left"
     encoder = Watched()
     evaluate_folder(folder, output, encoder)
     assert encoder.called_for() == [("documents", "de"), ("queries", "en")]
@@ -521,3 +522,26 @@ def _raise(error: BaseException) -> Any:
 @pytest.fixture(autouse=True)
 def _warnings_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
+
+
+class WithAnother(Watched):
+    """Lets another run of the same system do en-de while it encodes its own documents."""
+
+    started = False
+
+    def encode_documents(self, texts: Sequence[str], *, language: str) -> Vectors:
+        if not self.started:
+            self.started = True
+            evaluate_folder(self.folder, self.output, pairs="en-de")
+        return super().encode_documents(texts, language=language)
+
+
+def test_two_runs_of_different_pairs_at_once_keep_each_others_pairs(
+    folder: Folder, output: Path
+) -> None:
+    encoder = WithAnother()
+    encoder.folder, encoder.output = folder, output
+    evaluate_folder(folder, output, encoder, pairs="en-sw")
+    result = stored(output)
+    assert statuses(result) == {"en-sw": "done", "fr-sw": "not run", "en-de": "done"}
+    assert result.tiers.means["high"].members == ("de",)
