@@ -11,6 +11,7 @@ from clir_bench.cards import TaskCard
 from clir_bench.errors import ClirBenchError, DataError
 from clir_bench.evaluate import Progress, Settings, new_ledger
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
+from clir_bench.retrieval import without_same_id
 from clir_bench.runs import read_run
 from clir_bench.schema import Result, SystemRecord
 from clir_bench.scoring import score
@@ -69,7 +70,14 @@ def score_runs(
     notes: list[str] = []
     for group in preparation.groups:
         for prepared, run in _read_group(group, files, loader, ledger.failed):
-            qrels = loader.load(prepared.pair).qrels
+            collection = loader.load(prepared.pair)
+            qrels = collection.qrels
+            kept = without_same_id(run) if collection.skip_same_id else run
+            try:
+                scores = score(kept, qrels, ledger.measures)
+            except ClirBenchError as error:
+                ledger.failed(prepared.pair, str(error))
+                continue
             unanswered = {qrel.query_id for qrel in qrels} - set(run.query_ids)
             if unanswered:
                 notes.append(
@@ -77,7 +85,7 @@ def score_runs(
                     f"{prepared.inspection.n_judged_queries:,} judged queries have no line in "
                     f"{files[prepared.pair]} and count 0"
                 )
-            ledger.done(prepared, run, score(run, qrels, ledger.measures), None)
+            ledger.done(prepared, kept, scores, None)
     return ledger.save(tuple(dict.fromkeys(source.unofficial))), notes
 
 

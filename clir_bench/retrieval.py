@@ -117,9 +117,7 @@ def search_corpus(
             cost.search_seconds[number] += time.perf_counter() - started
         del vectors  # or this block would stay in memory while the next one is encoded
     runs = [
-        _without_same_id(ranking.run(s.query_ids), k)
-        if s.skip_same_id
-        else ranking.run(s.query_ids)
+        without_same_id(ranking.run(s.query_ids), k) if s.skip_same_id else ranking.run(s.query_ids)
         for s, ranking in zip(query_sets, rankings, strict=True)
     ]
     return runs, cost
@@ -212,7 +210,8 @@ def _size_bytes(vectors: QueryVectors) -> int:
     return vectors.nbytes
 
 
-def _without_same_id(run: Run, k: int) -> Run:
+def without_same_id(run: Run, k: int | None = None) -> Run:
+    """Return every query's best `k` documents, or all, without the one that has its own id."""
     doc_ids, scores = [], []
     for query_id, ids, values in zip(run.query_ids, run.doc_ids, run.scores, strict=True):
         kept = [rank for rank, doc_id in enumerate(ids) if doc_id != query_id][:k]

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from folders import Folder, clir, make_folder
 
+from clir_bench import external, scoring
+from clir_bench.errors import DataError
 from clir_bench.results import read_result
 from clir_bench.schema import Result
+from clir_bench.scoring import QueryScores
+from clir_bench.types import Qrel, Run
 
 PERFECT = ["q1 Q0 d1 1 9.5 t", "q2 Q0 d2 1 3 t", "q2 Q0 d4 2 2 t", "q3 Q0 d3 1 1 t"]
 
@@ -200,3 +204,36 @@ def test_json_is_the_result_and_nothing_else(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1
     assert Result.model_validate(json.loads(lines[0])) == stored(folder)
+
+
+def test_a_query_in_the_corpus_is_taken_out_of_its_own_ranking(tmp_path: Path) -> None:
+    task = ("-t", "mtop-intent", "--sample", "-o", tmp_path)
+    assert clir("run", "-m", "hashing", *task, "-p", "de-en") == 0
+    ours = read_result(tmp_path / "hashing/mtop-intent/sample.json")
+    assert isinstance(ours, Result)
+    stored_run = tmp_path / "hashing/mtop-intent" / str(ours.pairs["de-en"].run_file)
+    lines = gzip.decompress(stored_run.read_bytes()).decode().splitlines()
+    queries = {line.split()[0] for line in lines}
+    itself = [f"{query_id} Q0 {query_id} 1 9 t" for query_id in sorted(queries)]
+    path = tmp_path / "with-itself.run"
+    path.write_text("\n".join([*itself, *lines]) + "\n", encoding="utf-8")
+    assert clir("score", "--system", "elsewhere", *task, f"de-en={path}") == 0
+    theirs = read_result(tmp_path / "elsewhere/mtop-intent/sample.json")
+    assert isinstance(theirs, Result)
+    assert theirs.pairs["de-en"].scores == ours.pairs["de-en"].scores
+
+
+def test_a_measure_that_breaks_down_fails_its_pair_and_no_other(
+    folder: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(run: Run, qrels: list[Qrel], measures: tuple[str, ...]) -> QueryScores:
+        if len(run.query_ids) == 1:
+            raise DataError("a tool broke down")
+        return scoring.score(run, qrels, measures)
+
+    monkeypatch.setattr(external, "score", breaks)
+    bad = write_run(folder, ["q1 Q0 d1 1 2 t"], "bad.run")
+    assert score(folder, f"fr-sw={bad}", f"en-sw={write_run(folder, PERFECT)}") == 1
+    statuses = {name: pair.status for name, pair in stored(folder).pairs.items()}
+    assert (statuses["fr-sw"], statuses["en-sw"]) == ("failed", "done")
+    assert "fr-sw: a tool broke down" in capsys.readouterr().err
