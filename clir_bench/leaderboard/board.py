@@ -1,0 +1,297 @@
+"""What a leaderboard shows, before it is written as Markdown, CSV or a site.
+
+A `Board` holds one or more `Section`s. A section is one ranking: one task, some of its language
+pairs, one primary measure. Its `Row`s are the systems run here; `References` are values published
+elsewhere, which are shown apart and never ranked.
+
+Every number is rounded to six decimals when the board is made, so that equal results give equal
+bytes on any machine. Every text about a system comes from a submission and is hostile: whoever
+writes it out escapes it. Nothing here says when the board was built.
+
+Paths are relative to the folder that holds `<board>.md`, with forward slashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from clir_bench.aggregate import Estimate
+from clir_bench.types import Tier
+
+TIER_ORDER: tuple[Tier, ...] = ("low", "mid", "high", "unknown")
+"""The order in which every table shows tiers; a section has those of its languages."""
+
+Kind = Literal["single vector", "late interaction", "lexical", "reranker", "other"]
+"""Kinds of systems, for filtering."""
+
+Estimates = Mapping[str, Estimate]
+"""Measure to its mean and 95% interval."""
+
+
+@dataclass(frozen=True)
+class BoardLanguage:
+    """A language of a section.
+
+    Attributes:
+        code: As in `languages.toml`.
+        script: ISO 15924.
+        tier: Under the board's scheme.
+        pairs: The section's pairs whose scores count for this language ("sw-en").
+    """
+
+    code: str
+    name: str
+    script: str
+    family: str
+    tier: Tier
+    pairs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PairFacts:
+    """The size of a pair's collection, as the task's card states it; None where it does not."""
+
+    n_documents: int | None
+    n_queries: int | None
+    n_qrels: int | None
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """A task card, as far as people want to know it.
+
+    Attributes:
+        version: Of the card; results under another are refused.
+        measures: The card's own, the primary one first.
+        languages: Codes of all languages of the task, sorted.
+        parallel_queries: Whether questions are translations of each other and drawn together.
+        card_file: Path of the card in the repository ("tasks/xquad.toml").
+    """
+
+    id: str
+    title: str
+    description: str
+    homepage: str
+    license: str
+    citation: str
+    version: int
+    split: str
+    measures: tuple[str, ...]
+    languages: tuple[str, ...]
+    parallel_queries: bool
+    card_file: str
+
+
+@dataclass(frozen=True)
+class TrainingFact:
+    """One line of what a system's card says about its training: a data set, a parallel corpus."""
+
+    name: str
+    languages: tuple[str, ...] = ()
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class System:
+    """A system of a board: what its results and its system card say. All of it hostile text.
+
+    Attributes:
+        name: As in its results; `folder` is this name, safe as a path.
+        kind: See `Kind`.
+        n_parameters: None for a system without weights.
+        dim: Dimensions of a vector.
+        max_tokens: None when there is no limit.
+        url: Where the model is described; "" when the card names none or no http(s) address.
+        license: "" when not known.
+        training_languages: Codes, sorted; empty when not known.
+        training_data: What the system card says it was trained on.
+        bitext: The parallel text among it, with the language pairs where stated.
+        evaluation_data_seen: Task id to what of its evaluation data was seen in training;
+            empty when the card says none was.
+        card_file: The system card's path; "" when there is none.
+    """
+
+    name: str
+    folder: str
+    kind: Kind
+    description: str
+    revision: str
+    package: str
+    license: str
+    n_parameters: int | None
+    dim: int
+    max_tokens: int | None
+    similarity: str
+    dtype: str
+    query_prompt: str
+    document_prompt: str
+    weights_sha256: str
+    url: str = ""
+    training_languages: tuple[str, ...] = ()
+    training_data: tuple[TrainingFact, ...] = ()
+    bitext: tuple[TrainingFact, ...] = ()
+    evaluation_data_seen: Mapping[str, str] | None = None
+    notes: str = ""
+    card_file: str = ""
+
+
+@dataclass(frozen=True)
+class Disparity:
+    """How evenly a system serves the section's languages, by the primary measure.
+
+    Attributes:
+        gap: Mean of the high tier minus that of the low one; None where a tier has no language.
+        ratio: Low tier over high tier, 1 is parity; None likewise, or when the high one is 0.
+        worst_language: Code of the language with the lowest mean.
+        worst: Its mean.
+        spread: Standard deviation of the languages' means (of them all: divided by their number).
+        bias: Name of a language-bias measure of pooled rankings to its value; empty elsewhere.
+    """
+
+    gap: Estimate | None
+    ratio: Estimate | None
+    worst_language: str
+    worst: Estimate
+    spread: float
+    bias: Estimates
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What the run took, where the result says so; `hardware` as recorded ("2 cores, ...")."""
+
+    documents_per_second: float | None
+    queries_per_second: float | None
+    index_size_bytes: int | None
+    hardware: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A system in a section.
+
+    Attributes:
+        system: Key into `Board.systems`: the system's folder name.
+        group: Rank group, 1 is the best; systems that cannot be told apart share one. None for a
+            system that lacks some of the section's pairs: it is not ranked.
+        overall: Mean over the section's languages, by measure; empty when `group` is None.
+        tiers: Tier to its means; only tiers of which every pair is there.
+        languages: Language code to its means; only those of which every pair is there.
+        pairs: Pair to its means.
+        missing: Pairs of the section that the system has no score for, sorted.
+        disparity: None when `group` is None.
+        date: Day the run began, "2026-11-20", UTC.
+        result_file: The result, relative to the boards' folder.
+        run_files: Pair to its TREC run, relative to the boards' folder.
+    """
+
+    system: str
+    group: int | None
+    overall: Estimates
+    tiers: Mapping[Tier, Estimates]
+    languages: Mapping[str, Estimates]
+    pairs: Mapping[str, Estimates]
+    missing: tuple[str, ...]
+    disparity: Disparity | None
+    speed: Speed
+    date: str
+    result_file: str
+    run_files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Values published elsewhere for a section's measure; shown apart, never ranked.
+
+    Attributes:
+        system: As the source calls it.
+        measure: What was published; the section's primary measure unless `note` says otherwise.
+        overall: Mean over the section's languages: as published where the source has it, else of
+            its values here (see `overall_published`); None where languages are missing.
+        tiers: Means of the values below over a tier's languages, where all are there.
+        languages: Language code to the published value.
+        source: Who published it, and where.
+        url: The source's address.
+        note: In what the value differs from what is measured here; "" when in nothing known.
+    """
+
+    system: str
+    measure: str
+    overall: float | None
+    overall_published: bool
+    tiers: Mapping[Tier, float]
+    languages: Mapping[str, float]
+    source: str
+    url: str
+    note: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A stored result that the section does not take, and why."""
+
+    result_file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One ranking of a board.
+
+    Attributes:
+        id: Unique within its board, safe as a file name and an anchor.
+        about: One paragraph for people: what is searched, and with what.
+        measures: ir-measures names, the primary one first; rows have all of them.
+        languages: By tier in `TIER_ORDER`, then by code.
+        pairs: Pair to the size of its collection.
+        rows: Ranked systems by primary mean, best first (ties by name), then those with
+            `group` None by name.
+    """
+
+    id: str
+    title: str
+    about: str
+    task: TaskFacts
+    measures: tuple[str, ...]
+    languages: tuple[BoardLanguage, ...]
+    pairs: Mapping[str, PairFacts]
+    rows: tuple[Row, ...]
+    references: tuple[Reference, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def primary(self) -> str:
+        """The measure systems are ranked by."""
+        return self.measures[0]
+
+    @property
+    def tiers(self) -> tuple[Tier, ...]:
+        """The tiers of the section's languages, in `TIER_ORDER`."""
+        present = {language.tier for language in self.languages}
+        return tuple(tier for tier in TIER_ORDER if tier in present)
+
+    def codes_of(self, tier: Tier) -> tuple[str, ...]:
+        """Return the codes of a tier's languages, in order."""
+        return tuple(language.code for language in self.languages if language.tier == tier)
+
+
+@dataclass(frozen=True)
+class Board:
+    """A leaderboard.
+
+    Attributes:
+        id: The name of its files: `<id>.toml`, `<id>.md`, `<id>.csv`.
+        scheme: Name of the tier scheme.
+        scheme_note: What its tiers rest on.
+        systems: Folder name to system, of every row of every section, sorted by folder name.
+    """
+
+    id: str
+    title: str
+    about: str
+    scheme: str
+    scheme_note: str
+    sections: tuple[Section, ...]
+    systems: Mapping[str, System]
