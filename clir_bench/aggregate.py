@@ -59,8 +59,9 @@ class Summary:
         gap: High tier minus low tier, by measure; empty when a tier has no language.
         ratio: Low tier over high tier, 1 at parity; measures whose high tier is 0 are left out.
         worst: Language with the lowest mean, by measure.
-        overall_rows: What `overall` was made of, `(1 + n_resamples, n_measures)`: the observed
-            means, then their replicates.
+        language_rows: What every language's means were made of, `(1 + n_resamples, n_measures)`
+            each: the observed means, then their replicates, drawn together for all languages.
+        overall_rows: What `overall` was made of, in the same way.
     """
 
     pairs: Mapping[LanguagePair, Mapping[str, Estimate]]
@@ -70,6 +71,7 @@ class Summary:
     gap: Mapping[str, Estimate]
     ratio: Mapping[str, Estimate]
     worst: Mapping[str, str]
+    language_rows: Mapping[str, NDArray[np.float64]] = field(compare=False, repr=False)
     overall_rows: NDArray[np.float64] = field(compare=False, repr=False)
 
 
@@ -128,6 +130,7 @@ def summarise(
         gap={} if low is None or high is None else _estimates(high - low, measures),
         ratio={} if low is None or high is None else _ratio(low, high, measures),
         worst=_worst(language_rows, measures),
+        language_rows=language_rows,
         overall_rows=overall_rows,
     )
 

@@ -1,0 +1,1 @@
+"""How unequally a system serves languages: between tiers, over languages, within a pool."""
