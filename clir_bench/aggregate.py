@@ -15,6 +15,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,27 @@ class Estimate:
     mean: float
     low: float
     high: float
+
+
+class QuestionGroup(NamedTuple):
+    """Questions that occur in the same pairs; whatever is drawn, is drawn for a question at once.
+
+    Attributes:
+        pairs: The pairs they occur in.
+        keys: What tells the questions apart, sorted; `(n_questions,)`.
+        rows: Where each question stands in each pair's `query_ids`, `(n_questions, n_pairs)`.
+    """
+
+    pairs: tuple[LanguagePair, ...]
+    keys: tuple[str, ...]
+    rows: NDArray[np.intp]
+
+    def generator(self, seed: int) -> np.random.Generator:
+        """Return the source of what is drawn for these questions.
+
+        Seeded by the ids, so that what is drawn does not depend on what else was run.
+        """
+        return np.random.default_rng([seed, zlib.crc32("\n".join(self.keys).encode())])
 
 
 @dataclass(frozen=True)
@@ -135,6 +157,32 @@ def summarise(
     )
 
 
+def question_groups(
+    scores: Mapping[LanguagePair, QueryScores], parallel: bool
+) -> list[QuestionGroup]:
+    """Return the questions of a task, grouped by the pairs they occur in.
+
+    Args:
+        scores: Per-query values by pair; only the query ids matter.
+        parallel: Whether equal ids in two query languages are the same question. Equal ids in one
+            query language always are.
+    """
+    where: dict[str, list[tuple[LanguagePair, int]]] = {}
+    for pair, pair_scores in scores.items():
+        for row, query_id in enumerate(pair_scores.query_ids):
+            key = query_id if parallel else f"{pair.query}\t{query_id}"
+            where.setdefault(key, []).append((pair, row))
+    groups: dict[tuple[LanguagePair, ...], list[str]] = {}
+    for key, places in where.items():
+        groups.setdefault(tuple(pair for pair, _ in places), []).append(key)
+    found = []
+    for pairs, keys in groups.items():
+        keys.sort()
+        rows = np.array([[row for _, row in where[key]] for key in keys], dtype=np.intp)
+        found.append(QuestionGroup(pairs, tuple(keys), rows))
+    return found
+
+
 def mean_of_tasks(parts: Sequence[tuple[Summary, str]]) -> Estimate:
     """Return the mean of several tasks' overall scores, each by its own measure.
 
@@ -172,29 +220,17 @@ def _bootstrap(
     scores: Mapping[LanguagePair, QueryScores], parallel: bool, n_resamples: int, seed: int
 ) -> dict[LanguagePair, _Samples]:
     """Return each pair's replicated means, `(n_resamples, n_measures)`."""
-    where: dict[str, list[tuple[LanguagePair, int]]] = {}
-    for pair, pair_scores in scores.items():
-        for row, query_id in enumerate(pair_scores.query_ids):
-            key = query_id if parallel else f"{pair.query}\t{query_id}"
-            where.setdefault(key, []).append((pair, row))
-    groups: dict[tuple[LanguagePair, ...], list[str]] = {}
-    for key, places in where.items():
-        groups.setdefault(tuple(pair for pair, _ in places), []).append(key)
-
     sums = {
         pair: np.zeros((n_resamples, len(pair_scores.measures)))
         for pair, pair_scores in scores.items()
     }
-    for pairs, keys in groups.items():
-        keys.sort()
-        rows = np.array([[row for _, row in where[key]] for key in keys])
-        # Seeded by the ids, so that a pair's interval does not depend on what else was run.
-        generator = np.random.default_rng([seed, zlib.crc32("\n".join(keys).encode())])
+    for group in question_groups(scores, parallel):
+        generator = group.generator(seed)
         for first in range(0, n_resamples, _CHUNK):
             size = min(_CHUNK, n_resamples - first)
-            counts = _draw(generator, size, len(keys))
-            for column, pair in enumerate(pairs):
-                values = scores[pair].values[rows[:, column]]
+            counts = _draw(generator, size, len(group.keys))
+            for column, pair in enumerate(group.pairs):
+                values = scores[pair].values[group.rows[:, column]]
                 sums[pair][first : first + size] += counts @ values
     return {pair: sums[pair] / len(scores[pair].query_ids) for pair in scores}
 
