@@ -15,16 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from clir_bench.aggregate import Estimate
+from clir_bench.submission.system_card import Kind, Training
 from clir_bench.types import Tier
 
 TIER_ORDER: tuple[Tier, ...] = ("low", "mid", "high", "unknown")
 """The order in which every table shows tiers; a section has those of its languages."""
-
-Kind = Literal["single vector", "late interaction", "lexical", "reranker", "other"]
-"""Kinds of systems, for filtering."""
 
 Estimates = Mapping[str, Estimate]
 """Measure to its mean and 95% interval."""
@@ -85,41 +82,32 @@ class TaskFacts:
 
 
 @dataclass(frozen=True)
-class TrainingFact:
-    """One line of what a system's card says about its training: a data set, a parallel corpus."""
-
-    name: str
-    languages: tuple[str, ...] = ()
-    url: str = ""
-
-
-@dataclass(frozen=True)
 class System:
     """A system of a board: what its results and its system card say. All of it hostile text.
 
     Attributes:
         name: As in its results; `folder` is this name, safe as a path.
-        kind: See `Kind`.
+        kind: How it searches, by its card ("dense", "late-interaction", "lexical", ...).
+        description: By its card, as are `url`, `license`, `contact` and `training`.
+        training: Languages, bitext and corpora of its training, and whether evaluation data was
+            among them ("no", "yes", "unknown").
         n_parameters: None for a system without weights.
-        dim: Dimensions of a vector.
+        dim: Dimensions of a vector, 0 where there is none.
         max_tokens: None when there is no limit.
-        url: Where the model is described; "" when the card names none or no http(s) address.
-        license: "" when not known.
-        training_languages: Codes, sorted; empty when not known.
-        training_data: What the system card says it was trained on.
-        bitext: The parallel text among it, with the language pairs where stated.
-        evaluation_data_seen: Task id to what of its evaluation data was seen in training;
-            empty when the card says none was.
-        card_file: The system card's path; "" when there is none.
+        weights_sha256: "" for a system without weights.
+        card_file: The system card's path.
     """
 
     name: str
     folder: str
     kind: Kind
     description: str
+    url: str
+    license: str
+    contact: str
+    training: Training
     revision: str
     package: str
-    license: str
     n_parameters: int | None
     dim: int
     max_tokens: int | None
@@ -128,13 +116,7 @@ class System:
     query_prompt: str
     document_prompt: str
     weights_sha256: str
-    url: str = ""
-    training_languages: tuple[str, ...] = ()
-    training_data: tuple[TrainingFact, ...] = ()
-    bitext: tuple[TrainingFact, ...] = ()
-    evaluation_data_seen: Mapping[str, str] | None = None
-    notes: str = ""
-    card_file: str = ""
+    card_file: str
 
 
 @dataclass(frozen=True)
