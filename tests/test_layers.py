@@ -34,6 +34,7 @@ LAYERS = {
     "retrieval": 3,
     "summary": 3,
     "disparity": 4,
+    "comparison": 4,
     "distill": 4,
     "evaluate": 4,
     "external": 4,

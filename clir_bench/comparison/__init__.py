@@ -1,0 +1,1 @@
+"""Systems compared question by question: what differs, by how much, and how sure that is."""
