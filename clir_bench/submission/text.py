@@ -1,0 +1,72 @@
+"""Names and texts that are safe to put into paths, HTML, Markdown and a terminal."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@:/=()-]{0,99}")
+"""Systems' names: nothing that HTML, Markdown, YAML or a shell reads as more than itself."""
+
+LONGEST_TEXT = 1000
+_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/?#=&%+:,;@()-]*)?")
+_LONGEST_URL = 300
+_JOINERS = "\u200c\u200d"  # Persian and Indian languages are written with them
+_UNSEEN = {
+    "Cc": "a control character",
+    "Cf": "an invisible or direction-changing character",
+    "Cs": "half a surrogate pair",
+    "Co": "a private-use character",
+    "Cn": "an unassigned character",
+    "Zl": "a line separator",
+    "Zp": "a paragraph separator",
+}
+
+
+def name_problem(name: str) -> str | None:
+    """Say why a system's name is not safe everywhere it is shown, None when it is.
+
+    >>> name_problem("my-org/encoder v2") is None
+    True
+    """
+    if NAME.fullmatch(name) and not name.endswith(" ") and ".." not in name:
+        return None
+    return (
+        f"name {printable(name)} must be 1 to 100 ASCII letters, digits and ._+@:/=()- or spaces, "
+        "begin with a letter or digit and have no '..'; choose another name for the system"
+    )
+
+
+def text_problem(text: str, longest: int = LONGEST_TEXT) -> str | None:
+    """Say why a text is not one plain line, None when it is.
+
+    Letters of every script are plain; control characters, line ends and characters that reverse
+    the direction of what follows are not.
+
+    >>> text_problem("safe\\u202ecod.exe")
+    'has an invisible or direction-changing character (U+202E); remove it'
+    """
+    if len(text) > longest:
+        return f"has {len(text):,} characters; expected at most {longest:,}"
+    for character in text:
+        kind = _UNSEEN.get(unicodedata.category(character))
+        if kind and character not in _JOINERS:
+            return f"has {kind} (U+{ord(character):04X}); remove it"
+    return None
+
+
+def url_problem(url: str) -> str | None:
+    """Say why an address is no plain web address, None when it is one."""
+    if len(url) <= _LONGEST_URL and _URL.fullmatch(url):
+        return None
+    return f"must be a plain http:// or https:// address, found {printable(url)}"
+
+
+def printable(text: str, longest: int = 80) -> str:
+    """Return a hostile text as it can be shown in an error: ASCII, quoted, on one line, cut.
+
+    >>> printable("a\\u202eb\\n")
+    "'a\\\\u202eb\\\\n'"
+    """
+    shown = ascii(text[:longest])
+    return shown if len(text) <= longest else f"{shown}..."
