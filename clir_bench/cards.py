@@ -245,7 +245,7 @@ def parse_card(raw: Mapping[str, Any], *, where: str, directory: Path | None = N
     try:
         return model.model_validate({**raw, "directory": directory})
     except ValidationError as error:
-        problems = [_problem(detail, model) for detail in error.errors()]
+        problems = [field_problem(detail, model) for detail in error.errors()]
         raise CardError(f"{where}: " + "; ".join(problems)) from None
 
 
@@ -362,7 +362,8 @@ _EXPECTED = {
 """How TOML's readers would say what pydantic says of Python's types."""
 
 
-def _problem(detail: Any, model: type[BaseModel]) -> str:
+def field_problem(detail: Any, model: type[BaseModel]) -> str:
+    """Return one of pydantic's errors in the words of the TOML file that `model` was read from."""
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         *parents, name = detail["loc"]

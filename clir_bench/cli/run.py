@@ -17,7 +17,8 @@ from clir_bench.cli import options, silence_stdout
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list, split_measures
 from clir_bench.cli.tables import result_text, some_of, suite_text
-from clir_bench.encoders import load_encoder
+from clir_bench.encoders import DESCRIBED, load_encoder, provider
+from clir_bench.encoders.described import read_description
 from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
 from clir_bench.evaluate import Settings, System, card_for, evaluate, stored_split
 from clir_bench.languages import load_scheme
@@ -64,7 +65,7 @@ class _Request:
     "models",
     multiple=True,
     required=True,
-    help="Encoder by name, or st:HUB_ID_OR_PATH. May be given several times.",
+    help="Encoder by name, st:HUB_ID_OR_PATH, or a model.toml. May be given several times.",
 )
 @click.option(
     "--task",
@@ -177,9 +178,9 @@ def command(
         except ClirBenchError as error:
             problems.append(f"model {model}: {error}")
             continue
-        package = registry.provider(registry.ENCODERS, model.partition(":")[0])
+        system = System(encoder, model, provider(model))
         for job in jobs:
-            problems += _run_job(job, System(encoder, model, package), request)
+            problems += _run_job(job, system, request)
     for problem in problems:
         click.echo(f"failed: {problem}", err=True)
     if problems:
@@ -189,7 +190,11 @@ def command(
 def _check_name(model: str) -> None:
     """Find out about a misspelt model before the first one has run for hours."""
     name = model.partition(":")[0]
-    if name not in registry.names(registry.ENCODERS):
+    if name in registry.names(registry.ENCODERS):
+        return
+    if model.endswith(DESCRIBED):
+        read_description(Path(model))
+    else:
         load_encoder(model)
 
 

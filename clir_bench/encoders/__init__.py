@@ -5,11 +5,13 @@ An encoder is a callable in the entry-point group `clir_bench.encoders`:
     def load(request: EncoderRequest) -> Encoder | TokenEncoder
 
 `load_encoder` finds it by the name before the colon, imports it only then, and checks what it
-returns and every vector it makes.
+returns and every vector it makes. A path ending in .toml is a model that the file describes
+(see `described`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, cast, get_args
 
 from clir_bench import registry
@@ -24,7 +26,10 @@ from clir_bench.errors import (
 )
 from clir_bench.types import Encoder, EncoderInfo, EncoderRequest, TokenEncoder
 
-__all__ = ["load_encoder"]
+__all__ = ["load_encoder", "provider"]
+
+DESCRIBED = ".toml"
+"""How the path of a model's own file ends; no entry point can be called that."""
 
 _Dtype = Literal["auto", "float32", "bfloat16"]
 _SINGLE = ("encode_queries", "encode_documents")
@@ -45,7 +50,7 @@ def load_encoder(
 
     Args:
         spec: "name" or "name:argument", as in "hashing" and
-            "st:intfloat/multilingual-e5-small".
+            "st:intfloat/multilingual-e5-small", or the path of a .toml file.
         device: A torch device, or "auto": CUDA, then Apple's MPS, then the CPU.
         dtype: "auto", "float32" or "bfloat16".
         batch_size: Texts per forward pass; the encoder's own choice when None.
@@ -58,8 +63,8 @@ def load_encoder(
         PluginError: The package that provides it is broken.
         EncoderError: The model cannot be had or loaded.
     """
-    name, _, argument = spec.partition(":")
-    if name not in registry.names(registry.ENCODERS):
+    name, argument = _split(spec)
+    if name != DESCRIBED and name not in registry.names(registry.ENCODERS):
         raise _unknown(spec, name)
     if dtype not in get_args(_Dtype):
         raise UsageError(f"dtype {dtype!r}: expected one of {', '.join(get_args(_Dtype))}")
@@ -74,17 +79,39 @@ def load_encoder(
         trust_remote_code=trust_remote_code,
         seed=seed,
     )
-    load = registry.load(registry.ENCODERS, name)
+    load = _entry_point(name)
     try:
         loaded = load(request)
     except (ClirBenchError, MemoryError):
         raise
     except Exception as error:  # a plugin may raise anything
         raise EncoderError(
-            f"model {spec!r} of {registry.provider(registry.ENCODERS, name)} could not be loaded: "
+            f"model {spec!r} of {provider(spec)} could not be loaded: "
             f"{type(error).__name__}: {error}"
         ) from error
-    return _checked(loaded, spec, registry.provider(registry.ENCODERS, name))
+    return _checked(loaded, spec, provider(spec))
+
+
+def provider(spec: str) -> str:
+    """Return "package version" of the package that provides the encoder `spec` names."""
+    name, _ = _split(spec)
+    return registry.provider(registry.ENCODERS, "st" if name == DESCRIBED else name)
+
+
+def _split(spec: str) -> tuple[str, str]:
+    """Return the registered name and the argument of `spec`; a file's path has no such name."""
+    name, _, argument = spec.partition(":")
+    if spec.endswith(DESCRIBED) and name not in registry.names(registry.ENCODERS):
+        return DESCRIBED, spec
+    return name, argument
+
+
+def _entry_point(name: str) -> Callable[..., Any]:
+    if name == DESCRIBED:
+        from clir_bench.encoders import described
+
+        return described.load
+    return registry.load(registry.ENCODERS, name)
 
 
 def _unknown(spec: str, name: str) -> UnknownNameError:

@@ -25,10 +25,13 @@ class CheckedEncoder:
     float16, float64 and float32 arrays are accepted and returned as float32. Anything that is not
     a numpy array, torch tensors among them, is refused: a conversion here would hide on which
     device and in which precision the encoder left its vectors.
+
+    Attributes:
+        inner: The encoder as its package made it.
     """
 
     def __init__(self, inner: Encoder) -> None:
-        self._inner = inner
+        self.inner = inner
         self.info: EncoderInfo = inner.info
         self.dim: int = inner.dim
 
@@ -38,7 +41,7 @@ class CheckedEncoder:
         Raises:
             EncoderError: The encoder failed or returned something unusable.
         """
-        return self._encode(self._inner.encode_queries, texts, language, "queries")
+        return self._encode(self.inner.encode_queries, texts, language, "queries")
 
     def encode_documents(self, texts: Sequence[str], *, language: str) -> Vectors:
         """Return float32 `(len(texts), dim)`, rows in the order of `texts`.
@@ -46,7 +49,7 @@ class CheckedEncoder:
         Raises:
             EncoderError: The encoder failed or returned something unusable.
         """
-        return self._encode(self._inner.encode_documents, texts, language, "documents")
+        return self._encode(self.inner.encode_documents, texts, language, "documents")
 
     def _encode(
         self, method: Callable[..., Any], texts: Sequence[str], language: str, what: str
@@ -68,10 +71,14 @@ class CheckedEncoder:
 
 
 class CheckedTokenEncoder:
-    """A `TokenEncoder` of whose every text at least one vector comes, all of them usable."""
+    """A `TokenEncoder` of whose every text at least one vector comes, all of them usable.
+
+    Attributes:
+        inner: The encoder as its package made it.
+    """
 
     def __init__(self, inner: TokenEncoder) -> None:
-        self._inner = inner
+        self.inner = inner
         self.info: EncoderInfo = inner.info
         self.dim: int = inner.dim
 
@@ -81,7 +88,7 @@ class CheckedTokenEncoder:
         Raises:
             EncoderError: The encoder failed or returned something unusable.
         """
-        return self._encode(self._inner.encode_query_tokens, texts, language, "queries")
+        return self._encode(self.inner.encode_query_tokens, texts, language, "queries")
 
     def encode_document_tokens(self, texts: Sequence[str], *, language: str) -> list[Vectors]:
         """Return one float32 `(n_tokens_i, dim)` a text, each `n_tokens_i` at least 1.
@@ -89,7 +96,7 @@ class CheckedTokenEncoder:
         Raises:
             EncoderError: The encoder failed or returned something unusable.
         """
-        return self._encode(self._inner.encode_document_tokens, texts, language, "documents")
+        return self._encode(self.inner.encode_document_tokens, texts, language, "documents")
 
     def _encode(
         self, method: Callable[..., Any], texts: Sequence[str], language: str, what: str

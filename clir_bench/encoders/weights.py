@@ -50,12 +50,17 @@ def resolve(argument: str) -> Weights:
     folder = Path(argument).expanduser()
     if folder.is_dir():
         return from_folder(folder)
-    if not _HUB_ID.fullmatch(argument):
+    if not is_hub_id(argument):
         raise UsageError(
             f"model {argument!r}: no such folder, and no Hub id either (those are written "
             "owner/name, as in st:intfloat/multilingual-e5-small)"
         )
     return from_hub(argument)
+
+
+def is_hub_id(text: str) -> bool:
+    """Return whether `text` is written as the Hub's ids are, owner/name."""
+    return _HUB_ID.fullmatch(text) is not None
 
 
 def from_folder(folder: Path) -> Weights:
