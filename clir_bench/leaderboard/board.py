@@ -128,7 +128,7 @@ class Disparity:
         ratio: Low tier over high tier, 1 is parity; None likewise, or when the high one is 0.
         worst_language: Code of the language with the lowest mean.
         worst: Its mean.
-        spread: Standard deviation of the languages' means (of them all: divided by their number).
+        spread: Standard deviation of the languages' means (over n); None for a single language.
         bias: Name of a language-bias measure of pooled rankings to its value; empty elsewhere.
     """
 
@@ -136,7 +136,7 @@ class Disparity:
     ratio: Estimate | None
     worst_language: str
     worst: Estimate
-    spread: float
+    spread: Estimate | None
     bias: Estimates
 
 
@@ -230,6 +230,7 @@ class Section:
         pairs: Pair to the size of its collection.
         rows: Ranked systems by primary mean, best first (ties by name), then those with
             `group` None by name.
+        absent: Folder names of systems of other sections of the board that have no row here.
     """
 
     id: str
@@ -242,6 +243,7 @@ class Section:
     rows: tuple[Row, ...]
     references: tuple[Reference, ...]
     left_out: tuple[LeftOut, ...]
+    absent: tuple[str, ...]
 
     @property
     def primary(self) -> str:
