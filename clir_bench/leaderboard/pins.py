@@ -1,0 +1,59 @@
+"""Official data hashes, from the benchmarks' own files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from clir_bench.adapters.source import locate
+from clir_bench.cards import TaskCard
+from clir_bench.errors import DataError
+from clir_bench.leaderboard.definition import BoardDefinition
+from clir_bench.leaderboard.official import DataKey
+from clir_bench.preparation import Loader, prepare
+from clir_bench.types import LanguagePair
+
+
+def wanted(definitions: Iterable[BoardDefinition]) -> dict[tuple[str, str], list[LanguagePair]]:
+    """Return task and split to the pairs that boards show of them."""
+    found: dict[tuple[str, str], dict[LanguagePair, None]] = {}
+    for definition in definitions:
+        for section in definition.sections:
+            pairs = found.setdefault((section.task, section.chosen_split), {})
+            pairs.update(dict.fromkeys(section.chosen_pairs))
+    return {key: list(pairs) for key, pairs in found.items()}
+
+
+def data_hashes(
+    card: TaskCard,
+    split: str,
+    pairs: list[LanguagePair],
+    *,
+    data_dir: Path | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> dict[DataKey, str]:
+    """Return the data hashes of a task's pairs.
+
+    Args:
+        card: The task.
+        split: Which of its splits.
+        pairs: Which of its pairs.
+        data_dir: Folder of the task's files, where they are not looked for as ever.
+        advance: Called with the number of documents read since the last call.
+
+    Raises:
+        DataError: A pair cannot be loaded, or what was loaded is not the benchmark's own data.
+        MissingDataError: The task's files cannot be had.
+    """
+    source = locate(card, split, data_dir)
+    prepared = prepare(Loader(card, split, source), pairs, advance)
+    problems = [f"{pair}: {error}" for pair, error in prepared.failures.items()]
+    found: dict[DataKey, str] = {}
+    for group in prepared.groups:
+        for pair in group.pairs:
+            problems += [f"{pair.pair}: not official: {reason}" for reason in pair.unofficial]
+            found[DataKey(card.id, split, pair.pair)] = pair.inspection.sha256
+    problems += [f"not official: {reason}" for reason in dict.fromkeys(source.unofficial)]
+    if problems:
+        raise DataError(f"task {card.id!r}, split {split!r}: {'; '.join(problems)}")
+    return found
