@@ -20,6 +20,7 @@ _COMMANDS = {
     "run": "Run models on tasks and store their scores.",
     "score": "Score TREC run files made elsewhere against a task.",
     "show": "Print stored results as tables.",
+    "compare": "Tell which differences between systems are real.",
     "tasks": "List the tasks, or describe one.",
     "encoders": "List the models that can be named.",
     "languages": "List the languages and their resource tiers.",

@@ -1,0 +1,129 @@
+"""`clir-bench compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clir_bench.cli import options
+from clir_bench.cli.selection import split_measures
+from clir_bench.comparison.files import comparison_csv, comparison_json
+from clir_bench.comparison.groups import ALPHA
+from clir_bench.comparison.paired import N_RESAMPLES, Settings
+from clir_bench.comparison.randomization import N_FLIPS
+from clir_bench.comparison.report import Selection, compare
+from clir_bench.comparison.systems import find_systems, put_first
+from clir_bench.comparison.tables import comparison_text
+from clir_bench.languages import load_scheme
+from clir_bench.results import check_writable, write_file
+from clir_bench.scoring import parse_measures
+
+_EPILOG = """\b
+Examples:
+  clir-bench compare results/hashing results/my-encoder
+  clir-bench compare results --baseline multilingual-e5-base --task tatoeba --tiers cc100
+  clir-bench compare a/xquad-r/validation.json b/xquad-r/validation.json --pairs '*-en' --by-pair
+"""
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(epilog=_EPILOG)
+@click.argument(
+    "paths", nargs=-1, required=True, metavar="RESULT...", type=click.Path(path_type=Path)
+)
+@click.option("--baseline", help="System the others are compared with. Default: the first.")
+@click.option("--task", "-t", "tasks", multiple=True, help="Only this task; may be repeated.")
+@options.pairs
+@click.option(
+    "--measures", multiple=True, help="Compare by these. Default: each task's primary measure."
+)
+@options.tiers
+@click.option("--common-pairs", is_flag=True, help="Compare the pairs that all systems have.")
+@click.option("--by-pair", is_flag=True, help="A line a pair instead of a line a language.")
+@click.option(
+    "--flips",
+    type=click.IntRange(100, 10_000_000),
+    default=N_FLIPS,
+    show_default=True,
+    help="Sign vectors of the randomization test.",
+)
+@click.option(
+    "--resamples",
+    type=click.IntRange(100, 100_000),
+    default=N_RESAMPLES,
+    show_default=True,
+    help="Replicates of the bootstrap.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=ALPHA,
+    show_default=True,
+    help="Corrected p-values up to this tell systems apart.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of both."
+)
+@click.option("--markdown", is_flag=True, help="Print Markdown.")
+@click.option("--json", "json_file", type=_FILE, help="Write every number to this file as JSON.")
+@click.option("--csv", "csv_file", type=_FILE, help="Write every number to this file as CSV.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    paths: tuple[Path, ...],
+    baseline: str | None,
+    tasks: tuple[str, ...],
+    pairs: str | None,
+    measures: tuple[str, ...],
+    tiers: str,
+    common_pairs: bool,
+    by_pair: bool,
+    flips: int,
+    resamples: int,
+    alpha: float,
+    seed: int,
+    markdown: bool,
+    json_file: Path | None,
+    csv_file: Path | None,
+) -> None:
+    """Tell which differences between systems are real.
+
+    RESULTs are result files, or folders in which all results are taken, of two or more systems.
+    Each system is compared with the baseline on every task both have: by pair, language, tier, over
+    all languages, and in the gap between high and low tier. Results of other data, another card,
+    split, measure or depth, of a sample or a --limit are refused, and so are results with other
+    pairs unless --common-pairs is given.
+    """  # fmt: skip
+    for file in (json_file, csv_file):
+        if file is not None:
+            check_writable(file)
+    comparison = compare(
+        put_first(find_systems(paths), baseline),
+        scheme=load_scheme(tiers),
+        settings=Settings(n_flips=flips, n_resamples=resamples, seed=seed),
+        alpha=alpha,
+        selection=Selection(
+            tasks=tasks,
+            measures=tuple(parse_measures(split_measures(",".join(measures) or None))),
+            pairs=_rules(pairs),
+            common_pairs=common_pairs,
+        ),
+    )
+    if json_file is not None:
+        write_file(json_file, comparison_json(comparison).encode())
+    if csv_file is not None:
+        write_file(csv_file, comparison_csv(comparison).encode())
+    click.echo(comparison_text(comparison, by_pair=by_pair, markdown=markdown))
+    for of, reason in comparison.refused.items():
+        click.echo(f"refused: {of}: {reason}", err=True)
+    if comparison.refused:
+        ctx.exit(1)
+
+
+def _rules(pairs: str | None) -> tuple[str, ...]:
+    """Return the rules of `--pairs`, none for all."""
+    rules = tuple(rule.strip() for rule in (pairs or "").split(",") if rule.strip())
+    return () if rules == ("all",) else rules
