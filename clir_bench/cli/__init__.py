@@ -21,6 +21,7 @@ _COMMANDS = {
     "score": "Score TREC run files made elsewhere against a task.",
     "show": "Print stored results as tables.",
     "compare": "Tell which differences between systems are real.",
+    "disparity": "Measure how unequally systems serve languages.",
     "tasks": "List the tasks, or describe one.",
     "encoders": "List the models that can be named.",
     "languages": "List the languages and their resource tiers.",

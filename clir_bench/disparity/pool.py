@@ -133,7 +133,7 @@ class EqualRanks:
 
     Attributes:
         value: PEER@20.
-        informative: Share of queries whose value depends on their ranking at all.
+        informative: Share of queries whose value depends on how their documents are ranked.
         weights: By relevance level.
     """
 

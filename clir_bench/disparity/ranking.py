@@ -139,9 +139,9 @@ class Peer:
 
     Attributes:
         value: In [0, 1]; 1 where nothing tells the languages apart.
-        informative: Whether another ranking of the same documents could have another value. It
-            could not where no language has two documents of one relevance: Kruskal and Wallis' H
-            is then the number of languages less one, whatever the ranks.
+        informative: Whether some language has two documents of one relevance. Where none has,
+            Kruskal and Wallis' H is the number of languages less one in every ranking, and the
+            value tells nothing but whether any of the documents is among the first.
     """
 
     value: float

@@ -1,0 +1,144 @@
+"""`clir-bench disparity`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import click
+
+from clir_bench.cli import options
+from clir_bench.cli.disparity_tables import disparity_text
+from clir_bench.cli.progress import Bar
+from clir_bench.cli.selection import split_measures
+from clir_bench.disparity.loading import load_pool, pool_pairs
+from clir_bench.disparity.pool import PoolDisparity, pool_disparity
+from clir_bench.disparity.report import Report, Row, as_record, as_rows, report_of
+from clir_bench.errors import MissingDataError, UsageError
+from clir_bench.languages import TierScheme, load_scheme, scheme_names
+from clir_bench.results import read_result, read_scores
+from clir_bench.schema import Result
+from clir_bench.scoring import parse_measures
+
+_EPILOG = """\b
+Examples:
+  clir-bench disparity results/hashing/xquad/validation.json
+  clir-bench disparity results/*/xquad-r/validation.json --tiers joshi --tiers my-tiers.toml --csv
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--tiers",
+    multiple=True,
+    help="Tier scheme: joshi, cc100, optical, or a TOML file of your own; may be given several "
+    "times. Default: the three that come with clir-bench.",
+)
+@click.option(
+    "--measures",
+    multiple=True,
+    help="Measures of the results to report: AP@1000,nDCG@10. Default: the first.",
+)
+@click.option(
+    "--pool/--no-pool",
+    default=True,
+    help="Measure language bias on pools (*-mul), which needs the task's data. Default: yes.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    help="Take what is ranked below for not found when rank distances are measured. "
+    "Default: the length of the longest ranking.",
+)
+@options.data_dir
+@options.tasks_dir
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON a result.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print every number as a line of CSV.")
+def command(
+    *,
+    results: tuple[Path, ...],
+    tiers: tuple[str, ...],
+    measures: tuple[str, ...],
+    pool: bool,
+    depth: int | None,
+    data_dir: Path | None,
+    tasks_dir: Path | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Measure how unequally systems serve languages.
+
+    RESULTS are stored results. Told are the gap and ratio between resource tiers, the worst
+    language, and the spread over languages; where queries were put to a pool of several
+    languages also the max rank distance between the answers in different languages, the language
+    preference of the first ten documents, and PEER. docs/disparity.md says what each means.
+    """  # fmt: skip
+    if as_json and as_csv:
+        raise UsageError("--json and --csv: choose one")
+    schemes = [load_scheme(name) for name in tiers or scheme_names()]
+    names = tuple(parse_measures(split_measures(",".join(measures) or None)))
+    stored = [(path, _read(path)) for path in results]
+    reports = []
+    for path, result in stored:
+        bias = _bias(path, result, depth, data_dir, tasks_dir) if pool else None
+        reports.append(_report(path, result, schemes, names, bias))
+    if as_json:
+        for report in reports:
+            record = as_record(report)
+            click.echo(json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False))
+    elif as_csv:
+        click.echo(_csv(reports), nl=False)
+    else:
+        click.echo(disparity_text(reports))
+
+
+def _read(path: Path) -> Result:
+    result = read_result(path)
+    if not isinstance(result, Result):
+        raise UsageError(f"{path}: a suite; name the results of its parts")
+    return result
+
+
+def _report(
+    path: Path,
+    result: Result,
+    schemes: list[TierScheme],
+    measures: tuple[str, ...],
+    pool: PoolDisparity | None,
+) -> Report:
+    chosen = measures or result.task.measures[:1]
+    scores = read_scores(path, result)
+    return report_of(
+        result, {pair: some.only(chosen) for pair, some in scores.items()}, schemes, pool=pool
+    )
+
+
+def _bias(
+    path: Path, result: Result, depth: int | None, data_dir: Path | None, tasks_dir: Path | None
+) -> PoolDisparity | None:
+    if not pool_pairs(result):
+        return None
+    bar = Bar(f"{result.system.name} on {result.task.id}")
+    try:
+        pool = load_pool(path, result, data_dir=data_dir, tasks_dir=tasks_dir, progress=bar)
+    except MissingDataError as error:
+        raise MissingDataError(
+            f"{path}: language bias on the pool needs the languages of its documents: {error} "
+            "With --no-pool the rest is told without them."
+        ) from error
+    finally:
+        bar.end()
+    return pool_disparity(pool, depth)
+
+
+def _csv(reports: list[Report]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(Row._fields)
+    for report in reports:
+        for row in as_rows(report):
+            writer.writerow(["" if cell is None else cell for cell in row])
+    return buffer.getvalue()
