@@ -26,6 +26,7 @@ _COMMANDS = {
     "encoders": "List the models that can be named.",
     "languages": "List the languages and their resource tiers.",
     "download": "Fetch a task's data ahead of time.",
+    "leaderboard": "Make leaderboards from stored results.",
     "distill": "Teach a multilingual student from an English model and bitext.",
     "schema": "Print the JSON schema of results.",
 }

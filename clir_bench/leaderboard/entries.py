@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import math
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -104,7 +105,8 @@ def find_entries(
         try:
             entries.append(_entry(path, section, expected))
         except ClirBenchError as error:
-            reason = str(error).removeprefix(f"{path}: ")
+            # Without the place of this checkout, which would make the board another one elsewhere.
+            reason = str(error).removeprefix(f"{path}: ").replace(f"{results}{os.sep}", "")
             refusals.append(Refusal(path, reason))
     return entries, refusals
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from clir_bench.adapters.source import locate
 from clir_bench.cards import TaskCard
@@ -14,20 +15,28 @@ from clir_bench.preparation import Loader, prepare
 from clir_bench.types import LanguagePair
 
 
-def wanted(definitions: Iterable[BoardDefinition]) -> dict[tuple[str, str], list[LanguagePair]]:
-    """Return task and split to the pairs that boards show of them."""
-    found: dict[tuple[str, str], dict[LanguagePair, None]] = {}
+class Wanted(NamedTuple):
+    """What boards show of one task's split."""
+
+    card: TaskCard
+    split: str
+    pairs: tuple[LanguagePair, ...]
+
+
+def wanted(definitions: Iterable[BoardDefinition]) -> list[Wanted]:
+    """Return what boards show, each task and split once."""
+    found: dict[tuple[str, str], Wanted] = {}
     for definition in definitions:
         for section in definition.sections:
-            pairs = found.setdefault((section.task, section.chosen_split), {})
-            pairs.update(dict.fromkeys(section.chosen_pairs))
-    return {key: list(pairs) for key, pairs in found.items()}
+            key = (section.task, section.chosen_split)
+            before = found[key].pairs if key in found else ()
+            pairs = tuple(dict.fromkeys((*before, *section.chosen_pairs)))
+            found[key] = Wanted(section.card, section.chosen_split, pairs)
+    return list(found.values())
 
 
 def data_hashes(
-    card: TaskCard,
-    split: str,
-    pairs: list[LanguagePair],
+    task: Wanted,
     *,
     data_dir: Path | None = None,
     advance: Callable[[int], None] = lambda _: None,
@@ -35,9 +44,7 @@ def data_hashes(
     """Return the data hashes of a task's pairs.
 
     Args:
-        card: The task.
-        split: Which of its splits.
-        pairs: Which of its pairs.
+        task: Which pairs of which split.
         data_dir: Folder of the task's files, where they are not looked for as ever.
         advance: Called with the number of documents read since the last call.
 
@@ -45,6 +52,7 @@ def data_hashes(
         DataError: A pair cannot be loaded, or what was loaded is not the benchmark's own data.
         MissingDataError: The task's files cannot be had.
     """
+    card, split, pairs = task
     source = locate(card, split, data_dir)
     prepared = prepare(Loader(card, split, source), pairs, advance)
     problems = [f"{pair}: {error}" for pair, error in prepared.failures.items()]

@@ -1,0 +1,123 @@
+"""`clir-bench leaderboard`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clir_bench.cli.progress import Bar
+from clir_bench.errors import UnknownNameError
+from clir_bench.leaderboard.assembly import assemble
+from clir_bench.leaderboard.build import board_files, differences, leftovers, write_files
+from clir_bench.leaderboard.definition import read_definitions
+from clir_bench.leaderboard.official import FILE_NAME, format_official, read_official
+from clir_bench.leaderboard.pins import data_hashes, wanted
+from clir_bench.results import write_file
+
+_FOLDER = Path("leaderboards")
+_boards = click.option(
+    "--boards",
+    type=click.Path(path_type=Path),
+    default=_FOLDER,
+    show_default=True,
+    help="Folder of the boards' descriptions, <name>.toml, and of data.sha256.",
+)
+
+
+@click.group()
+def command() -> None:
+    """Make leaderboards from stored results."""
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  clir-bench leaderboard build
+  clir-bench leaderboard build --check
+  clir-bench leaderboard build xquad-r --results results --output /tmp/boards"""
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    help="Folder of results. Default: results in the folder of the boards.",
+)
+@_boards
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="Where to write. Default: --boards."
+)
+@click.option("--check", is_flag=True, help="Write nothing; fail where files would change.")
+@click.pass_context
+def build(
+    ctx: click.Context,
+    /,
+    *,
+    names: tuple[str, ...],
+    results: Path | None,
+    boards: Path,
+    output: Path | None,
+    check: bool,
+) -> None:
+    """Write NAME.md, NAME.csv and the site, or with --check compare them with what is there.
+
+    All boards are made unless some are named; the site is about all of them, and is made only
+    then. Results that a board does not take are named on stderr with the reason.
+    """
+    results, output = results or boards / "results", output or boards
+    official = read_official(boards)
+    made = [
+        assemble(definition, results=results, folder=output, official=official)
+        for definition in read_definitions(boards, names)
+    ]
+    for board in made:
+        for section in board.sections:
+            for one in section.left_out:
+                where = f"{board.id}, {section.id}"
+                click.echo(f"left out of {where}: {one.result_file}: {one.reason}", err=True)
+    files = board_files(made, site=not names)
+    if check:
+        if found := differences(output, files):
+            for difference in found:
+                click.echo(difference, err=True)
+            click.echo(
+                f"{len(found)} of {len(files)} files are not what the results give; run "
+                "`clir-bench leaderboard build`, delete pages that no board has, and commit",
+                err=True,
+            )
+            ctx.exit(1)
+        click.echo(f"{len(files)} files are what the results give")
+        return
+    changed = write_files(output, files)
+    for name in changed:
+        click.echo(output / name)
+    for name in leftovers(output, files):
+        click.echo(f"no board has this page any more, delete it: {output / name}", err=True)
+    click.echo(f"{len(changed)} of {len(files)} files written, the others are as they were")
+
+
+@command.command(epilog="Example: clir-bench leaderboard pin xquad tatoeba")
+@click.argument("tasks", nargs=-1, metavar="[TASK]...")
+@_boards
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the one task's files.")
+def pin(*, tasks: tuple[str, ...], boards: Path, data_dir: Path | None) -> None:
+    """Write down the hashes of the data that boards are about, from the data itself.
+
+    Needed once for a new board, and when a task's card changes what is loaded. All tasks of all
+    boards are read unless some are named; lines of others stay as they are.
+    """
+    chosen = wanted(read_definitions(boards))
+    known = sorted({one.card.id for one in chosen})
+    for task in tasks:
+        if task not in known:
+            raise UnknownNameError("task of a board", task, known, f"There are {', '.join(known)}.")
+    hashes = read_official(boards) if (boards / FILE_NAME).is_file() else {}
+    for one in chosen:
+        if tasks and one.card.id not in tasks:
+            continue
+        bar = Bar(f"{one.card.id} {one.split}")
+        bar.begin("reading", None)
+        hashes |= data_hashes(one, data_dir=data_dir, advance=bar.advance)
+        bar.end()
+    write_file(boards / FILE_NAME, format_official(hashes))
+    click.echo(f"{boards / FILE_NAME}: {len(hashes)} pairs")

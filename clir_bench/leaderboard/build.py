@@ -1,0 +1,81 @@
+"""All files of all boards, written or compared with what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from clir_bench.errors import OutputError
+from clir_bench.leaderboard.board import Board
+from clir_bench.leaderboard.markdown import board_markdown
+from clir_bench.leaderboard.site import render_site
+from clir_bench.leaderboard.spreadsheet import board_csv
+from clir_bench.results import write_file
+
+SITE = "site"
+
+
+def board_files(boards: Sequence[Board], *, site: bool) -> dict[str, bytes]:
+    """Return path within the boards' folder to content.
+
+    Args:
+        boards: What to write.
+        site: Make the site too; it is about all boards, so `boards` must be all there are.
+    """
+    files = {}
+    for board in boards:
+        files[f"{board.id}.md"] = board_markdown(board)
+        files[f"{board.id}.csv"] = board_csv(board)
+    if site:
+        files |= {f"{SITE}/{name}": content for name, content in render_site(boards).items()}
+    return files
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> list[str]:
+    """Write what is new or different; return the names of those files.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    changed = [name for name, content in files.items() if _content(folder / name) != content]
+    for name in changed:
+        write_file(folder / name, files[name])
+    return changed
+
+
+def differences(folder: Path, files: Mapping[str, bytes]) -> list[str]:
+    """Say of each file how it differs from what the results give; nothing when none does."""
+    found = []
+    for name, content in files.items():
+        present = _content(folder / name)
+        if present is None:
+            found.append(f"{folder / name}: missing")
+        elif present != content:
+            found.append(f"{folder / name}: {_first_difference(present, content)}")
+    return found + [f"{folder / name}: no board has this page" for name in leftovers(folder, files)]
+
+
+def leftovers(folder: Path, files: Mapping[str, bytes]) -> list[str]:
+    """Return files of the site that no board has any more; none when no site was made."""
+    if not any(name.startswith(f"{SITE}/") for name in files):
+        return []
+    present = (path for path in (folder / SITE).rglob("*") if path.is_file())
+    names = (path.relative_to(folder).as_posix() for path in present)
+    return sorted(name for name in names if name not in files)
+
+
+def _first_difference(present: bytes, wanted: bytes) -> str:
+    pairs = zip(present.splitlines(), wanted.splitlines(), strict=False)
+    same = next((number for number, (a, b) in enumerate(pairs, start=1) if a != b), None)
+    if same is None:
+        return "is longer or shorter than what the results give"
+    return f"line {same} is not what the results give"
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read: {error.strerror or error}") from error

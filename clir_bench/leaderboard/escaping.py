@@ -1,0 +1,65 @@
+"""Texts from submissions, made safe for Markdown and for spreadsheets."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import quote
+
+_JOINERS = "\u200c\u200d"  # Persian and Indian languages are written with them
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+_SPECIAL = re.compile(r"[\\`*\[\]<>|~$@{}]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|(?<=www)\.|:(?=//)")
+_FORMULA = ("=", "+", "-", "@")
+
+
+def visible(text: str) -> str:
+    """Return a text on one line, what hides or reorders characters spelled out.
+
+    >>> visible("safe\\u202ecod.exe")
+    'safe[U+202E]cod.exe'
+    """
+    plain = (
+        character
+        if character in _JOINERS or unicodedata.category(character) not in _UNSEEN
+        else f"[U+{ord(character):04X}]"
+        for character in " ".join(text.split())
+    )
+    return "".join(plain)
+
+
+def markdown(text: str, longest: int = 200) -> str:
+    """Return a text that Markdown and HTML show as it is, and read as nothing else, cut.
+
+    Addresses and mentions are not turned into links either.
+
+    >>> markdown("<b>*x*</b> a_b | @you")
+    '&lt;b&gt;\\\\*x\\\\*&lt;/b&gt; a_b \\\\| \\\\@you'
+    """
+    shown = visible(text)
+    shown = shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+    escaped = _SPECIAL.sub(lambda found: _entity(found[0]), shown.replace("&", "&amp;"))
+    # Where a line may begin with it, these would begin a heading, a list or a quotation.
+    return re.sub(r"^(?=[#+\-=])|(?<=^\d)(?=[.)])", r"\\", escaped)
+
+
+def _entity(character: str) -> str:
+    return {"<": "&lt;", ">": "&gt;"}.get(character, f"\\{character}")
+
+
+def target(path: str) -> str:
+    """Return a relative path as the target of a link.
+
+    >>> target("results/a (b)/x.json")
+    'results/a%20%28b%29/x.json'
+    """
+    return quote(path, safe="/._-~+")
+
+
+def spreadsheet(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula.
+
+    >>> spreadsheet("=1+1")
+    "'=1+1"
+    """
+    shown = visible(text)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown

@@ -1,0 +1,247 @@
+"""A board as Markdown, to be read on a web page and in a terminal alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from clir_bench.aggregate import Estimate
+from clir_bench.leaderboard.board import Board, Row, Section, System
+from clir_bench.leaderboard.escaping import markdown, target
+from clir_bench.leaderboard.legend import legend
+from clir_bench.types import Tier
+
+_DASH = "–"
+_MANY_LANGUAGES = 16
+_UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
+
+
+def board_markdown(board: Board) -> bytes:
+    """Return the board's file; equal boards give equal bytes."""
+    parts = [
+        f"# {markdown(board.title)}",
+        f"<!-- Written by `clir-bench leaderboard build` from {board.id}.toml and results. "
+        "Change those, not this. -->",
+        board.about,
+        "How to read the tables is [at the end](#how-to-read-this). The same as a "
+        f"[table of numbers]({board.id}.csv) and, to sort and filter, as a "
+        "[site](site/index.html).",
+    ]
+    for section in board.sections:
+        parts += _section(board, section)
+    parts += ["## How to read this", *legend(board)]
+    return ("\n\n".join(part for part in parts if part) + "\n").encode()
+
+
+def _section(board: Board, section: Section) -> list[str]:
+    ranked = [row for row in section.rows if row.group is not None]
+    partial = [row for row in section.rows if row.group is None]
+    parts = [f"## {section.title}", section.about, _facts(section)]
+    parts += [_ranking(board, section, ranked)] if ranked else ["Nothing has been submitted yet."]
+    if not _has_gap(section):
+        parts.append(_no_gap(section))
+    if section.rows:
+        parts += ["### What was run", _systems(board, section), *_links(section)]
+        parts += ["### By language", _languages(board, section)]
+    if partial:
+        parts += ["### Not ranked", *_partial(board, section, partial)]
+    if section.references:
+        parts += ["### Published elsewhere", *_references(section)]
+    return parts + _left_out(board, section)
+
+
+def _facts(section: Section) -> str:
+    task = section.task
+    tiers = []
+    for tier in section.tiers:
+        codes = section.codes_of(tier)
+        many = len(section.languages) > _MANY_LANGUAGES
+        tiers.append(f"{len(codes)} {tier}" + ("" if many else f" ({', '.join(codes)})"))
+    return (
+        f"Task [{task.id}](../{task.card_file}), {task.split}. "
+        f"Languages by tier: {', '.join(tiers)}. Ranked by {section.primary}."
+    )
+
+
+def _ranking(board: Board, section: Section, rows: Sequence[Row]) -> str:
+    tiers = section.tiers
+    headers = ["group", "system", f"{section.primary}, all {len(section.languages)}"]
+    headers += [f"{tier} ({len(section.codes_of(tier))})" for tier in tiers]
+    headers += ["gap, high - low"] if _has_gap(section) else []
+    headers += ["worst language", *section.measures[1:]]
+    table = []
+    for row in rows:
+        cells = [str(row.group), _name(board, row), _score(row.overall.get(section.primary))]
+        cells += [_score(row.tiers.get(tier, {}).get(section.primary)) for tier in tiers]
+        disparity = row.disparity
+        cells += [_score(disparity and disparity.gap)] if _has_gap(section) else []
+        worst = f"{disparity.worst.mean:.4f} {disparity.worst_language}" if disparity else _DASH
+        others = [_score(row.overall.get(name), interval=False) for name in section.measures[1:]]
+        table.append([*cells, worst, *others])
+    return _table(headers, table, left={1})
+
+
+def _systems(board: Board, section: Section) -> str:
+    headers = [
+        "system", "kind", "parameters", "documents/s", "languages", "trained on", "saw this data",
+        "run on", "files",
+    ]  # fmt: skip
+    table = []
+    for number, row in enumerate(section.rows, start=1):
+        system = board.systems[row.system]
+        files = f"[result][{section.id}-{number}]"
+        files += f", [runs][{section.id}-{number}-runs]" if row.run_files else ""
+        table.append(
+            [
+                f"[{_name(board, row)}][{section.id}-{number}-card]",
+                system.kind,
+                _amount(system.n_parameters),
+                _speed(row.speed.documents_per_second),
+                f"{len(row.languages)} of {len(section.languages)}",
+                _training(system),
+                system.training.evaluation_data_seen,
+                row.date,
+                files,
+            ]
+        )
+    return _table(headers, table, left={0, 1, 5, 6, 7, 8})
+
+
+def _links(section: Section) -> list[str]:
+    """Return the targets of a table's links, apart so that the table can be read as text."""
+    lines = []
+    for number, row in enumerate(section.rows, start=1):
+        label = f"{section.id}-{number}"
+        folder = row.result_file.removesuffix(".json")
+        card = f"{folder.rsplit('/', 2)[0]}/system.toml"
+        lines += [f"[{label}-card]: {target(card)}", f"[{label}]: {target(row.result_file)}"]
+        lines += [f"[{label}-runs]: {target(folder)}/"] if row.run_files else []
+    return ["\n".join(lines)]
+
+
+def _languages(board: Board, section: Section) -> str:
+    headers = ["tier", f"{section.primary}", *(_name(board, row) for row in section.rows)]
+    table = [
+        [
+            language.tier,
+            f"{language.code} {language.name}",
+            *(
+                _score(row.languages.get(language.code, {}).get(section.primary), interval=False)
+                for row in section.rows
+            ),
+        ]
+        for language in section.languages
+    ]
+    return _table(headers, table, left={0, 1})
+
+
+def _partial(board: Board, section: Section, rows: Iterable[Row]) -> list[str]:
+    lines = [
+        f"- {_name(board, row)} has no score for {len(row.missing)} of {len(section.pairs)} pairs: "
+        f"{_some(row.missing)}"
+        for row in rows
+    ]
+    return ["Means over other languages than everyone else's would say nothing.", "\n".join(lines)]
+
+
+def _references(section: Section) -> list[str]:
+    headers = ["system", "measure", f"all {len(section.languages)}"]
+    headers += [f"{tier} ({len(section.codes_of(tier))})" for tier in section.tiers]
+    headers += ["languages", "source"]
+    sources = list(dict.fromkeys((one.source, one.url, one.note) for one in section.references))
+    table = []
+    for one in section.references:
+        known = len(one.languages) or (_DASH if one.overall is None else "mean only")
+        table.append(
+            [
+                markdown(one.system, 80),
+                one.measure,
+                _value(one.overall) + (" *" if one.overall_published else ""),
+                *(_value(one.tiers.get(tier)) for tier in section.tiers),
+                str(known),
+                f"({sources.index((one.source, one.url, one.note)) + 1})",
+            ]
+        )
+    notes = [
+        f"{number}. [{markdown(source)}]({url}){f': {markdown(note)}' if note else ''}"
+        for number, (source, url, note) in enumerate(sources, start=1)
+    ]
+    said = (
+        "Others' values, as their sources state them: nothing here was run by this project, and "
+        "nothing here is ranked with what was."
+    )
+    starred = any(one.overall_published for one in section.references)
+    parts = [said, _table(headers, table, left={0, 1})]
+    parts += ["\\* The source's own mean."] if starred else []
+    return [*parts, "Sources:", "\n".join(notes)]
+
+
+def _left_out(board: Board, section: Section) -> list[str]:
+    lines = [
+        f"- {markdown(one.result_file)}: {markdown(one.reason, 400)}" for one in section.left_out
+    ]
+    lines += [
+        f"- {markdown(board.systems[folder].name)}: no result for this section"
+        for folder in section.absent
+    ]
+    return ["### Left out", "\n".join(lines)] if lines else []
+
+
+def _has_gap(section: Section) -> bool:
+    return {"low", "high"} <= set(section.tiers)
+
+
+def _no_gap(section: Section) -> str:
+    lacking: list[Tier] = [tier for tier in ("low", "high") if tier not in section.tiers]
+    return f"There is no gap to tell: no language here is of the {' or '.join(lacking)} tier."
+
+
+def _name(board: Board, row: Row) -> str:
+    return markdown(board.systems[row.system].name, 60)
+
+
+def _score(score: Estimate | None, *, interval: bool = True) -> str:
+    if score is None:
+        return _DASH
+    bounds = f" [{score.low:.3f}, {score.high:.3f}]" if interval else ""
+    return f"{score.mean:.4f}{bounds}"
+
+
+def _value(value: float | None) -> str:
+    return _DASH if value is None else f"{value:.4f}"
+
+
+def _amount(number: int | None) -> str:
+    """Return a number of parameters, shortened.
+
+    >>> _amount(22713216)
+    '22.7M'
+    """
+    if number is None:
+        return _DASH
+    unit = next((unit for unit in _UNITS if number >= unit[0]), None)
+    return str(number) if unit is None else f"{number / unit[0]:.3g}{unit[1]}"
+
+
+def _speed(rate: float | None) -> str:
+    if rate is None or rate > 1e9:
+        return _DASH
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+
+
+def _training(system: System) -> str:
+    codes = system.training.languages
+    if not codes:
+        return "nothing"
+    return markdown(_some(codes, 4) if len(codes) <= 4 else f"{len(codes)} languages")
+
+
+def _some(names: Sequence[str], n_shown: int = 12) -> str:
+    shown = ", ".join(names[:n_shown])
+    return shown if len(names) <= n_shown else f"{shown} and {len(names) - n_shown} more"
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[int]) -> str:
+    align = ["left" if column in left else "right" for column in range(len(headers))]
+    return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
