@@ -117,8 +117,8 @@ def command(
     if csv_file is not None:
         write_file(csv_file, comparison_csv(comparison).encode())
     click.echo(comparison_text(comparison, by_pair=by_pair, markdown=markdown))
-    for of, reason in comparison.refused.items():
-        click.echo(f"refused: {of}: {reason}", err=True)
+    for refusal in comparison.refused:
+        click.echo(f"refused: {refusal}", err=True)
     if comparison.refused:
         ctx.exit(1)
 

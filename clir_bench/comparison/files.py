@@ -24,8 +24,8 @@ def comparison_json(comparison: Comparison) -> str:
         "seed": settings.seed,
         "tasks": [_task(task, comparison.alpha) for task in comparison.tasks],
         "refused": [
-            {"task": of.task, "split": of.split, "reason": reason}
-            for of, reason in comparison.refused.items()
+            {**refusal.of._asdict(), "system": refusal.system, "reason": refusal.reason}
+            for refusal in comparison.refused
         ],
     }
     return json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"

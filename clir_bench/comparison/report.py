@@ -113,16 +113,34 @@ class TaskComparison:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A result that is not compared.
+
+    Attributes:
+        of: The task.
+        system: Whose result.
+        reason: Why, with the file.
+    """
+
+    of: TaskSplit
+    system: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.of}, {self.system}: {self.reason}"
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Everything that was compared.
 
     Attributes:
         tasks: What could be compared, a task and measure each.
-        refused: What could not, and why.
+        refused: Results that could not be, and why.
     """
 
     tasks: tuple[TaskComparison, ...]
-    refused: Mapping[TaskSplit, str]
+    refused: tuple[Refusal, ...]
     settings: Settings
     alpha: float
 
@@ -153,16 +171,21 @@ def compare(
         only = systems[0].label if systems else "none"
         raise UsageError(f"compare takes results of two or more systems, found only {only}")
     found: list[TaskComparison] = []
-    refused: dict[TaskSplit, str] = {}
+    refused: list[Refusal] = []
     for of in systems[0].results:
         having = [system for system in systems if of in system.results]
         if (selection.tasks and of.task not in selection.tasks) or len(having) < 2:
             continue
         by = selection.measures or systems[0].results[of].result.task.measures[:1]
-        if reasons := _reasons(having, of, by, selection):
-            refused[of] = "; ".join(reasons)
+        refusals = _refusals(having, of, by, selection)
+        refused += refusals
+        kept = [system for system in having if system.label not in {r.system for r in refusals}]
+        if having[0] not in kept or len(kept) < 2:
             continue
-        stored = {system.label: system.results[of] for system in having}
+        stored = {system.label: system.results[of] for system in kept}
+        if not _common(stored, selection.pairs):
+            refused.append(Refusal(of, having[0].label, "no pair is done in all systems"))
+            continue
         scores = _scores(stored, selection.pairs)
         notes = notes_on([result for _, result in stored.values()], _pairs_of(scores))
         if absent := [system.label for system in systems if system not in having]:
@@ -174,7 +197,7 @@ def compare(
             found.append(replace(compared, notes=(*notes, *compared.notes)))
     if not found:
         raise _nothing(systems, selection.tasks, refused)
-    return Comparison(tuple(found), refused, settings, alpha)
+    return Comparison(tuple(found), tuple(refused), settings, alpha)
 
 
 def _compare_task(
@@ -261,37 +284,37 @@ def _coarse(rows: Sequence[Row], settings: Settings, alpha: float) -> list[str]:
     ]
 
 
-def _reasons(
+def _refusals(
     systems: Sequence[System], of: TaskSplit, measures: Sequence[str], selection: Selection
-) -> list[str]:
-    """Return why the systems' results cannot be compared."""
-    stored = [system.results[of] for system in systems]
-    reasons = [f"{path}: {problem}" for path, result in stored for problem in problems_of(result)]
-    if reasons:
-        return reasons
-    baseline = stored[0]
-    reasons = [
-        f"{baseline.path} and {path}: {problem}"
-        for path, result in stored[1:]
-        for problem in problems_between(
-            baseline.result,
+) -> list[Refusal]:
+    """Return which results of a task cannot be compared with the first system's, and why."""
+    found = []
+    baseline, result = systems[0].results[of]
+    if problems := problems_of(result):
+        return [Refusal(of, systems[0].label, f"{baseline}: {'; '.join(problems)}")]
+    for system in systems[1:]:
+        path, other = system.results[of]
+        problems = problems_of(other) or problems_between(
             result,
+            other,
             measures,
             rules=selection.pairs,
             common_pairs=selection.common_pairs,
         )
-    ]
-    if not reasons and not set.intersection(
-        *(done_pairs(result, selection.pairs) for _, result in stored)
-    ):
-        reasons.append("no pair is done in all of them")
-    return reasons
+        if problems:
+            reason = f"{path} against {baseline}: {'; '.join(problems)}"
+            found.append(Refusal(of, system.label, reason))
+    return found
+
+
+def _common(stored: Mapping[str, Stored], rules: Sequence[str]) -> set[str]:
+    """Return the names of the pairs to compare: those that all systems have."""
+    return set.intersection(*(done_pairs(result, rules) for _, result in stored.values()))
 
 
 def _scores(stored: Mapping[str, Stored], rules: Sequence[str]) -> dict[str, SystemScores]:
-    """Return the per-query values of the pairs that all have, in the baseline's order."""
-    common = set.intersection(*(done_pairs(result, rules) for _, result in stored.values()))
-    pairs = [LanguagePair.parse(name) for name in common]
+    """Return the per-query values of the pairs that all have, pairs sorted."""
+    pairs = [LanguagePair.parse(name) for name in _common(stored, rules)]
     found = {}
     for label, (path, result) in stored.items():
         scores = read_scores(path, result, pairs)
@@ -300,10 +323,10 @@ def _scores(stored: Mapping[str, Stored], rules: Sequence[str]) -> dict[str, Sys
 
 
 def _nothing(
-    systems: Sequence[System], tasks: Sequence[str], refused: Mapping[TaskSplit, str]
+    systems: Sequence[System], tasks: Sequence[str], refused: Sequence[Refusal]
 ) -> ResultError:
     if refused:
-        listing = "\n".join(f"- {of}: {reason}" for of, reason in refused.items())
+        listing = "\n".join(f"- {refusal}" for refusal in refused)
         return ResultError(f"nothing here can be compared:\n{listing}")
     listing = "; ".join(
         f"{system.label} has {', '.join(sorted({of.task for of in system.results}))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import NamedTuple
 from clir_bench.errors import ResultError, UnknownNameError, UsageError
 from clir_bench.results import read_result
 from clir_bench.schema import Result, SuiteResult
+
+logger = logging.getLogger(__name__)
 
 
 class TaskSplit(NamedTuple):
@@ -46,7 +49,8 @@ def find_systems(paths: Sequence[Path]) -> list[System]:
     """Return the systems whose results are at `paths`, in the order they are first met.
 
     Results of one system in several places are put together. Two results of one system on one task
-    are two systems: the same model run twice can be compared with itself.
+    are two systems: the same model run twice can be compared with itself. In a folder, what cannot
+    be read is left out with a warning.
 
     Args:
         paths: Result files, or folders in which all results are taken. Results of suites are
@@ -93,7 +97,13 @@ def _read(paths: Sequence[Path]) -> Iterable[Stored]:
         inside = sorted(path.rglob("*.json")) if path.is_dir() else [path]
         n_results = 0
         for file in inside:
-            result = read_result(file)
+            try:
+                result = read_result(file)
+            except ResultError as error:
+                if not path.is_dir():
+                    raise
+                logger.warning("left out: %s", error)
+                continue
             if isinstance(result, SuiteResult):
                 if not path.is_dir():
                     parts = ", ".join(part.result_file for part in result.parts)

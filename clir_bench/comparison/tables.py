@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
@@ -12,7 +12,6 @@ from clir_bench.comparison.targets import Level
 from clir_bench.languages import resolve
 
 _TIERS = ("low", "mid", "high", "unknown")
-_PLURAL: Mapping[Level, str] = {"pair": "pairs", "language": "languages", "tier": "tiers"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 _ALIGN = ("left", "left", *["right"] * 11, "left")
 
@@ -28,17 +27,26 @@ def comparison_text(
         markdown: GitHub's Markdown instead of plain text; names are escaped.
     """
     parts = [_Page(task, comparison.alpha, by_pair, markdown).text() for task in comparison.tasks]
-    settings = comparison.settings
-    parts.append(
-        "Differences are system minus baseline, with 95% bootstrap intervals "
-        f"({settings.n_resamples:,} replicates, not corrected for their number).\n"
-        f"p: paired randomization test, {settings.n_flips:,} flips, seed {settings.seed}; "
-        "all flips where marked =.\n"
-        "p Holm: corrected over all lines of that kind, of all systems, on the task and measure.\n"
-        "effect: difference over the standard deviation of per-query differences.\n"
-        f"A verdict is given for p Holm of at most {comparison.alpha:g}."
-    )
+    parts.append(_lines(_legend(comparison), markdown))
     return "\n\n".join(parts)
+
+
+def _legend(comparison: Comparison) -> list[str]:
+    settings = comparison.settings
+    return [
+        "difference: system minus baseline, with a 95% bootstrap interval "
+        f"({settings.n_resamples:,} replicates; not corrected for how many there are)",
+        f"p: paired randomization test, {settings.n_flips:,} flips, seed {settings.seed}; "
+        "= marks that all flips were counted",
+        "p Holm: p corrected for all lines of that kind, of all systems, on the task and measure",
+        "effect: difference over the standard deviation of per-query differences",
+        f"better, worse, larger, smaller: p Holm is at most {comparison.alpha:g}",
+    ]
+
+
+def _lines(lines: Sequence[str], markdown: bool) -> str:
+    """Return lines below each other, which in Markdown takes a list."""
+    return "\n".join(f"- {line}" if markdown else line for line in lines)
 
 
 class _Page:
@@ -58,10 +66,9 @@ class _Page:
             parts.append(self.name(heading, heading="###"))
             parts += self.part(task.rows_of(system, pool=False))
             if pool := task.rows_of(system, pool=True):
-                parts += ["one pool of all languages (*-mul):".replace("*", self.name("*"))]
+                parts.append(self.name("one pool of all languages (*-mul):"))
                 parts += self.part(pool)
-        parts += self.rankings()
-        parts += [self.name(f"note: {note}") for note in task.notes]
+        parts.append(self.remarks())
         return "\n\n".join(parts)
 
     def name(self, text: str, *, heading: str = "") -> str:
@@ -71,6 +78,10 @@ class _Page:
         escaped = _MARKDOWN.sub(r"\\\1", text)
         return f"{heading} {escaped}" if heading else escaped
 
+    def lines(self, lines: Sequence[str]) -> str:
+        """Return sentences, each on its own line."""
+        return _lines([self.name(line) for line in lines], self.markdown)
+
     def part(self, rows: Sequence[Row]) -> list[str]:
         """Return the two tables of pairs or of a pool, and what they come to."""
         own = sorted((row for row in rows if row.found.target.level == self.level), key=_by_tier)
@@ -78,7 +89,7 @@ class _Page:
         return [
             self.table(own, self.level),
             self.table(means, f"tiers: {self.task.scheme}"),
-            "\n".join(self.name(line) for line in self.sentences(own, means)),
+            self.lines(self.sentences(own, means)),
         ]
 
     def table(self, rows: Iterable[Row], first: str) -> str:
@@ -138,7 +149,7 @@ class _Page:
             f"{verdicts.count(verdict)} {verdict}"
             for verdict in ("better", "worse", "not told apart")
         )
-        lines = [f"{_PLURAL[self.level]}: {counted} ({self.families(own, means)})"]
+        lines = [f"{self.level}s: {counted} ({self.families(own, means)})"]
         gaps = [row for row in means if row.found.target.level == "gap"]
         for row in gaps:
             found = row.found
@@ -156,12 +167,12 @@ class _Page:
         """Return the families of tests and their sizes."""
         sizes = {row.found.target.level: row.n_family for row in (*own, *means)}
         n_systems = len(self.task.systems) - 1
-        kinds = {**_PLURAL, "overall": "means", "gap": "gaps"}
-        listing = ", ".join(f"{size} {kinds[level]}" for level, size in sizes.items())
+        listing = ", ".join(f"{size} {_kind(level, size)}" for level, size in sizes.items())
         over = f" over all {n_systems} systems" if n_systems > 1 else ""
         return f"p Holm is corrected for {listing}{over}"
 
-    def rankings(self) -> list[str]:
+    def remarks(self) -> str:
+        """Return the rank groups, and what a reader should know."""
         lines = []
         for title, ranks in (
             ("rank groups by the mean over all languages", self.task.ranks),
@@ -172,8 +183,13 @@ class _Page:
                 groups.setdefault(rank, []).append(system)
             if groups:
                 listing = "; ".join(f"{rank}: {', '.join(names)}" for rank, names in groups.items())
-                lines.append(self.name(f"{title}: {listing}"))
-        return ["\n".join(lines)]
+                lines.append(f"{title}: {listing}")
+        return self.lines([*lines, *(f"note: {note}" for note in self.task.notes)])
+
+
+def _kind(level: Level, number: int) -> str:
+    name = "mean" if level == "overall" else level
+    return name if number == 1 else f"{name}s"
 
 
 def _by_tier(row: Row) -> tuple[int, str]:
