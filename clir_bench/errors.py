@@ -8,6 +8,7 @@
     |   +-- MissingDataError    a file is not there and cannot be fetched
     +-- EncoderError            an encoder failed, or returned something unusable
     +-- PluginError             an entry point that cannot be imported or lacks a method
+    +-- ConformanceError        an encoder or adapter does not pass the checks for plugins
     +-- ResultError             a stored result that cannot be read, or must not be overwritten
     +-- OutputError             the output folder cannot be written
     +-- TrainingError           a training that cannot go on; its last good weights are kept
@@ -72,6 +73,10 @@ class EncoderError(ClirBenchError):
 
 class PluginError(ClirBenchError):
     """An entry point that cannot be imported, lacks a method, or takes a built-in's name."""
+
+
+class ConformanceError(ClirBenchError, AssertionError):
+    """An encoder or adapter does not pass the checks of `clir_bench.testing`."""
 
 
 class ResultError(ClirBenchError):

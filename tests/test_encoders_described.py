@@ -1,4 +1,4 @@
-"""A model in a TOML file: what it states is run and recorded, and what is wrong with it is named."""
+"""A model in a TOML file: what it states is run and recorded; what is wrong is named at once."""
 
 from __future__ import annotations
 

@@ -43,6 +43,7 @@ LAYERS = {
     "suite": 4,
     "__main__": 5,
     "cli": 5,
+    "testing": 5,
 }
 """Module or package below clir_bench to its layer; within a layer modules may know each other."""
 

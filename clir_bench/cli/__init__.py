@@ -28,6 +28,8 @@ _COMMANDS = {
     "download": "Fetch a task's data ahead of time.",
     "leaderboard": "Make leaderboards from stored results.",
     "distill": "Teach a multilingual student from an English model and bitext.",
+    "new-encoder": "Write a package with an encoder of your own.",
+    "check-encoder": "Check that an encoder keeps an encoder's promises.",
     "schema": "Print the JSON schema of results.",
 }
 
@@ -41,7 +43,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = importlib.import_module(f"clir_bench.cli.{cmd_name}").command
+        command = importlib.import_module(f"clir_bench.cli.{cmd_name.replace('-', '_')}").command
         return command if isinstance(command, click.Command) else None
 
     def invoke(self, ctx: click.Context) -> object:

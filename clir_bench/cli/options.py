@@ -53,3 +53,15 @@ output = click.option(
     help="Folder of results.",
 )
 seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals.")
+device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
+dtype = click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the model.",
+)
+batch_size = click.option("--batch-size", type=click.IntRange(1), help="Texts a forward pass.")
+trust_remote_code = click.option(
+    "--trust-remote-code", is_flag=True, help="Let code shipped with the model run."
+)

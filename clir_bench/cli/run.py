@@ -92,15 +92,9 @@ class _Request:
     show_default=True,
     help="Documents ranked a query.",
 )
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
-@click.option(
-    "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16"]),
-    default="auto",
-    show_default=True,
-    help="Arithmetic of the model.",
-)
-@click.option("--batch-size", type=click.IntRange(1), help="Texts a forward pass.")
+@options.device
+@options.dtype
+@options.batch_size
 @options.seed
 @click.option(
     "--limit",
@@ -108,7 +102,7 @@ class _Request:
     help="Only so many queries and documents; the result is partial.",
 )
 @click.option("--overwrite", is_flag=True, help="Run again what is done already.")
-@click.option("--trust-remote-code", is_flag=True, help="Let code shipped with the model run.")
+@options.trust_remote_code
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one a line.")
 @click.pass_context
 def command(

@@ -24,9 +24,9 @@ from clir_bench.errors import (
     UsageError,
     near_names,
 )
-from clir_bench.types import Encoder, EncoderInfo, EncoderRequest, TokenEncoder
+from clir_bench.types import EncoderInfo, EncoderRequest
 
-__all__ = ["load_encoder", "provider"]
+__all__ = ["load_encoder", "provider", "under_contract"]
 
 DESCRIBED = ".toml"
 """How the path of a model's own file ends; no entry point can be called that."""
@@ -45,7 +45,7 @@ def load_encoder(
     batch_size: int | None = None,
     trust_remote_code: bool = False,
     seed: int = 0,
-) -> Encoder | TokenEncoder:
+) -> CheckedEncoder | CheckedTokenEncoder:
     """Return the encoder `spec` names, its output checked.
 
     Args:
@@ -89,7 +89,7 @@ def load_encoder(
             f"model {spec!r} of {provider(spec)} could not be loaded: "
             f"{type(error).__name__}: {error}"
         ) from error
-    return _checked(loaded, spec, provider(spec))
+    return under_contract(loaded, spec, provider(spec))
 
 
 def provider(spec: str) -> str:
@@ -128,8 +128,12 @@ def _unknown(spec: str, name: str) -> UnknownNameError:
     return UnknownNameError("model", name if spec.startswith(f"{name}:") else spec, known, remedy)
 
 
-def _checked(loaded: Any, spec: str, package: str) -> Encoder | TokenEncoder:
-    """Wrap what an entry point returned, or say which package broke the contract and how."""
+def under_contract(loaded: Any, spec: str, package: str) -> CheckedEncoder | CheckedTokenEncoder:
+    """Wrap what an entry point returned.
+
+    Raises:
+        PluginError: Says which package broke the contract, and how.
+    """
     where = f"model {spec!r} of {package}"
     info = getattr(loaded, "info", None)
     if not isinstance(info, EncoderInfo):

@@ -1,0 +1,37 @@
+"""`clir-bench check-encoder`."""
+
+from __future__ import annotations
+
+import click
+
+from clir_bench.cli import options
+from clir_bench.testing import LoadOptions, examine_encoder
+
+
+@click.command(epilog="Example: clir-bench check-encoder hashing")
+@click.argument("model")
+@options.device
+@options.dtype
+@options.batch_size
+@options.trust_remote_code
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    model: str,
+    device: str,
+    dtype: str,
+    batch_size: int | None,
+    trust_remote_code: bool,
+) -> None:
+    """Check that the encoder MODEL keeps an encoder's promises.
+
+    MODEL is what `run --model` takes: a name, st:HUB_ID_OR_PATH, or a model.toml. It is loaded here
+    and once more in a process of its own, where every connection is refused. The command exits
+    with 1 when a check fails. In pytest: `from clir_bench.testing import encoder_checks`.
+    """
+    report = examine_encoder(model, LoadOptions(device, dtype, batch_size, trust_remote_code))
+    click.echo(report.text())
+    if report.failed:
+        ctx.exit(1)

@@ -1,0 +1,172 @@
+"""The encoder under test: loaded once, both kinds seen alike, and once more in another process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from clir_bench.encoders import load_encoder, provider, under_contract
+from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder, shortened
+from clir_bench.testing.isolation import Apart, Places, observe
+from clir_bench.testing.report import BrokenPromiseError, NotApplicableError
+from clir_bench.types import Encoder, EncoderInfo, TokenEncoder, Vectors
+
+Side = Literal["queries", "documents"]
+SIDES: tuple[Side, Side] = ("queries", "documents")
+
+_TOLERANCES = {"float32": 1e-3, "float64": 1e-3}
+_COARSE = 5e-2
+"""Of half precision, whose sums depend on how much padding they run over."""
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How the encoder is loaded, as `load_encoder` takes it."""
+
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: int | None = None
+    trust_remote_code: bool = False
+    seed: int = 0
+
+
+class EncoderSubject:
+    """An encoder by name, or one that is loaded already.
+
+    Args:
+        encoder: What `--model` takes, or an encoder: of one that is loaded, what happens on
+            loading and in other processes cannot be checked.
+        options: How a named one is loaded.
+    """
+
+    def __init__(
+        self, encoder: str | Encoder | TokenEncoder, options: LoadOptions = LoadOptions()
+    ) -> None:
+        self._given, self._options = encoder, options
+
+    def __str__(self) -> str:
+        return self._given if isinstance(self._given, str) else f"encoder {self._given!r}"
+
+    @property
+    def title(self) -> str:
+        """Return name, kind, size and origin; the encoder must load."""
+        info = self.info
+        package = f" of {provider(self._given)}" if isinstance(self._given, str) else ""
+        limit = f", {info.max_tokens} tokens" if info.max_tokens else ""
+        return (
+            f"{info.name}{package}: {info.similarity}, {self.encoder.dim} dimensions, "
+            f"{info.dtype}{limit}"
+        )
+
+    @cached_property
+    def encoder(self) -> CheckedEncoder | CheckedTokenEncoder:
+        """The encoder, its output checked as in every run."""
+        if isinstance(self._given, CheckedEncoder | CheckedTokenEncoder):
+            return self._given
+        if not isinstance(self._given, str):
+            return under_contract(
+                self._given, type(self._given).__name__, type(self._given).__module__
+            )
+        options = self._options
+        return load_encoder(
+            self._given,
+            device=options.device,
+            dtype=options.dtype,
+            batch_size=options.batch_size,
+            trust_remote_code=options.trust_remote_code,
+            seed=options.seed,
+        )
+
+    @property
+    def info(self) -> EncoderInfo:
+        """What the encoder says of itself."""
+        return self.encoder.info
+
+    @property
+    def tolerance(self) -> float:
+        """How far two vectors of one text may be apart, as a share of their length."""
+        return _TOLERANCES.get(self.info.dtype, _COARSE)
+
+    @cached_property
+    def apart(self) -> Apart:
+        """What the encoder did in another process, without a network.
+
+        Raises:
+            NotApplicableError: The encoder was given as an object.
+        """
+        if not isinstance(self._given, str):
+            raise NotApplicableError("needs the encoder by name, to load it in another process")
+        return observe(self._given, self._options.__dict__, Places())
+
+    def rows(self, side: Side, texts: Sequence[str], language: str = "en") -> list[Vectors]:
+        """Return one `(n_vectors, dim)` array a text, with one row for a single-vector encoder.
+
+        Raises:
+            EncoderError: The encoder failed or returned something unusable.
+        """
+        found = getattr(self.encoder, self._method(side))(list(texts), language=language)
+        return list(found) if self.late else [row[None, :] for row in found]
+
+    def returned(self, side: Side, texts: list[str]) -> Any:
+        """Return what the encoder itself returns for English texts, not checked.
+
+        Raises:
+            BrokenPromiseError: The encoder raised something.
+        """
+        try:
+            return getattr(self.encoder.inner, self._method(side))(texts, language="en")
+        except Exception as error:  # a plugin may raise anything
+            raise BrokenPromiseError(
+                f"{side}: it raised {type(error).__name__}: {error}"
+            ) from error
+
+    @property
+    def late(self) -> bool:
+        """Whether a text has one vector a token."""
+        return isinstance(self.encoder, CheckedTokenEncoder)
+
+    def _method(self, side: Side) -> str:
+        one = {"queries": "query", "documents": "document"}[side]
+        return f"encode_{one}_tokens" if self.late else f"encode_{side}"
+
+
+def require_same(
+    first: Sequence[Vectors],
+    second: Sequence[Vectors],
+    texts: Sequence[str],
+    *,
+    within: float,
+    between: str,
+) -> float:
+    """Return the largest relative difference between two encodings of the same texts.
+
+    It is |a - b| / max(|a|, |b|) in Frobenius norms.
+
+    Raises:
+        BrokenPromiseError: It is larger than `within`, or a text has other numbers of vectors;
+            names the text and `between` what the difference lies.
+    """
+    largest = 0.0
+    for one, other, text in zip(first, second, texts, strict=True):
+        if one.shape != other.shape:
+            raise BrokenPromiseError(
+                f"{between}: text {shortened(text)} has {len(one)} vectors and {len(other)}"
+            )
+        difference = relative_difference(one, other)
+        if not difference <= within:
+            raise BrokenPromiseError(
+                f"{between}: the vectors of text {shortened(text)} differ by {difference:.2g} of "
+                f"their length, where {within:.2g} is allowed"
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+def relative_difference(one: Vectors, other: Vectors) -> float:
+    """Return |a - b| / max(|a|, |b|), 0 for two arrays of zeros."""
+    length = max(float(np.linalg.norm(one)), float(np.linalg.norm(other)))
+    return float(np.linalg.norm(one - other)) / length if length else 0.0
