@@ -75,6 +75,7 @@ class PairResult(_Model):
         run_sha256: Of the run file's bytes.
         run_file: TREC run, relative to the result's folder.
         values_file: Per-query values, tab-separated, relative to the result's folder.
+        source_run_sha256: In a submission, of the run file that its run was cut from.
     """
 
     tier: Tier
@@ -90,6 +91,7 @@ class PairResult(_Model):
     run_sha256: str | None = None
     run_file: str | None = None
     values_file: str | None = None
+    source_run_sha256: str | None = None
 
 
 class Group(_Model):
@@ -210,10 +212,27 @@ class PoolMeans(_Model):
     overall: Scores
 
 
+class Submission(_Model):
+    """How a result was cut to be submitted (`clir-bench submit`); its scores are of the cut runs.
+
+    Attributes:
+        depth: Documents kept a query, at most.
+        source_top_k: `settings.top_k` of the result it was made from.
+        source_measures: That result's measures; cutoffs deeper than `depth` were lowered to it.
+        clir_bench: Version that cut it.
+    """
+
+    depth: int
+    source_top_k: int
+    source_measures: tuple[str, ...]
+    clir_bench: str
+
+
 class Result(_Model):
     """One system on one task.
 
     Attributes:
+        submission: None for a result as `clir-bench run` leaves it.
         languages: Means over each language's pairs.
         pool: A task that has both pairs and a pool of languages never averages over the two:
             `languages`, `tiers` and `overall` are over its pairs then, and these over its pool.
@@ -229,6 +248,7 @@ class Result(_Model):
     tiers: TierSummary
     overall: Scores
     pool: PoolMeans | None = None
+    submission: Submission | None = None
 
 
 class SuitePart(_Model):

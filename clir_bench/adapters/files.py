@@ -1,13 +1,14 @@
 """Reading the text formats benchmarks come in, with the file and line in every error.
 
-All readers take a byte-order mark, CRLF line ends and gzip (by the `.gz` suffix) as they come, and
-leave the text itself alone: no trimming, no Unicode normalization.
+All readers take a byte-order mark, CRLF line ends, gzip and xz (by the suffixes `.gz` and `.xz`) as
+they come, and leave the text itself alone: no trimming, no Unicode normalization.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,7 @@ from clir_bench.errors import DataError
 from clir_bench.types import Document, Qrel, Query
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -52,22 +54,23 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Only LF and CRLF end a line; other separators (U+2028, U+0085) belong to the text.
 
     Raises:
-        DataError: The file is missing, not UTF-8, or a damaged or truncated gzip.
+        DataError: The file is missing, not UTF-8, or a damaged or truncated gzip or xz.
     """
     number = 0
+    opener: Callable[..., Any] = _OPENERS.get(path.suffix, open)
     try:
-        opened = (gzip.open if path.suffix == ".gz" else open)(path, "rb")
-        with opened as file:
-            if path.suffix == ".gz" and path.stat().st_size == 0:
+        with opener(path, "rb") as file:
+            if opener is not open and path.stat().st_size == 0:
                 raise EOFError("the file is empty")  # which gzip takes for no lines
             for number, raw in enumerate(file, start=1):
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 yield number, line.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}:{number}: not UTF-8: {error.reason}; convert the file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
+        kind = path.suffix.removeprefix(".").replace("gz", "gzip")
         raise DataError(
-            f"{path}: damaged or truncated gzip after line {number} ({error}); fetch it again"
+            f"{path}: damaged or truncated {kind} after line {number} ({error}); fetch it again"
         ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
