@@ -28,7 +28,8 @@ class Check(Generic[Subject]):
         name: A short name, "batches".
         claim: What holds when it passes.
         remedy: What to do when it does not.
-        run: Makes the check and returns a remark, "" for none; raises `BrokenPromiseError`, `NotApplicableError`
+        run: Makes the check and returns a remark, "" for none; raises
+            `BrokenPromiseError`, `NotApplicableError`
             or any `ClirBenchError`.
     """
 

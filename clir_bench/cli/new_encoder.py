@@ -1,0 +1,36 @@
+"""`clir-bench new-encoder`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from clir_bench.testing.project import ProjectNames, write_project
+
+
+@click.command(epilog="Example: clir-bench new-encoder my-encoder")
+@click.argument("name")
+@click.option(
+    "--directory",
+    "-d",
+    type=click.Path(path_type=Path),
+    help="Folder to write. Default: clir-bench-NAME.",
+)
+def command(name: str, directory: Path | None) -> None:
+    """Write a package with an encoder of your own, called NAME.
+
+    The package works as it is written: install it, run its tests, and put your model in the place
+    of the stand-in it comes with. A model that sentence-transformers can load needs no package: a
+    TOML file describes it (`run --model my-model.toml`, see CONTRIBUTING.md).
+    """
+    names = ProjectNames.of(name)
+    folder = directory or Path(names.package)
+    for path in write_project(names, folder):
+        click.echo(path)
+    click.echo(
+        f"\nnext: python -m pip install -e {shlex.quote(str(folder))}\n"
+        f"      python -m pytest {shlex.quote(str(folder))}\n"
+        f"      clir-bench check-encoder {name}"
+    )
