@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ import click
 from clir_bench.cli import options
 from clir_bench.cli.disparity_tables import disparity_text
 from clir_bench.cli.progress import Bar
-from clir_bench.cli.selection import split_measures
+from clir_bench.cli.selection import one_folder, split_measures
 from clir_bench.disparity.loading import load_pool, pool_pairs
 from clir_bench.disparity.pool import PoolDisparity, pool_disparity
 from clir_bench.disparity.report import Report, Row, as_record, as_rows, report_of
@@ -81,10 +82,14 @@ def command(
     schemes = [load_scheme(name) for name in tiers or scheme_names()]
     names = tuple(parse_measures(split_measures(",".join(measures) or None)))
     stored = [(path, _read(path)) for path in results]
-    reports = []
-    for path, result in stored:
-        bias = _bias(path, result, depth, data_dir, tasks_dir) if pool else None
-        reports.append(_report(path, result, schemes, names, bias))
+    if pool:
+        one_folder(data_dir, len({result.task.id for _, result in stored if pool_pairs(result)}))
+    reports = [_report(path, result, schemes, names) for path, result in stored]
+    if pool:
+        reports = [
+            replace(report, pool=_bias(path, result, depth, data_dir, tasks_dir))
+            for report, (path, result) in zip(reports, stored, strict=True)
+        ]
     if as_json:
         for report in reports:
             record = as_record(report)
@@ -107,13 +112,9 @@ def _report(
     result: Result,
     schemes: list[TierScheme],
     measures: tuple[str, ...],
-    pool: PoolDisparity | None,
 ) -> Report:
     chosen = measures or result.task.measures[:1]
-    scores = read_scores(path, result)
-    return report_of(
-        result, {pair: some.only(chosen) for pair, some in scores.items()}, schemes, pool=pool
-    )
+    return report_of(result, read_scores(path, result), schemes, measures=chosen)
 
 
 def _bias(

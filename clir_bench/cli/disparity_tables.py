@@ -10,11 +10,9 @@ from clir_bench.aggregate import Estimate
 from clir_bench.disparity.pool import (
     PEER_CUTOFF,
     TOP,
-    EqualRanks,
     PoolDisparity,
     PoolMeasure,
     Preferences,
-    RankDistances,
 )
 from clir_bench.disparity.report import Report
 from clir_bench.disparity.summary import Disparity, TierMean
@@ -47,15 +45,18 @@ def _tier_tables(reports: Sequence[Report], part: str, measure: str) -> list[str
     gaps: list[list[str]] = []
     spreads: list[list[str]] = []
     for report in reports:
-        for disparity in report.parts.get(part, ()):
-            if disparity.measure == measure:
-                gaps += _gap_rows(report.system, disparity)
-                spreads.append(_spread_row(report.system, disparity))
+        of_measure = [d for d in report.parts.get(part, ()) if d.measure == measure]
+        gaps += [row for disparity in of_measure for row in _gap_rows(report.system, disparity)]
+        # Only where a pair's language depends on the tiers does the spread.
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for disparity in of_measure:
+            alike.setdefault(_spread_cells(disparity), []).append(disparity.scheme)
+        spreads += [[report.system, ", ".join(names), *cells] for cells, names in alike.items()]
     return [
         _table(gaps, ["system", "tiers", "compared", "means", "gap [95%]", "ratio [95%]"], 3),
         _table(
             spreads,
-            ["system", "tiers", "languages", "mean", "worst language [95%]", "in replicates",
+            ["system", "tiers", "languages", "mean", "worst language [95%]", "worst in",
              "standard deviation", "range", "CV", "Gini"],
             2,
         ),
@@ -86,11 +87,9 @@ def _tier(mean: TierMean) -> str:
     return f"{mean.tier} ({len(mean.languages)})"
 
 
-def _spread_row(system: str, disparity: Disparity) -> list[str]:
+def _spread_cells(disparity: Disparity) -> tuple[str, ...]:
     worst, spread = disparity.languages[disparity.worst], disparity.spread
-    return [
-        system,
-        disparity.scheme,
+    return (
         str(len(disparity.languages)),
         f"{disparity.overall.mean:.4f}",
         f"{_name(worst.code)} {_cell(worst.score)}",
@@ -105,7 +104,7 @@ def _spread_row(system: str, disparity: Disparity) -> list[str]:
             if spread
             else ("-", "-", "-", "-")
         ),
-    ]
+    )
 
 
 def _pool_tables(report: Report, pool: PoolDisparity) -> list[str]:
@@ -123,6 +122,10 @@ def _pool_tables(report: Report, pool: PoolDisparity) -> list[str]:
                 f"MRD over the whole pool is between {least.mean:,.0f} and {most.mean:,.0f}: "
                 f"what is ranked below {pool.depth:,} is not known."
             )
+    else:
+        blocks.append(
+            "No query has relevant documents in two languages: there is no rank distance here."
+        )
     if pool.peer is not None and not pool.peer.informative:
         blocks.append(
             f"PEER@{PEER_CUTOFF} says nothing here: no language has two relevant documents for "
@@ -132,37 +135,34 @@ def _pool_tables(report: Report, pool: PoolDisparity) -> list[str]:
 
 
 def _bias_table(pool: PoolDisparity) -> str:
-    header = ["query language"]
-    columns: list[PoolMeasure | None] = []
-    digits: list[tuple[int, bool]] = []
-
-    def add(name: str, measure: PoolMeasure | None, n_digits: int, interval: bool) -> None:
-        header.append(name)
-        columns.append(measure)
-        digits.append((n_digits, interval))
-
-    distance: RankDistances | None = pool.rank_distance
-    preferences: Preferences | None = pool.preferences
-    peer: EqualRanks | None = pool.peer if pool.peer and pool.peer.informative else None
-    add(f"MRD@{pool.depth} [95%]", distance and distance.capped, 1, True)
-    add("all found", distance and distance.all_found, 3, False)
-    add("none found", distance and distance.none_found, 3, False)
-    add("own language, times pool [95%]", preferences and preferences.own, 2, True)
-    add(f"first {TOP} from pool [95%]", preferences and preferences.distance, 3, True)
-    add(f"PEER@{PEER_CUTOFF} [95%]", peer and peer.value, 3, True)
-    rows = []
-    for code in (*pool.query_languages, None):
-        cells = [
-            _cell(_value(measure, code), n_digits=n, interval=interval)
-            for measure, (n, interval) in zip(columns, digits, strict=True)
+    distance, preferences, peer = pool.rank_distance, pool.preferences, pool.peer
+    columns: list[tuple[str, PoolMeasure, int]] = []
+    if distance is not None:
+        columns += [
+            (f"MRD@{pool.depth} [95%]", distance.capped, 1),
+            ("all found", distance.all_found, 3),
+            ("none found", distance.none_found, 3),
         ]
-        rows.append(["mean" if code is None else _name(code), *cells])
-    return _table(rows, header, 1)
+    if preferences is not None and preferences.own is not None:
+        columns.append((f"own language in first {TOP}, times pool [95%]", preferences.own, 2))
+    if preferences is not None:
+        columns.append((f"first {TOP} from pool [95%]", preferences.distance, 3))
+    if peer is not None and peer.informative:
+        columns.append((f"PEER@{PEER_CUTOFF} [95%]", peer.value, 3))
+    rows = [
+        [
+            "mean" if code is None else _name(code),
+            *(
+                _cell(_value(measure, code), n_digits=n_digits, interval="[95%]" in name)
+                for name, measure, n_digits in columns
+            ),
+        ]
+        for code in (*pool.query_languages, None)
+    ]
+    return _table(rows, ["query language", *(name for name, _, _ in columns)], 1)
 
 
-def _value(measure: PoolMeasure | None, code: str | None) -> Estimate | None:
-    if measure is None:
-        return None
+def _value(measure: PoolMeasure, code: str | None) -> Estimate | None:
     return measure.overall if code is None else measure.languages.get(code)
 
 
@@ -188,7 +188,7 @@ def _cell(value: Estimate | None, *, n_digits: int = 4, interval: bool = True) -
     text = _fixed(value.mean, n_digits)
     if not interval:
         return text
-    n = max(1, n_digits - 1)
+    n = min(n_digits, 3)
     return f"{text} [{_fixed(value.low, n)}, {_fixed(value.high, n)}]"
 
 

@@ -90,14 +90,15 @@ def _check_data(
     loader: Loader, result: Result, pairs: list[LanguagePair], path: Path, progress: Progress
 ) -> str:
     """Make sure that all pairs rank one pool, the one that was scored, and return its id."""
+    loader.load(pairs[0])  # data that is not there at all is said so, not as a pair's failure
     progress.begin("checking data", None)
     preparation = prepare(loader, pairs, progress.advance)
     progress.end()
     if preparation.failures:
         pair, error = next(iter(preparation.failures.items()))
         raise DataError(
-            f"{path}: the documents of pair {pair} are needed for their languages, "
-            f"and cannot be read: {error}"
+            f"{path}: the documents of pair {pair} are needed for their languages and cannot be "
+            f"read: {error}"
         )
     if len(preparation.groups) > 1:
         names = ", ".join(group.corpus_id for group in preparation.groups)
