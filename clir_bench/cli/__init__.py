@@ -30,6 +30,7 @@ _COMMANDS = {
     "distill": "Teach a multilingual student from an English model and bitext.",
     "new-encoder": "Write a package with an encoder of your own.",
     "check-encoder": "Check that an encoder keeps an encoder's promises.",
+    "submit": "Make the files of a pull request from stored results.",
     "schema": "Print the JSON schema of results.",
 }
 

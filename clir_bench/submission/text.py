@@ -11,6 +11,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@:/=()-]{0,99}")
 LONGEST_TEXT = 1000
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/?#=&%+:,;@()-]*)?")
 _LONGEST_URL = 300
+_FOLDERS = re.compile(
+    r"""(?<![^\s=:,'"])(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?![/\\])(?:[^\s/\\=:,'"]+[/\\]+)*"""
+)
 _JOINERS = "\u200c\u200d"  # Persian and Indian languages are written with them
 _UNSEEN = {
     "Cc": "a control character",
@@ -70,3 +73,12 @@ def printable(text: str, longest: int = 80) -> str:
     """
     shown = ascii(text[:longest])
     return shown if len(text) <= longest else f"{shown}..."
+
+
+def without_folders(text: str) -> str:
+    """Return a command or a model's address without the folders of the machine it is from.
+
+    >>> without_folders("clir-bench run -m st:/home/ada/models/mine -o /tmp/results")
+    'clir-bench run -m st:mine -o results'
+    """
+    return _FOLDERS.sub("", text)

@@ -1,0 +1,142 @@
+"""`clir-bench submit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from clir_bench.adapters.source import locate
+from clir_bench.cards import TaskCard
+from clir_bench.cli import options
+from clir_bench.cli.progress import Bar
+from clir_bench.cli.selection import one_folder, select_pairs, split_measures
+from clir_bench.errors import DataError, ResultError, UsageError
+from clir_bench.languages import load_scheme
+from clir_bench.results import system_folder, write_file
+from clir_bench.submission.cutting import (
+    SCHEME,
+    Cut,
+    NotForBoardsError,
+    check_free,
+    open_result,
+    submit,
+)
+from clir_bench.submission.system_card import (
+    LARGEST_CARD_BYTES,
+    card_path,
+    parse_system_card,
+    template,
+)
+from clir_bench.types import LanguagePair
+
+_Choice = Callable[[TaskCard], Sequence[LanguagePair]]
+_EPILOG = """\b
+Examples:
+  clir-bench submit results/my-encoder --card my-encoder.toml
+  clir-bench submit results/my-encoder/xquad/validation.json --to leaderboards/results
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    default=Path("leaderboards/results"),
+    show_default=True,
+    help="Folder of submitted results.",
+)
+@click.option("--card", type=click.Path(path_type=Path), help="The system card.")
+@click.option(
+    "--pairs",
+    "-p",
+    multiple=True,
+    help="More pairs to keep, beside those that boards show: en-*, or official.",
+)
+@options.measures
+@options.data_dir
+@click.option("--overwrite", is_flag=True, help="Replace what was submitted before.")
+def command(
+    paths: tuple[Path, ...],
+    to: Path,
+    card: Path | None,
+    pairs: tuple[str, ...],
+    measures: str | None,
+    data_dir: Path | None,
+    overwrite: bool,
+) -> None:
+    """Make the files of a pull request from stored results.
+
+    PATHS are result files, or folders in which all results that boards can take are submitted.
+    Runs are cut to what boards show, scored again, and stored small enough for a repository;
+    beside them goes the system card, which says what the system was trained on. Without one a
+    template is written to fill in.
+    """
+
+    def choose(task: TaskCard) -> Sequence[LanguagePair]:
+        if not pairs:
+            return ()
+        scheme = load_scheme(SCHEME)
+        return select_pairs(task, pairs=",".join(pairs), languages=None, tiers=(), scheme=scheme)
+
+    cuts = _open(paths, choose, tuple(split_measures(measures)))
+    one_folder(data_dir, len({cut.card.id for cut in cuts}))
+    if not overwrite:
+        for cut in cuts:
+            check_free(cut, to)
+    cards = _cards(cuts, to, card)
+    sources = [locate(cut.card, cut.result.task.split, data_dir) for cut in cuts]
+    for path, data in cards.items():
+        write_file(path, data)
+    for cut, source in zip(cuts, sources, strict=True):
+        bar = Bar(f"{cut.name} on {cut.card.id}")
+        bar.begin("cutting", len(cut.plan.pairs))
+        stored = submit(cut, to=to, source=source, advance=bar.advance)
+        bar.end()
+        folder = stored.parent / stored.stem
+        size = stored.stat().st_size + sum(file.stat().st_size for file in folder.iterdir())
+        click.echo(f"{stored}: {len(cut.plan.pairs)} pairs, {size / 1e6:.1f} MB")
+    for name in dict.fromkeys(cut.name for cut in cuts):
+        click.echo(f"check it with: clir-bench validate {to / system_folder(name)}")
+
+
+def _open(paths: Sequence[Path], choose: _Choice, measures: tuple[str, ...]) -> list[Cut]:
+    cuts = []
+    for path in paths:
+        if not path.is_dir():
+            cuts.append(open_result(path, choose, measures))
+            continue
+        for file in sorted(path.rglob("*.json")):
+            try:
+                cuts.append(open_result(file, choose, measures))
+            except NotForBoardsError as error:
+                click.echo(f"left out: {error}", err=True)
+    if not cuts:
+        raise ResultError("nothing to submit: no result that boards can take")
+    return cuts
+
+
+def _cards(cuts: Sequence[Cut], to: Path, card: Path | None) -> dict[Path, bytes]:
+    """Return where every system's card goes and what is in it, once all of them are right."""
+    systems = {cut.name: cut for cut in cuts}
+    if card is not None and len(systems) > 1:
+        raise UsageError(f"--card is of one system; here are {', '.join(systems)}")
+    found = {}
+    for name, cut in systems.items():
+        target = card_path(to, name)
+        source = card or target
+        if not source.exists():
+            write_file(source, template(cut.result.system).encode())
+            raise DataError(
+                f'{source}: now holds a system card to fill in: replace every "FILL IN" and '
+                "submit again"
+            )
+        with source.open("rb") as file:
+            data = file.read(LARGEST_CARD_BYTES + 1)
+        stated = parse_system_card(data, where=str(source)).name
+        if stated != name:
+            raise DataError(f"{source}: the card is of {stated!r}, the results are of {name!r}")
+        found[target] = data
+    return found
