@@ -110,7 +110,7 @@ def _measure_problems(baseline: Result, other: Result, measure: str) -> list[str
         for result in (baseline, other)
         if measure not in result.task.measures
     ]
-    depths = baseline.settings.top_k, other.settings.top_k
+    depths = _depth(baseline), _depth(other)
     cutoff = _CUTOFF.search(measure)
     if depths[0] != depths[1] and (cutoff is None or int(cutoff[1]) > min(depths)):
         problems.append(
@@ -118,6 +118,12 @@ def _measure_problems(baseline: Result, other: Result, measure: str) -> list[str
             f"{measure}"
         )
     return problems
+
+
+def _depth(result: Result) -> int:
+    """Return how many documents of a query were scored, at most."""
+    cut = result.submission.depth if result.submission else result.settings.top_k
+    return min(cut, result.settings.top_k)
 
 
 def _pair_problems(

@@ -169,7 +169,9 @@ def compare(
     """
     if len(systems) < 2:
         only = systems[0].label if systems else "none"
-        raise UsageError(f"compare takes results of two or more systems, found only {only}")
+        raise UsageError(
+            f"compare takes results of two or more systems, and these are all of {only}"
+        )
     found: list[TaskComparison] = []
     refused: list[Refusal] = []
     for of in systems[0].results:
@@ -329,8 +331,9 @@ def _nothing(
         listing = "\n".join(f"- {refusal}" for refusal in refused)
         return ResultError(f"nothing here can be compared:\n{listing}")
     listing = "; ".join(
-        f"{system.label} has {', '.join(sorted({of.task for of in system.results}))}"
-        for system in systems
+        f"{system.label} has {' and '.join(str(of) for of in system.results)}" for system in systems
     )
     among = f" among {', '.join(tasks)}" if tasks else ""
-    return ResultError(f"no task{among} has results of {systems[0].label} and another: {listing}")
+    return ResultError(
+        f"no result of {systems[0].label} and another is of one task and split{among}: {listing}"
+    )
