@@ -83,7 +83,7 @@ class _Section:
         self, definition: SectionDefinition, scheme: TierScheme, results: Path, folder: Path
     ) -> None:
         self.definition, self.scheme, self.folder = definition, scheme, folder
-        self.languages = _languages(definition.chosen_pairs, scheme)
+        self.languages = languages_of(definition.chosen_pairs, scheme)
         self.of_tier = {
             tier: {language.code for language in self.languages if language.tier == tier}
             for tier in TIER_ORDER
@@ -183,7 +183,8 @@ class _Section:
         )
 
 
-def _languages(pairs: Sequence[LanguagePair], scheme: TierScheme) -> tuple[BoardLanguage, ...]:
+def languages_of(pairs: Sequence[LanguagePair], scheme: TierScheme) -> tuple[BoardLanguage, ...]:
+    """Return the languages that pairs count for, by tier and then by code."""
     of_language: dict[str, list[LanguagePair]] = {}
     for pair in pairs:
         of_language.setdefault(pair_language(pair, scheme), []).append(pair)

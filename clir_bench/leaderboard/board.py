@@ -189,6 +189,7 @@ class Reference:
 
     Attributes:
         system: As the source calls it.
+        version: Revision of the model and what it was measured with; "" where not stated.
         measure: What was published; the section's primary measure unless `note` says otherwise.
         overall: Mean over the section's languages: as published where the source has it, else of
             its values here (see `overall_published`); None where languages are missing.
@@ -200,6 +201,7 @@ class Reference:
     """
 
     system: str
+    version: str
     measure: str
     overall: float | None
     overall_published: bool

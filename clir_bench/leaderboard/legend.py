@@ -41,6 +41,7 @@ def legend(board: Board) -> list[str]:
         "queries weighs no more than one with few. A judged query that finds nothing counts 0.",
         "**Gap** is the high tier's mean minus the low tier's: 0 is parity, below 0 the low tier "
         "scores higher. A small gap can also mean that all is bad: read it beside the score.",
+        "**Spread** is the standard deviation of the languages' means, whatever their tiers.",
         "**Saw this data**: whether queries, documents or judgments of the task were trained on, "
         "by the system's card. **Documents/s** was measured on each submitter's own machine, which "
         "the result names: a hint at cost, no competition.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from textwrap import TextWrapper
 
 from tabulate import tabulate
 
@@ -12,8 +14,13 @@ from clir_bench.leaderboard.escaping import markdown, target
 from clir_bench.leaderboard.legend import legend
 from clir_bench.types import Tier
 
+_WRAPPER = TextWrapper(width=97, break_long_words=False, break_on_hyphens=False)
+_ITEM = re.compile(r"- |\d+\. ")
+_MARKER = re.compile(r"^(\d*)([-+*#>=|.)])(?=\s|$|[=#>|-])")
 _DASH = "–"
 _MANY_LANGUAGES = 16
+_SAID_OF_REFERENCES = """Others' values, as their sources state them: nothing here was run by this \
+project, and nothing here is ranked with what was."""
 _UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
@@ -31,19 +38,37 @@ def board_markdown(board: Board) -> bytes:
     for section in board.sections:
         parts += _section(board, section)
     parts += ["## How to read this", *legend(board)]
-    return ("\n\n".join(part for part in parts if part) + "\n").encode()
+    return ("\n\n".join(_wrapped(part) for part in parts if part) + "\n").encode()
+
+
+def _wrapped(part: str) -> str:
+    """Return a paragraph or list in lines that fit a terminal; tables and links as they are."""
+    if part.startswith(("|", "#", "[", "<!--")):
+        return part
+    return "\n".join(_wrapped_line(line) for line in part.splitlines())
+
+
+def _wrapped_line(line: str) -> str:
+    item = _ITEM.match(line)
+    indent = " " * len(item[0]) if item else ""
+    first, *others = _WRAPPER.wrap(line) or [""]
+    # What a line happens to begin with after the break must not begin a list or a heading.
+    safe = (_MARKER.sub(r"\1\\\2", other) for other in others)
+    return "\n".join([first, *(indent + other for other in safe)])
 
 
 def _section(board: Board, section: Section) -> list[str]:
     ranked = [row for row in section.rows if row.group is not None]
     partial = [row for row in section.rows if row.group is None]
     parts = [f"## {section.title}", section.about, _facts(section)]
-    parts += [_ranking(board, section, ranked)] if ranked else ["Nothing has been submitted yet."]
-    if not _has_gap(section):
-        parts.append(_no_gap(section))
+    if ranked:
+        parts.append(_ranking(board, section, ranked))
+        parts += [] if _has_gap(section) else [_no_gap(section)]
+    else:
+        parts.append("Nothing has been submitted yet.")
     if section.rows:
         parts += ["### What was run", _systems(board, section), *_links(section)]
-        parts += ["### By language", _languages(board, section)]
+        parts += [f"### {section.primary} by language", _languages(board, section)]
     if partial:
         parts += ["### Not ranked", *_partial(board, section, partial)]
     if section.references:
@@ -68,24 +93,27 @@ def _ranking(board: Board, section: Section, rows: Sequence[Row]) -> str:
     tiers = section.tiers
     headers = ["group", "system", f"{section.primary}, all {len(section.languages)}"]
     headers += [f"{tier} ({len(section.codes_of(tier))})" for tier in tiers]
-    headers += ["gap, high - low"] if _has_gap(section) else []
+    headers += ["gap, high - low" if _has_gap(section) else "spread"]
     headers += ["worst language", *section.measures[1:]]
-    table = []
-    for row in rows:
-        cells = [str(row.group), _name(board, row), _score(row.overall.get(section.primary))]
-        cells += [_score(row.tiers.get(tier, {}).get(section.primary)) for tier in tiers]
-        disparity = row.disparity
-        cells += [_score(disparity and disparity.gap)] if _has_gap(section) else []
-        worst = f"{disparity.worst.mean:.4f} {disparity.worst_language}" if disparity else _DASH
-        others = [_score(row.overall.get(name), interval=False) for name in section.measures[1:]]
-        table.append([*cells, worst, *others])
+    table = [_ranked(board, section, row) for row in rows]
     return _table(headers, table, left={1})
+
+
+def _ranked(board: Board, section: Section, row: Row) -> list[str]:
+    primary, disparity = section.primary, row.disparity
+    cells = [str(row.group), _name(board, row), _score(row.overall.get(primary))]
+    cells += [_score(row.tiers.get(tier, {}).get(primary)) for tier in section.tiers]
+    if disparity is not None:
+        cells.append(_score(disparity.gap if _has_gap(section) else disparity.spread))
+        cells.append(f"{disparity.worst.mean:.4f} {disparity.worst_language}")
+    others = [_score(row.overall.get(name), interval=False) for name in section.measures[1:]]
+    return cells + others
 
 
 def _systems(board: Board, section: Section) -> str:
     headers = [
         "system", "kind", "parameters", "documents/s", "languages", "trained on", "saw this data",
-        "run on", "files",
+        "date", "files",
     ]  # fmt: skip
     table = []
     for number, row in enumerate(section.rows, start=1):
@@ -121,7 +149,7 @@ def _links(section: Section) -> list[str]:
 
 
 def _languages(board: Board, section: Section) -> str:
-    headers = ["tier", f"{section.primary}", *(_name(board, row) for row in section.rows)]
+    headers = ["tier", "language", *(_name(board, row) for row in section.rows)]
     table = [
         [
             language.tier,
@@ -146,34 +174,38 @@ def _partial(board: Board, section: Section, rows: Iterable[Row]) -> list[str]:
 
 
 def _references(section: Section) -> list[str]:
+    sources = list(dict.fromkeys((one.source, one.url, one.note) for one in section.references))
+    whole = [one for one in section.references if one.overall is not None]
     headers = ["system", "measure", f"all {len(section.languages)}"]
     headers += [f"{tier} ({len(section.codes_of(tier))})" for tier in section.tiers]
-    headers += ["languages", "source"]
-    sources = list(dict.fromkeys((one.source, one.url, one.note) for one in section.references))
-    table = []
-    for one in section.references:
-        known = len(one.languages) or (_DASH if one.overall is None else "mean only")
-        table.append(
-            [
-                markdown(one.system, 80),
-                one.measure,
-                _value(one.overall) + (" *" if one.overall_published else ""),
-                *(_value(one.tiers.get(tier)) for tier in section.tiers),
-                str(known),
-                f"({sources.index((one.source, one.url, one.note)) + 1})",
-            ]
-        )
+    headers += ["source", "version"]
+    table = [
+        [
+            markdown(one.system, 80),
+            one.measure,
+            _value(one.overall) + ("\\*" if one.overall_published else ""),
+            *(_value(one.tiers.get(tier)) for tier in section.tiers),
+            str(sources.index((one.source, one.url, one.note)) + 1),
+            markdown(one.version),
+        ]
+        for one in whole
+    ]
+    left = {0, 1, len(headers) - 1}
+    parts = [_SAID_OF_REFERENCES, _table(headers, table, left=left)] if whole else []
+    if any(one.overall_published for one in whole):
+        parts.append("\\* The source's own mean; the others are means of its values by language.")
+    some = [
+        f"- {markdown(one.system, 80)} ({markdown(one.version)}): "
+        + ", ".join(f"{code} {value:.4f}" for code, value in sorted(one.languages.items()))
+        for one in section.references
+        if one.overall is None
+    ]
+    if some:
+        parts += [f"Published for some languages only ({section.primary}):", "\n".join(some)]
     notes = [
-        f"{number}. [{markdown(source)}]({url}){f': {markdown(note)}' if note else ''}"
+        f"{number}. [{markdown(source)}]({url}){f'; {markdown(note)}' if note else ''}"
         for number, (source, url, note) in enumerate(sources, start=1)
     ]
-    said = (
-        "Others' values, as their sources state them: nothing here was run by this project, and "
-        "nothing here is ranked with what was."
-    )
-    starred = any(one.overall_published for one in section.references)
-    parts = [said, _table(headers, table, left={0, 1})]
-    parts += ["\\* The source's own mean."] if starred else []
     return [*parts, "Sources:", "\n".join(notes)]
 
 
@@ -194,7 +226,7 @@ def _has_gap(section: Section) -> bool:
 
 def _no_gap(section: Section) -> str:
     lacking: list[Tier] = [tier for tier in ("low", "high") if tier not in section.tiers]
-    return f"There is no gap to tell: no language here is of the {' or '.join(lacking)} tier."
+    return f"There is no gap, for no language here is of the {' or '.join(lacking)} tier."
 
 
 def _name(board: Board, row: Row) -> str:

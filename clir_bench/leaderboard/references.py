@@ -36,7 +36,7 @@ class Published(_Strict):
 
     Attributes:
         system: As the source calls it.
-        revision: Of the model, where the source names one.
+        version: Revision of the model and what it was measured with, where the source says so.
         pairs: Which section it belongs to: the one that shows just these pairs (rules as on task
             cards).
         measure: "AP" is over the whole ranking.
@@ -47,7 +47,7 @@ class Published(_Strict):
     """
 
     system: str
-    revision: str = ""
+    version: str = ""
     task: TaskId
     split: str
     pairs: tuple[str, ...]
@@ -106,9 +106,9 @@ def _reference(
     }
     stated = published.overall
     mean = _mean_of(means, [one.code for one in languages]) if stated is None else stated
-    revision = f"revision {published.revision}" if published.revision else ""
     return Reference(
         system=published.system,
+        version=published.version,
         measure=published.measure,
         overall=mean,
         overall_published=stated is not None,
@@ -116,7 +116,7 @@ def _reference(
         languages={code: round(value, _N_DIGITS) for code, value in means.items()},
         source=source.title,
         url=source.url,
-        note="; ".join(part for part in (revision, published.note) if part),
+        note=published.note,
     )
 
 

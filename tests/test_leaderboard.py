@@ -1,0 +1,301 @@
+"""Results to boards: what is taken, what is refused and why, and the numbers."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from pathlib import Path
+
+import pytest
+from stored_results import BOARD, Values, store, store_board
+
+from clir_bench.errors import DataError, MissingDataError, UnknownNameError, UsageError
+from clir_bench.leaderboard.assembly import assemble
+from clir_bench.leaderboard.board import Board, Row, Section
+from clir_bench.leaderboard.definition import read_definition, read_definitions
+from clir_bench.leaderboard.official import FILE_NAME, read_official
+from clir_bench.leaderboard.pins import data_hashes, wanted
+
+GOOD: Values = {"sw-en": [1, 0, 0, 0], "de-en": [1, 1, 1, 0]}
+BOARDS = Path(__file__).parent.parent / "leaderboards"
+
+
+def board_of(folder: Path, name: str = "sentences") -> Board:
+    return assemble(
+        read_definition(folder / f"{name}.toml"),
+        results=folder / "results",
+        folder=folder,
+        official=read_official(folder),
+    )
+
+
+def only_section(folder: Path) -> Section:
+    (section,) = board_of(folder).sections
+    return section
+
+
+def only_row(folder: Path) -> Row:
+    (row,) = only_section(folder).rows
+    return row
+
+
+def refusal(folder: Path) -> str:
+    section = only_section(folder)
+    assert section.rows == ()
+    (left_out,) = section.left_out
+    return left_out.reason
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return store_board(tmp_path / "leaderboards")
+
+
+def test_means_gap_and_spread_are_those_worked_by_hand(folder: Path) -> None:
+    store(folder / "results", "ours", GOOD)
+    row = only_row(folder)
+    # Swahili (low) has 1 of 4, German (high) 3 of 4.
+    assert row.languages["sw"]["P@1"].mean == 0.25
+    assert row.tiers["low"]["P@1"].mean == 0.25
+    assert row.tiers["high"]["P@1"].mean == 0.75
+    assert row.overall["P@1"].mean == 0.5
+    assert row.disparity is not None
+    assert row.disparity.gap is not None
+    assert row.disparity.gap.mean == 0.5
+    assert (row.disparity.worst_language, row.disparity.worst.mean) == ("sw", 0.25)
+    assert row.disparity.spread is not None
+    assert row.disparity.spread.mean == 0.25  # |0.75 - 0.25| / 2
+    assert row.missing == ()
+    assert row.group == 1
+
+
+def test_numbers_are_rounded_so_that_other_machines_give_the_same_bytes(folder: Path) -> None:
+    store(folder / "results", "ours", {"sw-en": [1, 0, 0], "de-en": [1, 1, 0]})
+    row = only_row(folder)
+    assert row.languages["sw"]["P@1"].mean == 0.333333
+    estimates = [e for by_measure in row.pairs.values() for e in by_measure.values()]
+    for estimate in estimates:
+        for number in (estimate.mean, estimate.low, estimate.high):
+            assert number == round(number, 6)
+            assert math.copysign(1, number) == 1 or number < 0
+
+
+def test_systems_told_apart_are_in_two_groups_and_equal_ones_share_one(folder: Path) -> None:
+    results = folder / "results"
+    better, worse = [1.0] * 40, [0.0] * 39 + [1.0]
+    store(results, "best", {"sw-en": better, "de-en": better})
+    store(results, "also-best", {"sw-en": better, "de-en": better})
+    store(results, "last", {"sw-en": worse, "de-en": worse})
+    groups = {row.system: row.group for row in only_section(folder).rows}
+    assert groups == {"also-best": 1, "best": 1, "last": 2}
+    assert list(groups)[-1] == "last"
+
+
+def test_a_system_without_some_pairs_is_shown_and_not_ranked(folder: Path) -> None:
+    results = folder / "results"
+    store(results, "whole", GOOD)
+    store(results, "a-part", {"sw-en": [1, 1, 1, 1]})
+    whole, part = only_section(folder).rows
+    assert (whole.system, part.system) == ("whole", "a-part")
+    assert part.group is None
+    assert part.missing == ("de-en",)
+    assert part.languages["sw"]["P@1"].mean == 1
+    assert (part.overall, part.disparity, set(part.tiers)) == ({}, None, {"low"})
+
+
+def test_pairs_that_no_section_shows_change_nothing(folder: Path) -> None:
+    store(folder / "results", "ours", GOOD)
+    before = only_row(folder)
+    store(folder / "results", "ours", {**GOOD, "en-sw": [0, 0, 0, 0]})
+    assert only_row(folder) == before
+
+
+def test_speed_counts_a_corpus_that_pairs_share_once(folder: Path) -> None:
+    store(folder / "results", "ours", GOOD)
+    # Two corpora of 100 documents, 2 seconds each.
+    assert only_row(folder).speed.documents_per_second == 50
+    assert only_row(folder).speed.queries_per_second == 5
+
+
+def test_the_date_is_the_day_in_utc(folder: Path) -> None:
+    store(folder / "results", "ours", GOOD, started="2026-11-20T23:30:00-02:00")
+    assert only_row(folder).date == "2026-11-21"
+
+
+def test_links_lead_from_the_boards_folder_to_result_and_runs(folder: Path) -> None:
+    store(folder / "results", "ours", GOOD)
+    row = only_row(folder)
+    assert row.result_file == "results/ours/tatoeba/test.json"
+    assert row.run_files["sw-en"] == "results/ours/tatoeba/test/sw-en.run.gz"
+    assert all((folder / path).is_file() for path in (row.result_file, *row.run_files.values()))
+
+
+def test_a_run_that_is_not_there_is_not_linked(folder: Path) -> None:
+    path = store(folder / "results", "ours", GOOD)
+    (path.parent / "test" / "sw-en.run.gz").unlink()
+    assert set(only_row(folder).run_files) == {"de-en"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"task": {"sample": True}}, "sample was run"),
+        ({"task": {"limit": 20}}, "partial: only 20 queries"),
+        ({"task": {"version": 2}}, "version 2 of the task's card, now 1"),
+        ({"task": {"measures": ("P@1",)}}, "it has no nDCG@10"),
+        ({"task": {"split": "dev"}}, "split 'dev'"),
+        ({"pair": {"official": False, "unofficial": ("3 documents too few",)}}, "3 documents too"),
+        ({"pair": {"data_sha256": "f" * 64}}, "other documents, queries or judgments"),
+        ({"pair": {"data_sha256": None}}, "other documents, queries or judgments"),
+        ({"pair": {"values_file": "../../../secret.tsv.gz"}}, "must be in test/de-en.values"),
+        ({"pair": {"scores": {}}}, "P@1 is stated as None"),
+        ({"pair": {"status": "failed"}}, "no pair of this section is done"),
+        ({"system": {"name": "another"}}, "of a system called 'another'"),
+        ({"started": "yesterday\u202e"}, "no time"),
+        ({"card": None}, "no system card"),
+    ],
+)
+def test_what_is_not_comparable_is_refused_with_the_reason(
+    folder: Path, changes: dict[str, object], reason: str
+) -> None:
+    store(folder / "results", "ours", GOOD, **changes)  # type: ignore[arg-type]
+    said = refusal(folder)
+    assert reason in said
+    assert str(folder) not in said, "a board must not name the place where it was built"
+    assert "\u202e" not in said
+
+
+def test_all_reasons_are_given_together(folder: Path) -> None:
+    store(folder / "results", "ours", GOOD, task={"sample": True, "limit": 5})
+    said = refusal(folder)
+    assert "sample" in said
+    assert "partial" in said
+
+
+def test_a_score_that_its_values_do_not_give_is_refused(folder: Path) -> None:
+    path = store(folder / "results", "ours", GOOD)
+    file = path.parent / "test" / "sw-en.values.tsv.gz"
+    text = gzip.decompress(file.read_bytes()).decode().replace("q001\t0.0", "q001\t1.0")
+    file.write_bytes(gzip.compress(text.encode(), mtime=0))
+    assert "is stated as 0.25, the mean of its values is 0.5" in refusal(folder)
+
+
+def test_a_compressed_bomb_is_refused_before_it_is_read(folder: Path) -> None:
+    path = store(folder / "results", "ours", GOOD)
+    file = path.parent / "test" / "sw-en.values.tsv.gz"
+    file.write_bytes(gzip.compress(b"0" * (65 * 2**20), compresslevel=1))
+    assert "unpacks to more than" in refusal(folder)
+
+
+def test_a_result_behind_a_link_is_refused(folder: Path, tmp_path: Path) -> None:
+    path = store(folder / "results", "ours", GOOD)
+    elsewhere = tmp_path / "elsewhere.json"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    assert "a link" in refusal(folder)
+
+
+def test_folders_that_are_links_or_hidden_are_no_systems(folder: Path) -> None:
+    results = folder / "results"
+    store(results, "ours", GOOD)
+    (results / "again").symlink_to(results / "ours")
+    (results / ".hidden").mkdir()
+    assert [row.system for row in only_section(folder).rows] == ["ours"]
+
+
+def test_a_system_missing_from_one_section_is_named_there(folder: Path) -> None:
+    second = BOARD.split("\n\n", 1)[1].replace("to-english", "from-english")
+    second = second.replace('["sw-en", "de-en"]', '["en-sw", "en-de"]')
+    store_board(folder, text=f"{BOARD}\n{second}")
+    store(folder / "results", "both", {**GOOD, "en-sw": [1, 0], "en-de": [1, 1]})
+    (folder / "results" / "none").mkdir()
+    first, other = board_of(folder).sections
+    assert (first.absent, other.absent) == ((), ())
+    store(folder / "results", "one", GOOD)
+    assert board_of(folder).sections[1].left_out[0].reason == "no pair of this section is done"
+    assert board_of(folder).sections[1].absent == ("one",)
+
+
+def test_values_of_other_queries_stop_the_build_and_are_named(folder: Path) -> None:
+    store(folder / "results", "ours", GOOD)
+    store(folder / "results", "theirs", {"sw-en": [1, 0, 0], "de-en": [1, 1, 1, 0]})
+    with pytest.raises(DataError, match=r"sw-en: .*different queries"):
+        board_of(folder)
+
+
+def test_a_pair_without_official_hash_stops_the_build(folder: Path) -> None:
+    with pytest.raises(DataError, match="no official data hash of tatoeba/test/de-en"):
+        assemble(
+            read_definition(folder / "sentences.toml"),
+            results=folder / "results",
+            folder=folder,
+            official={},
+        )
+
+
+def test_hash_file_is_read_strictly(folder: Path) -> None:
+    file = folder / FILE_NAME
+    first = file.read_text(encoding="utf-8").splitlines()[0]
+    file.write_text(f"{first}\n{first}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"data.sha256:2: .* is there twice"):
+        read_official(folder)
+    file.write_text("abc  tatoeba/test/sw-en\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"data.sha256:1: expected"):
+        read_official(folder)
+    file.unlink()
+    with pytest.raises(MissingDataError, match="leaderboard pin"):
+        read_official(folder)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('"tatoeba"', '"tatoba"', "did you mean tatoeba"),
+        ('"tatoeba"', '"mtop"', "is a suite"),
+        ('"tatoeba"', '"miracl-mini"', "sw-en"),
+        ('["sw-en", "de-en"]', '["sw-xx"]', "sw-xx"),
+        ('["sw-en", "de-en"]', "[]", "at least 1 item"),
+        ('["P@1", "nDCG@10"]', '["ndcg@10"]', "measure"),
+        ('["P@1", "nDCG@10"]', '["P@1", "P@1"]', "each once"),
+        ('title = "Sentences"', 'title = ""', "title"),
+        ('title = "Sentences"', 'titel = "Sentences"', "titel"),
+        ('title = "Sentences"', 'title = "Sentences"\ntiers = "jshi"', "did you mean joshi"),
+        ('title = "Sentences"', 'id = "other"', "id is the file's name"),
+        ("[[sections]]", "[[sections", "not valid TOML"),
+    ],
+)
+def test_a_wrong_board_is_refused_with_what_is_wrong(
+    folder: Path, before: str, after: str, said: str
+) -> None:
+    store_board(folder, text=BOARD.replace(before, after))
+    with pytest.raises(UsageError, match=said):
+        read_definition(folder / "sentences.toml")
+
+
+def test_a_pool_and_pairs_never_share_a_section(folder: Path) -> None:
+    text = BOARD.replace('"tatoeba"', '"xquad-r"').replace('"sw-en", "de-en"', '"de-en", "*-mul"')
+    store_board(folder, text=text)
+    with pytest.raises(UsageError, match="either all with a pool"):
+        read_definition(folder / "sentences.toml")
+
+
+def test_an_unknown_board_is_answered_with_near_names() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean xquad"):
+        read_definitions(BOARDS, ("xqad",))
+
+
+def test_the_boards_of_the_project_are_sound_and_their_data_pinned() -> None:
+    definitions = read_definitions(BOARDS)
+    assert {d.id for d in definitions} == {"afriqa", "mtop", "tatoeba", "xquad", "xquad-r"}
+    official = {str(key) for key in read_official(BOARDS)}
+    shown = {f"{one.card.id}/{one.split}/{p}" for one in wanted(definitions) for p in one.pairs}
+    assert shown == official
+
+
+@pytest.mark.realdata
+def test_pinned_hashes_are_those_of_the_data(real_data: Path) -> None:
+    official = read_official(BOARDS)
+    for one in wanted(read_definitions(BOARDS)):
+        some = one._replace(pairs=one.pairs[:2])
+        for key, found in data_hashes(some).items():
+            assert official[key] == found, key
