@@ -109,6 +109,31 @@ def test_equal_languages_have_no_spread() -> None:
         assert (value.mean, value.low, value.high) == pytest.approx((0, 0, 0))
 
 
+def test_spread_that_chance_makes_has_0_in_its_interval() -> None:
+    rng = np.random.default_rng(0)
+    values = {code: rng.random(30).tolist() for code in FIVE}
+    spread = disparities(scores(values), SCHEME, parallel_queries=False)["AP"].spread
+    assert spread is not None and spread.gini is not None
+    for value in (spread.standard_deviation, spread.range, spread.gini):
+        assert value.mean > 0 and value.low == 0
+
+
+def test_interval_of_the_spread_covers_the_true_one_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    true_means = np.array([0.45, 0.5, 0.55, 0.5, 0.5])
+    covered = 0
+    for seed in range(40):
+        noise = rng.normal(0, 0.3, size=(60, 5))
+        values = dict(zip(FIVE, (true_means + noise).T.tolist(), strict=True))
+        found = disparities(
+            scores(values), SCHEME, parallel_queries=False, n_resamples=200, seed=seed
+        )["AP"].spread
+        assert found is not None
+        interval = found.standard_deviation
+        covered += interval.low <= float(true_means.std()) <= interval.high
+    assert covered >= 36  # percentiles of the replicates' own spread cover it 29 times
+
+
 def test_what_cannot_be_divided_by_is_left_out() -> None:
     found = disparity({"sw": [0.0, 0.0], "de": [0.0, 0.0]})
     (contrast,) = found.contrasts

@@ -67,6 +67,9 @@ class TierContrast:
 class Spread:
     """How much the languages' means differ, whatever their tier.
 
+    Values are those of the observed means. Intervals are of what would be left with ever more
+    queries (see `_without_noise`): 0 is in them where chance alone may have made the spread.
+
     Attributes:
         standard_deviation: Of the means, over n: the languages are all there are, no sample.
         range: Best language minus worst.
@@ -255,13 +258,30 @@ def _contrasts(rows: Mapping[Tier, _Replicates]) -> tuple[TierContrast, ...]:
 
 def _spread(matrix: _Replicates) -> Spread:
     """Return the spread of means, `(n_languages, 1 + n_resamples)`."""
-    mean, deviation = matrix.mean(axis=0), matrix.std(axis=0)
+    mean, deviation, kept = matrix.mean(axis=0), matrix.std(axis=0), _without_noise(matrix)
     return Spread(
-        standard_deviation=estimate(deviation),
-        range=estimate(matrix.max(axis=0) - matrix.min(axis=0)),
-        variation=_quotient(deviation, mean),
-        gini=_quotient(_half_mean_difference(matrix), mean),
+        standard_deviation=estimate(kept * deviation),
+        range=estimate(kept * (matrix.max(axis=0) - matrix.min(axis=0))),
+        variation=_quotient(kept * deviation, mean),
+        gini=_quotient(kept * _half_mean_difference(matrix), mean),
     )
+
+
+def _without_noise(matrix: _Replicates) -> _Replicates:
+    """Return by what to scale each replicate's spread so that resampling does not add to it.
+
+    Means that are drawn scatter more than the languages do: their variance over languages is the
+    languages' own, plus v for the sample, plus v again for the replicate. v is the mean over
+    replicates of the variance over languages of what a replicate adds to the observed means; a
+    replicate whose variance is s^2 keeps sqrt(max(0, 1 - 2 v / s^2)) of its deviations. The
+    observed spread, in the first column, is left as it is.
+    """
+    noise = float((matrix[:, 1:] - matrix[:, :1]).var(axis=0).mean())
+    variance = matrix.var(axis=0)
+    own = np.maximum(variance - 2 * noise, 0)
+    kept: _Replicates = np.sqrt(np.divide(own, variance, out=np.zeros_like(own), where=own > 0))
+    kept[0] = 1
+    return kept
 
 
 def _half_mean_difference(matrix: _Replicates) -> _Replicates:
