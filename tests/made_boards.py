@@ -160,6 +160,7 @@ def made_section(
         references=(
             Reference(
                 system="published-model",
+                version="revision 1",
                 measure="nDCG@10",
                 overall=0.5,
                 overall_published=False,

@@ -53,7 +53,8 @@ def _section(board: Board, section: Section, place: Place) -> Markup:
     about = element("p", None, f"{section.about} Task: ", task, f", {section.task.split}.")
     if not section.rows:
         nothing = element("p", None, "No system has been submitted yet.")
-        return element("section", dict(attributes), heading, about, nothing, references(section))
+        rest = [references(section), _absent(board, section, place), _left_out(section, place)]
+        return element("section", dict(attributes), heading, about, nothing, rest)
     figure = plot(board, section)
     return element(
         "section",

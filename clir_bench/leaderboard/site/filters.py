@@ -51,6 +51,11 @@ def task_key(board: Board, section: Section) -> str:
     return f"{board.id}/{section.id}"
 
 
+def task_title(board: Board, section: Section) -> str:
+    """Return what a section is called outside of its board."""
+    return board.title if len(board.sections) == 1 else f"{board.title}: {section.title}"
+
+
 def _search() -> Markup:
     return element(
         "label",
@@ -65,7 +70,9 @@ def _search() -> Markup:
 
 def _task_select(boards: Sequence[Board]) -> Markup:
     options = [
-        (task_key(board, section), section.title) for board in boards for section in board.sections
+        (task_key(board, section), task_title(board, section))
+        for board in boards
+        for section in board.sections
     ]
     return _select("task", "Task", "All tasks", options)
 

@@ -32,7 +32,7 @@ def _row(section: Section, language: BoardLanguage) -> TableRow:
     cells = [
         Cell(join([element("span", {"class": "keep"}, language.code), " ", language.name]),
              language.code, head=True),
-        Cell(language.tier, section.tiers.index(language.tier)),
+        Cell(language.tier, section.tiers.index(language.tier), "tier"),
     ]  # fmt: skip
     for row in section.rows:
         estimate = row.languages.get(language.code, {}).get(section.primary)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from clir_bench.leaderboard.board import TIER_ORDER, Board, Row, Section
 from clir_bench.leaderboard.site.board_page import board_path
-from clir_bench.leaderboard.site.filters import filters, task_key
+from clir_bench.leaderboard.site.filters import filters, task_key, task_title
 from clir_bench.leaderboard.site.markup import Attribute, Child, Markup, element, join
 from clir_bench.leaderboard.site.page import Place, name, page, place_of
 from clir_bench.leaderboard.site.ranking import group_cell, system_cell, system_data
@@ -59,7 +59,8 @@ def _card(board: Board, place: Place) -> Markup:
 def _leaders(board: Board, section: Section) -> Markup:
     """Return who is in the first group: all of them, for they cannot be told apart."""
     leaders = [row for row in section.rows if row.group == 1]
-    languages = f"{len(section.languages)} languages, {len(section.rows)} systems"
+    systems = f"{len(section.rows)} system{'' if len(section.rows) == 1 else 's'}"
+    languages = f"{len(section.languages)} languages, {systems}"
     if not leaders:
         return join([languages])
     names = [name(board.systems[row.system].name) for row in leaders[:3]]
@@ -104,11 +105,11 @@ def _everything(boards: Sequence[Board], place: Place) -> Markup:
 
 def _row(board: Board, section: Section, row: Row, tiers: Sequence[Tier], place: Place) -> TableRow:
     system, primary = board.systems[row.system], section.primary
-    target = f"{board_path(board)}#{section.id}"
+    target, title = f"{board_path(board)}#{section.id}", task_title(board, section)
     cells = [
         system_cell(row, system, place),
         Cell(element("span", {"class": "tag"}, system.kind), system.kind),
-        Cell(place.link(target, section.title), section.title),
+        Cell(place.link(target, title), title, "words"),
         Cell(primary, primary, "keep"),
         group_cell(row),
         estimate_cell(row.overall.get(primary)),

@@ -37,7 +37,7 @@ def system_cell(row: Row, system: System, place: Place) -> Cell:
 def group_cell(row: Row) -> Cell:
     """Return the rank group; systems without one come last."""
     if row.group is None:
-        return Cell(element("span", {"class": "quiet"}, "not ranked"), None)
+        return Cell(element("span", {"class": "quiet"}, "not ranked"), None, "number")
     return Cell(row.group, row.group, "number")
 
 
@@ -178,14 +178,17 @@ def _reference_cells(section: Section, reference: Reference) -> list[Cell]:
     overall = NONE if reference.overall is None else fixed(reference.overall)
     if reference.overall is not None and not reference.overall_published:
         overall = join([overall, " ", element("span", {"class": "interval"}, "mean taken here")])
+    version = None
+    if reference.version:
+        version = element("span", {"class": "interval"}, reference.version)
     source = link(reference.url, reference.source)
     note = element("p", {"class": "quiet"}, reference.note) if reference.note else None
     return [
-        Cell(name(reference.system), head=True),
+        Cell(join([name(reference.system), version]), head=True),
         Cell(reference.measure, css="keep"),
         Cell(overall, css="number"),
         *(_plain(reference.tiers.get(tier)) for tier in section.tiers),
-        Cell(join([source, note])),
+        Cell(join([source, note]), css="words"),
     ]
 
 

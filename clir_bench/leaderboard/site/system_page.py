@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from clir_bench.leaderboard.board import Board, BoardLanguage, Row, Section, System
 from clir_bench.leaderboard.site.board_page import board_path
-from clir_bench.leaderboard.site.filters import filters, task_key
+from clir_bench.leaderboard.site.filters import filters, task_key, task_title
 from clir_bench.leaderboard.site.markup import Child, Markup, element, join
 from clir_bench.leaderboard.site.page import Place, link, name, page, place_of
 from clir_bench.leaderboard.site.ranking import bias_names
@@ -24,11 +24,12 @@ from clir_bench.submission.system_card import Training
 
 
 class Entry(NamedTuple):
-    """A system's row in a section of a board."""
+    """A system's row in a section of a board, and what the section is called by itself."""
 
     board: Board
     section: Section
     row: Row
+    title: str
 
 
 def systems_of(boards: Sequence[Board]) -> dict[str, tuple[System, list[Entry]]]:
@@ -38,7 +39,7 @@ def systems_of(boards: Sequence[Board]) -> dict[str, tuple[System, list[Entry]]]
         for section in board.sections:
             for row in section.rows:
                 known = found.setdefault(row.system, (board.systems[row.system], []))
-                known[1].append(Entry(board, section, row))
+                known[1].append(Entry(board, section, row, task_title(board, section)))
     return dict(sorted(found.items()))
 
 
@@ -66,7 +67,7 @@ def systems_page(systems: Mapping[str, tuple[System, list[Entry]]]) -> bytes:
                 count_cell(system.n_parameters),
                 count_cell(system.dim),
                 count_cell(len(entries)),
-                Cell(name(system.description)),
+                Cell(name(system.description), css="words"),
             ],
             {"data-kind": system.kind, "data-name": system.name},
         )
@@ -148,14 +149,14 @@ def _seen(training: Training) -> Markup:
 
 
 def _scores(entry: Entry, place: Place) -> Markup:
-    board, section, row = entry
+    board, section, row, title = entry
     target = f"{board_path(board)}#{section.id}"
     rank = "Not ranked: some pairs are missing" if row.group is None else f"Rank group {row.group}"
     missing = _some(row.missing)
     return element(
         "section",
         {"data-task": task_key(board, section)},
-        element("h2", None, place.link(target, section.title)),
+        element("h2", None, place.link(target, title)),
         element(
             "p",
             None,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from clir_bench.languages import resolve
 from clir_bench.leaderboard.board import Board, Section, TaskFacts
 from clir_bench.leaderboard.site.board_page import board_path
+from clir_bench.leaderboard.site.filters import task_title
 from clir_bench.leaderboard.site.markup import Child, Markup, element
 from clir_bench.leaderboard.site.page import Place, link, name, page, place_of
 from clir_bench.leaderboard.site.tables import Cell, Column, TableRow, count_cell, table
@@ -40,7 +42,7 @@ def tasks_page(tasks: Mapping[str, tuple[TaskFacts, Sections]]) -> bytes:
                 Cell(task.measures[0], task.measures[0], "keep"),
                 Cell(len(task.languages), len(task.languages), "number"),
                 Cell(task.license),
-                Cell(task.description),
+                Cell(task.description, css="words"),
             ]
         )
         for task, _ in tasks.values()
@@ -71,12 +73,7 @@ def task_page(task: TaskFacts, sections: Sections) -> bytes:
 
 
 def _facts(task: TaskFacts, sections: Sections, place: Place) -> Markup:
-    names = {
-        language.code: language.name for _, section in sections for language in section.languages
-    }
-    languages = ", ".join(
-        f"{names[code]} ({code})" if code in names else code for code in task.languages
-    )
+    languages = ", ".join(f"{resolve(code).name} ({code})" for code in task.languages)
     together = "translations of each other, drawn together for intervals"
     facts: list[tuple[str, Child]] = [
         ("Task", element("code", None, task.id)),
@@ -105,7 +102,7 @@ def _board_line(board: Board, section: Section, place: Place) -> Markup:
         first += [", " if number else None, leader]
     more = f" and {len(leaders) - 5} more" if len(leaders) > 5 else None
     shown = [first, more] if leaders else None
-    return element("div", None, place.link(target, section.title), shown)
+    return element("div", None, place.link(target, task_title(board, section)), shown)
 
 
 def _citation(task: TaskFacts) -> list[Markup]:
