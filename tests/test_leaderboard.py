@@ -15,6 +15,7 @@ from clir_bench.leaderboard.board import Board, Row, Section
 from clir_bench.leaderboard.definition import read_definition, read_definitions
 from clir_bench.leaderboard.official import FILE_NAME, read_official
 from clir_bench.leaderboard.pins import data_hashes, wanted
+from clir_bench.submission.plan import plan_of
 
 GOOD: Values = {"sw-en": [1, 0, 0, 0], "de-en": [1, 1, 1, 0]}
 BOARDS = Path(__file__).parent.parent / "leaderboards"
@@ -290,6 +291,14 @@ def test_the_boards_of_the_project_are_sound_and_their_data_pinned() -> None:
     official = {str(key) for key in read_official(BOARDS)}
     shown = {f"{one.card.id}/{one.split}/{p}" for one in wanted(definitions) for p in one.pairs}
     assert shown == official
+
+
+def test_what_is_submitted_has_every_pair_and_measure_that_boards_show() -> None:
+    for definition in read_definitions(BOARDS):
+        for section in definition.sections:
+            plan = plan_of(section.card)
+            assert set(section.chosen_pairs) <= set(plan.pairs)
+            assert set(section.measures) <= set(plan.measures)
 
 
 @pytest.mark.realdata

@@ -174,11 +174,11 @@ class _Section:
         )[primary]
         spread = found.spread
         return Disparity(
-            gap=found.gap and _round(found.gap),
-            ratio=found.ratio and _round(found.ratio),
+            gap=None if found.gap is None else _round(found.gap),
+            ratio=None if found.ratio is None else _round(found.ratio),
             worst_language=found.worst,
             worst=_round(found.languages[found.worst].score),
-            spread=spread and _round(spread.standard_deviation),
+            spread=None if spread is None else _round(spread.standard_deviation),
             bias={},
         )
 

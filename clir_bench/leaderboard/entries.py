@@ -197,10 +197,10 @@ def _scores(
 
 def run_file_of(entry: Entry, pair: LanguagePair) -> Path | None:
     """Return a pair's run beside its result, None where there is none."""
-    known = entry.result.pairs[str(pair)]
-    path = entry.path.parent / f"{entry.path.stem}/{pair}.run.gz"
-    same = known.run_file == f"{entry.path.stem}/{pair}.run.gz"
-    return path if same and path.is_file() and not path.is_symlink() else None
+    stated = entry.result.pairs[str(pair)].run_file
+    names = (f"{entry.path.stem}/{pair}.run.{suffix}" for suffix in ("gz", "xz"))
+    path = next((entry.path.parent / name for name in names if name == stated), None)
+    return path if path and path.is_file() and not path.is_symlink() else None
 
 
 def _check_file(path: Path, largest: int) -> None:

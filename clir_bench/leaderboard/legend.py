@@ -14,6 +14,10 @@ _MEASURES = {
         "counts, small enough to be kept beside the scores, so that every digit here can be "
         "computed again from the run. AP@1000 of the same run is never lower, and is not comparable"
     ),
+    "AP@10": (
+        "**MAP** over the first ten documents, which is what is kept of every run: where one "
+        "document alone is relevant, one over its rank, and 0 below the tenth"
+    ),
     "AP@20": "average precision over the first 20 documents, as XTREME-R reports this task",
     "R@100": "the share of the relevant documents that is among the first hundred",
     "P@1": "the share of queries whose first document is relevant",
