@@ -34,7 +34,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--baseline", help="System the others are compared with. Default: the first.")
 @click.option("--task", "-t", "tasks", multiple=True, help="Only this task; may be repeated.")
-@options.pairs
+@click.option("--pairs", "-p", multiple=True, help="Only these pairs: en-sw,hi-en, or *-mul.")
 @click.option(
     "--measures", multiple=True, help="Compare by these. Default: each task's primary measure."
 )
@@ -76,7 +76,7 @@ def command(
     paths: tuple[Path, ...],
     baseline: str | None,
     tasks: tuple[str, ...],
-    pairs: str | None,
+    pairs: tuple[str, ...],
     measures: tuple[str, ...],
     tiers: str,
     common_pairs: bool,
@@ -123,7 +123,7 @@ def command(
         ctx.exit(1)
 
 
-def _rules(pairs: str | None) -> tuple[str, ...]:
+def _rules(pairs: tuple[str, ...]) -> tuple[str, ...]:
     """Return the rules of `--pairs`, none for all."""
-    rules = tuple(rule.strip() for rule in (pairs or "").split(",") if rule.strip())
+    rules = tuple(rule.strip() for rule in ",".join(pairs).split(",") if rule.strip())
     return () if rules == ("all",) else rules

@@ -15,11 +15,12 @@ rank than one with a higher mean.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clir_bench.aggregate import question_groups
+from clir_bench.aggregate import QuestionGroup, question_groups
 from clir_bench.comparison.randomization import N_FLIPS, Block, flip_test, holm
 from clir_bench.comparison.targets import overall_weights
 from clir_bench.errors import DataError, UsageError
@@ -29,7 +30,8 @@ from clir_bench.types import LanguagePair
 
 ALPHA = 0.05
 
-Scores = Mapping[LanguagePair, QueryScores]
+Scores: TypeAlias = Mapping[LanguagePair, QueryScores]
+Columns: TypeAlias = "Mapping[LanguagePair, NDArray[np.float64]]"
 
 
 def rank_groups(
@@ -74,20 +76,6 @@ def rank_groups(
     }
     order = sorted(values, key=lambda name: (-means[name], name))
     questions = question_groups(reference, parallel_queries)
-
-    def blocks(leader: str, others: Sequence[str]) -> list[Block]:
-        found = []
-        for group in questions:
-            differences = np.zeros((len(group.keys), len(others)))
-            for column, pair in enumerate(group.pairs):
-                rows = group.rows[:, column]
-                weight = weights[pair] / len(values[leader][pair])
-                best = values[leader][pair][rows]
-                for place, name in enumerate(others):
-                    differences[:, place] += weight * (best - values[name][pair][rows])
-            found.append(Block(np.arange(len(others)), differences, group.generator(seed)))
-        return found
-
     ranks: dict[str, int] = {}
     rank = 0
     while order:
@@ -96,12 +84,35 @@ def rank_groups(
         ranks[leader] = rank
         if not others:
             break
-        test = flip_test(blocks(leader, others), np.eye(len(others)), n_flips=n_resamples)
+        blocks = [
+            Block(
+                np.arange(len(others)),
+                _contributions(group, values[leader], [values[name] for name in others], weights),
+                group.generator(seed),
+            )
+            for group in questions
+        ]
+        test = flip_test(blocks, np.eye(len(others)), n_flips=n_resamples)
         told_apart = [p <= alpha for p in holm(test.p_values.tolist())]
         n_joining = told_apart.index(True) if True in told_apart else len(others)
         ranks.update(dict.fromkeys(others[:n_joining], rank))
         order = others[n_joining:]
     return ranks
+
+
+def _contributions(
+    group: QuestionGroup,
+    leader: Columns,
+    others: Sequence[Columns],
+    weights: Mapping[LanguagePair, float],
+) -> NDArray[np.float64]:
+    """Return what each question adds to the leader's lead in the mean, `(n_questions, n_others)`."""
+    found = np.zeros((len(group.keys), len(others)))
+    for pair, rows in zip(group.pairs, group.rows.T, strict=True):
+        weight = weights[pair] / len(leader[pair])
+        for place, other in enumerate(others):
+            found[:, place] += weight * (leader[pair][rows] - other[pair][rows])
+    return found
 
 
 def columns_of(scores: Scores, measure: str) -> dict[LanguagePair, NDArray[np.float64]]:
