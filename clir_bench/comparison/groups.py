@@ -106,7 +106,7 @@ def _contributions(
     others: Sequence[Columns],
     weights: Mapping[LanguagePair, float],
 ) -> NDArray[np.float64]:
-    """Return what each question adds to the leader's lead in the mean, `(n_questions, n_others)`."""
+    """Return what each question adds to the leader's lead, `(n_questions, n_others)`."""
     found = np.zeros((len(group.keys), len(others)))
     for pair, rows in zip(group.pairs, group.rows.T, strict=True):
         weight = weights[pair] / len(leader[pair])
