@@ -8,7 +8,7 @@ from clir_bench.languages import resolve
 from clir_bench.leaderboard.board import Board, Section, TaskFacts
 from clir_bench.leaderboard.site.board_page import board_path
 from clir_bench.leaderboard.site.filters import task_title
-from clir_bench.leaderboard.site.markup import Child, Markup, element
+from clir_bench.leaderboard.site.markup import Attribute, Child, Markup, element
 from clir_bench.leaderboard.site.page import Place, link, name, page, place_of
 from clir_bench.leaderboard.site.tables import Cell, Column, TableRow, count_cell, table
 
@@ -109,8 +109,8 @@ def _citation(task: TaskFacts) -> list[Markup]:
     if not task.citation.strip():
         return []
     code = element("code", None, task.citation.strip())
-    scrolls = {"tabindex": 0, "role": "region", "aria-label": "BibTeX"}
-    return [element("h2", None, "How to cite it"), element("pre", dict(scrolls), code)]
+    scrolls: dict[str, Attribute] = {"tabindex": 0, "role": "region", "aria-label": "BibTeX"}
+    return [element("h2", None, "How to cite it"), element("pre", scrolls, code)]
 
 
 def _pairs(sections: Sections) -> Markup:
