@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from clir_bench.errors import ClirBenchError, ConformanceError
+from clir_bench.errors import ClirBenchError, ConformanceError, UsageError
 
 Subject = TypeVar("Subject")
 
@@ -42,9 +42,15 @@ class Check(Generic[Subject]):
         return self.name
 
     def outcome(self, subject: Subject) -> Outcome:
-        """Make the check; only what no check foresees is raised."""
+        """Make the check; what is raised is not about the subject, or not foreseen.
+
+        Raises:
+            UsageError: There is no such subject.
+        """
         try:
             remark = self.run(subject)
+        except UsageError:
+            raise
         except NotApplicableError as reason:
             return Outcome(self.name, self.claim, "skipped", str(reason))
         except (BrokenPromiseError, ClirBenchError) as problem:
