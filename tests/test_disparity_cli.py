@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import json
+import lzma
 import shutil
 from pathlib import Path
 
@@ -171,6 +173,24 @@ def test_other_run_file_than_was_scored_is_refused(copied: Path) -> None:
     run_file.unlink()
     with pytest.raises(DataError, match="no such run file"):
         load_pool(copied, result_at(copied), progress=Silent())
+
+
+def test_runs_of_a_submission_are_read_too(copied: Path) -> None:
+    result = result_at(copied)
+    plain = load_pool(copied, result, progress=Silent())
+    changed = {}
+    for name, pair in result.pairs.items():
+        if name.endswith("-mul") and pair.status == "done":
+            compact = copied.parent / "sample" / f"{name}.run.xz"
+            text = "\n".join(_lines(copied.parent / str(pair.run_file))) + "\n"
+            compact.write_bytes(lzma.compress(text.encode()))
+            update = {
+                "run_file": f"sample/{name}.run.xz",
+                "run_sha256": hashlib.sha256(compact.read_bytes()).hexdigest(),
+            }
+            changed[name] = pair.model_copy(update=update)
+    submitted = result.model_copy(update={"pairs": {**result.pairs, **changed}})
+    assert load_pool(copied, submitted, progress=Silent()) == plain
 
 
 def test_result_without_pool_needs_no_data(
