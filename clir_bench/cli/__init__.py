@@ -31,6 +31,7 @@ _COMMANDS = {
     "new-encoder": "Write a package with an encoder of your own.",
     "check-encoder": "Check that an encoder keeps an encoder's promises.",
     "submit": "Make the files of a pull request from stored results.",
+    "validate": "Check a submission, as CI does.",
     "schema": "Print the JSON schema of results.",
 }
 

@@ -27,6 +27,11 @@ from clir_bench.runs import read_run
 from clir_bench.types import Run
 
 SUFFIX = ".run.xz"
+LARGEST_PACKED_BYTES = 4 * 2**20
+LARGEST_BYTES = 64 * 2**20
+"""Of one run, in xz and unpacked."""
+
+_LONGEST_LINE = 1024
 _ALIGNMENT = 16
 _FILTERS = [
     {
@@ -36,7 +41,7 @@ _FILTERS = [
         "lp": 4,
         "pb": 4,
         "mode": lzma.MODE_NORMAL,
-        "nice_len": 273,
+        "nice_len": 64,
         "mf": lzma.MF_BT4,
         "depth": 1000,
     }
@@ -81,6 +86,9 @@ def format_compact(run: Run, depth: int, tag: str) -> bytes:
     """Return a cut run as aligned TREC text, the same bytes for the same run.
 
     Queries without documents have no line. Queries are in the run's order.
+
+    Raises:
+        DataError: It is too large to be submitted.
     """
     width = _width(run.query_ids), _width(doc_id for ids in run.doc_ids for doc_id in ids)
     digits = len(str(depth))
@@ -96,7 +104,12 @@ def format_compact(run: Run, depth: int, tag: str) -> bytes:
         head = query_id.encode().ljust(width[0]) + b" Q0 "
         for doc_id, tail in zip(doc_ids, tails, strict=False):
             lines += (head, doc_id.encode().rjust(id_width), tail)
-    return b"".join(lines)
+    text = b"".join(lines)
+    if len(text) > LARGEST_BYTES:
+        raise DataError(
+            f"a run of {len(text):,} bytes; at most {LARGEST_BYTES:,} can be submitted for a pair"
+        )
+    return text
 
 
 def compress(text: bytes) -> bytes:
@@ -104,13 +117,21 @@ def compress(text: bytes) -> bytes:
     return lzma.compress(text, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=_FILTERS)
 
 
-def parse_compact(text: bytes, *, depth: int, tag: str, where: str) -> Run:
+def parse_compact(text: bytes, *, depth: int, n_queries: int, tag: str, where: str) -> Run:
     """Return the run in text that `format_compact` wrote, and nothing else.
+
+    Args:
+        text: Hostile, but no larger than `LARGEST_BYTES`.
+        depth: Documents a query, at most.
+        n_queries: Queries, at most.
+        tag: What must be in the last column.
+        where: Names the file in errors.
 
     Raises:
         DataError: The text is not byte for byte what that run is written as.
     """
-    tokens = _decode(text, where).split()
+    _check_lines(text, depth * n_queries, where)
+    tokens = [token.decode("utf-8", "replace") for token in text.split()]
     if not tokens or len(tokens) % 6:
         raise DataError(f"{where}: expected lines `query_id Q0 doc_id rank score tag`")
     found: dict[str, list[str]] = {}
@@ -130,6 +151,28 @@ def parse_compact(text: bytes, *, depth: int, tag: str, where: str) -> Run:
     return run
 
 
+def _check_lines(text: bytes, most: int, where: str) -> None:
+    """Make sure that there are few enough lines and columns to be held in memory."""
+    length = text.find(b"\n", 0, _LONGEST_LINE) + 1
+    n_lines, rest = divmod(len(text), length) if length else (0, 1)
+    if rest or length % _ALIGNMENT:
+        raise DataError(
+            f"{where}: expected lines of one length, a multiple of {_ALIGNMENT} bytes and at most "
+            f"{_LONGEST_LINE}; submit the result again"
+        )
+    if n_lines > most:
+        raise DataError(f"{where}: {n_lines:,} lines; expected at most {most:,}")
+    table = np.frombuffer(text, dtype=np.uint8).reshape(n_lines, length)
+    blank = table <= ord(" ")
+    n_columns = (~blank[:, 1:] & blank[:, :-1]).sum(axis=1) + ~blank[:, 0]
+    control = (table < ord(" ")).sum(axis=1) != 1
+    odd = np.flatnonzero((table[:, -1] != ord("\n")) | control | (n_columns != 6))
+    if len(odd):
+        raise DataError(
+            f"{where}:{odd[0] + 1}: expected `query_id Q0 doc_id rank score tag`, with spaces"
+        )
+
+
 def _check_rankings(found: dict[str, list[str]], depth: int, where: str) -> None:
     for query_id, ids in found.items():
         if len(ids) > depth:
@@ -140,13 +183,6 @@ def _check_rankings(found: dict[str, list[str]], depth: int, where: str) -> None
         if len(set(ids)) < len(ids):
             twice = next(doc_id for doc_id in ids if ids.count(doc_id) > 1)
             raise DataError(f"{where}: {twice[:60]!a} occurs twice for query {query_id[:60]!a}")
-
-
-def _decode(text: bytes, where: str) -> str:
-    try:
-        return text.decode()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: not UTF-8: {error.reason}") from None
 
 
 def _first_difference(text: bytes, expected: bytes) -> int:

@@ -1,0 +1,108 @@
+"""`clir-bench validate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clir_bench.adapters.source import Source, folder_name, locate
+from clir_bench.cards import TaskCard
+from clir_bench.errors import MissingDataError
+from clir_bench.leaderboard.official import FILE_NAME, DataKey, read_official
+from clir_bench.submission.bounded import shown
+from clir_bench.submission.validation import Report, validate
+
+NOT_RECOMPUTED = 3
+"""Exit code of a submission in which nothing is wrong, but whose scores were not recomputed."""
+
+_EPILOG = """\b
+Examples:
+  clir-bench validate leaderboards/results/my-encoder
+  clir-bench validate leaderboards/results --no-recompute
+
+Exit codes: 0 when everything is right, 1 when something is wrong, 3 when nothing is wrong but
+scores were not recomputed, because the data of a task is not at hand.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of the task's files, or one with such a folder for every task.",
+)
+@click.option(
+    "--no-recompute",
+    is_flag=True,
+    help="Do not score the runs again, and exit with 0 without: for a machine without the data.",
+)
+@click.pass_context
+def command(ctx: click.Context, path: Path, data_dir: Path | None, no_recompute: bool) -> None:
+    """Check a submission, as CI does.
+
+    PATH is a folder of submitted results, the folder of one system, or one result. The result, its
+    system card, its runs and values are checked, and every score is recomputed from the runs and
+    the benchmark's judgments. Nothing is executed, written or fetched.
+    """
+
+    def sources(card: TaskCard, split: str) -> Source | None:
+        return None if no_recompute else find_source(card, split, data_dir)
+
+    report = validate(
+        path,
+        sources,
+        official=_official(path),
+        advance=lambda result: click.echo(f"checking {shown(result)}", err=True),
+    )
+    for problem in report.problems:
+        click.echo(f"problem: {problem}")
+    click.echo(_summary(report, no_recompute))
+    if report.problems:
+        ctx.exit(1)
+    if report.not_recomputed and not no_recompute:
+        ctx.exit(NOT_RECOMPUTED)
+
+
+def find_source(card: TaskCard, split: str, data_dir: Path | None) -> Source | None:
+    """Return where a task's data is, None where it is not at hand; nothing is ever fetched.
+
+    `data_dir` is the folder of the task, or has that folder in it.
+    """
+    if data_dir is not None and (data_dir / folder_name(card)).is_dir():
+        data_dir = data_dir / folder_name(card)
+    try:
+        source = locate(card, split, data_dir)
+    except MissingDataError:
+        if data_dir is not None:
+            raise
+        return None
+    if card.adapter == "ir_datasets":
+        return None  # ir_datasets decides on its own what to fetch
+    if not source.directory.is_dir() or not any(source.directory.iterdir()):
+        return None
+    return Source(card, source.directory, "local")
+
+
+def _official(path: Path) -> dict[DataKey, str]:
+    """Return the official data hashes of the boards that the submission is for, if it is theirs."""
+    for folder in list(path.absolute().parents)[:4]:
+        if (folder / FILE_NAME).is_file():
+            return read_official(folder)
+    return {}
+
+
+def _summary(report: Report, no_recompute: bool) -> str:
+    n_results = len(report.recomputed) + len(report.not_recomputed)
+    if report.problems:
+        return f"{len(report.problems)} problems; no leaderboard takes this"
+    said = f"{report.n_systems} systems, {n_results} results: nothing is wrong"
+    if not report.not_recomputed:
+        return f"{said}; all scores were recomputed from the runs"
+    files = ", ".join(shown(path) for path in report.not_recomputed)
+    how = "as --no-recompute says" if no_recompute else "for want of the tasks' data"
+    return (
+        f"{said}, but SCORES WERE NOT RECOMPUTED of {len(report.not_recomputed)} results, {how}: "
+        f"{files}"
+    )
