@@ -20,7 +20,7 @@ from clir_bench.errors import DataError
 from clir_bench.types import Document, Qrel, Query
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -57,7 +57,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         DataError: The file is missing, not UTF-8, or a damaged or truncated gzip or xz.
     """
     number = 0
-    opener: Callable[..., Any] = _OPENERS.get(path.suffix, open)
+    opener = _OPENERS.get(path.suffix, open)
     try:
         with opener(path, "rb") as file:
             if opener is not open and path.stat().st_size == 0:
