@@ -32,6 +32,7 @@ _COMMANDS = {
     "check-encoder": "Check that an encoder keeps an encoder's promises.",
     "submit": "Make the files of a pull request from stored results.",
     "validate": "Check a submission, as CI does.",
+    "export": "Write results as mteb, model cards or ir_metadata take them.",
     "schema": "Print the JSON schema of results.",
 }
 

@@ -103,7 +103,7 @@ def open_result(
     result = read_result(path)
     if isinstance(result, SuiteResult):
         raise NotForBoardsError(f"{path}: the result of a suite; its parts are submitted")
-    problems = _not_for_boards(result)
+    problems = not_for_boards(result)
     if problems:
         raise NotForBoardsError(f"{path}: {'; '.join(problems)}")
     if result.submission is not None:
@@ -210,7 +210,8 @@ def task_record(
     )
 
 
-def _not_for_boards(result: Result) -> list[str]:
+def not_for_boards(result: Result) -> list[str]:
+    """Say why a result is no score of a benchmark."""
     task, problems = result.task, []
     if task.sample:
         return ["the embedded sample, not the benchmark"]

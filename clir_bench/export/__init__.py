@@ -1,0 +1,1 @@
+"""Results as other places take them: mteb, the Hugging Face Hub, ir_metadata."""
