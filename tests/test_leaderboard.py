@@ -153,6 +153,9 @@ def test_a_run_that_is_not_there_is_not_linked(folder: Path) -> None:
         ({"pair": {"status": "failed"}}, "no pair of this section is done"),
         ({"system": {"name": "another"}}, "of a system called 'another'"),
         ({"started": "yesterday\u202e"}, "no time"),
+        ({"started": "9999-12-31T23:59:59-12:00"}, "no time"),
+        ({"system": {"n_parameters": 10**400}}, "absurd: n_parameters"),
+        ({"system": {"dim": -1}}, "absurd: dim"),
         ({"card": None}, "no system card"),
     ],
 )
@@ -179,6 +182,16 @@ def test_a_score_that_its_values_do_not_give_is_refused(folder: Path) -> None:
     text = gzip.decompress(file.read_bytes()).decode().replace("q001\t0.0", "q001\t1.0")
     file.write_bytes(gzip.compress(text.encode(), mtime=0))
     assert "is stated as 0.25, the mean of its values is 0.5" in refusal(folder)
+
+
+def test_what_a_file_holds_cannot_reach_the_terminal_unseen(folder: Path) -> None:
+    path = store(folder / "results", "ours", GOOD)
+    file = path.parent / "test" / "de-en.values.tsv.gz"
+    file.write_bytes(gzip.compress("query_id\tP@1\x1b[2J\u202e\nq\t1\n".encode(), mtime=0))
+    said = refusal(folder)
+    assert "[U+001B]" in said
+    assert "[U+202E]" in said
+    assert "\x1b" not in said
 
 
 def test_a_compressed_bomb_is_refused_before_it_is_read(folder: Path) -> None:

@@ -33,6 +33,8 @@ from clir_bench.submission.system_card import CARD_FILE
 from clir_bench.types import LanguagePair
 
 _N_DIGITS = 6
+_FASTEST = 1e9
+"""More texts a second than this were not encoded but misreported."""
 
 
 def assemble(
@@ -277,7 +279,8 @@ def _queries_per_second(pairs: Sequence[PairResult]) -> float | None:
 
 
 def _positive(amount: float, seconds: float) -> float | None:
-    return round(amount / seconds, 1) if amount > 0 and seconds > 0 else None
+    rate = amount / seconds if amount > 0 and seconds > 0 else 0.0
+    return round(rate, 1) if 0 < rate < _FASTEST else None
 
 
 def _round(estimate: Estimate) -> Estimate:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from clir_bench.errors import ClirBenchError, DataError, ResultError
 from clir_bench.leaderboard.definition import SectionDefinition
+from clir_bench.leaderboard.escaping import visible
 from clir_bench.leaderboard.official import DataKey
 from clir_bench.results import read_result, read_values, result_path, system_folder
 from clir_bench.schema import PairResult, Result
@@ -30,6 +31,7 @@ from clir_bench.types import LanguagePair
 _LARGEST_RESULT_BYTES = 16 * 2**20
 _LARGEST_VALUES_BYTES = 64 * 2**20
 _LARGEST_DIFFERENCE = 1e-9
+_LARGEST_AMOUNT = 10**15
 _SHOWN = 5
 
 
@@ -107,7 +109,7 @@ def find_entries(
         except ClirBenchError as error:
             # Without the place of this checkout, which would make the board another one elsewhere.
             reason = str(error).removeprefix(f"{path}: ").replace(f"{results}{os.sep}", "")
-            refusals.append(Refusal(path, reason))
+            refusals.append(Refusal(path, visible(reason)))
     return entries, refusals
 
 
@@ -126,7 +128,7 @@ def _entry(path: Path, section: SectionDefinition, expected: Mapping[LanguagePai
     problems += _data_problems(done, expected)
     try:
         date = _date(result.environment.started)
-    except ValueError:
+    except (ValueError, OverflowError):  # the last day there is, in another time zone
         problems.append(f"the run began at {printable(result.environment.started)}, no time")
     if problems:
         raise ResultError(f"{path}: {'; '.join(problems)}")
@@ -150,9 +152,22 @@ def _problems(result: Result, folder: str, section: SectionDefinition) -> list[s
         problems.append("the embedded sample was run, not the benchmark")
     if task.limit is not None:
         problems.append(f"partial: only {task.limit} queries were run (--limit)")
+    if absurd := [name for name, amount in _amounts(result) if not 0 <= amount <= _LARGEST_AMOUNT]:
+        problems.append(f"absurd: {', '.join(dict.fromkeys(absurd))}")
     if missing := [measure for measure in section.measures if measure not in task.measures]:
         problems.append(f"it has no {', '.join(missing)}; submit it again with these measures")
     return problems
+
+
+def _amounts(result: Result) -> Iterator[tuple[str, float]]:
+    """Yield the numbers that boards compute with or show; JSON has integers of any size."""
+    yield "n_parameters", result.system.n_parameters or 0
+    yield "dim", result.system.dim
+    yield "max_tokens", result.system.max_tokens or 0
+    for pair in result.pairs.values():
+        for record in (pair.counts, pair.cost):
+            if record is not None:
+                yield from record.model_dump().items()
 
 
 def _data_problems(

@@ -257,7 +257,7 @@ def _amount(number: int | None) -> str:
 
 
 def _speed(rate: float | None) -> str:
-    if rate is None or rate > 1e9:
+    if rate is None:
         return _DASH
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
 

@@ -40,7 +40,7 @@ def _lines(board: Board, section: Section, row: Row) -> Iterator[_Line]:
     """Yield level, name, tier, measure and value of everything known of a row."""
     tier_of = {language.code: language.tier for language in section.languages}
     yield from _of("overall", {"all languages": row.overall}, {})
-    yield from _of("tier", {**row.tiers}, {tier: tier for tier in row.tiers})
+    yield from _of("tier", {str(t): v for t, v in row.tiers.items()}, {t: t for t in row.tiers})
     yield from _of("language", row.languages, tier_of)
     if len(section.pairs) > len(section.languages):
         tiers = {pair: one.tier for one in section.languages for pair in one.pairs}
