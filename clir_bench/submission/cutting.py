@@ -114,8 +114,7 @@ def open_result(
     if problem := name_problem(result.system.name):
         raise ResultError(f"{path}: {problem}")
     plan = plan_of(card, measures)
-    more = [pair for pair in choose(card) if pair not in plan.pairs]
-    plan = Plan((*plan.pairs, *more), plan.depth, plan.measures)
+    plan = Plan(plan.ordered(card, (*plan.pairs, *choose(card))), plan.depth, plan.measures)
     known = result.pairs
     missing = [
         name for name in map(str, plan.pairs) if name not in known or known[name].status != "done"

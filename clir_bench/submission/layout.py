@@ -113,7 +113,7 @@ def _list_task(folder: Path, files: SystemFiles, problems: list[Problem]) -> int
             problems.append(_unexpected(entry, "<split>.json and the folder <split>"))
     for split, entry in folders.items():
         if split not in results:
-            problems.append(_unexpected(entry, f"only folders beside their {split!a}.json"))
+            problems.append(_unexpected(entry, "results, and folders named as a result is"))
     for split, path in results.items():
         files.results.append(path)
         names = files.pair_files.setdefault(path, set())

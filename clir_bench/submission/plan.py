@@ -51,6 +51,15 @@ class Plan:
     depth: int
     measures: tuple[str, ...]
 
+    def ordered(self, card: TaskCard, pairs: Iterable[LanguagePair]) -> tuple[LanguagePair, ...]:
+        """Return pairs of a task in the one order in which they are summed up.
+
+        The last digit of a mean depends on it.
+        """
+        wanted = set(pairs)
+        order = dict.fromkeys((*self.pairs, *card.available_pairs()))
+        return tuple(pair for pair in order if pair in wanted)
+
 
 def plan_of(card: TaskCard, measures: Iterable[str] = ()) -> Plan:
     """Return what of a task is submitted; `measures` are added to the usual ones."""

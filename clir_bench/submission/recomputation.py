@@ -90,9 +90,10 @@ def from_runs(statement: Statement, source: Source) -> Recomputed:
 def differences(statement: Statement, done: Recomputed) -> list[str]:
     """Say where a result states something else than comes out of its files."""
     stated, pairs = statement.result, done.pairs
+    scores = {pair: done.scores[pair] for pair in statement.pairs}
     task = task_record(statement.card, stated.task.split, stated.task.measures, pairs)
     result = stated.model_copy(update={"pairs": pairs, "task": task})
-    derived = means_update(result, statement.card, done.scores)
+    derived = means_update(result, statement.card, scores)
     found = list(_differences(_plain(stated), _plain(derived), ""))
     more = [f"and {len(found) - _SHOWN:,} other differences"] if len(found) > _SHOWN else []
     return found[:_SHOWN] + more

@@ -37,7 +37,7 @@ class Statement:
     """A result that says nothing impossible.
 
     Attributes:
-        pairs: Its pairs, in the card's order.
+        pairs: Its pairs, in the plan's order.
     """
 
     path: Path
@@ -101,7 +101,7 @@ def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[
     if bad := list(_bad_measures(task.measures, plan)):
         return None, [*problems, *bad]
     problems += _about_pairs(result, card, plan)
-    pairs = tuple(pair for pair in card.available_pairs() if str(pair) in result.pairs)
+    pairs = plan.ordered(card, map(LanguagePair.parse, result.pairs))
     return Statement(path, result, card, plan, pairs), problems
 
 
