@@ -18,11 +18,11 @@ _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 def dump(value: Mapping[str, Value]) -> str:
     """Return a mapping as a YAML document; `None` values are left out.
 
-    >>> print(dump({"tag": "a: b", "libraries": ["x", {"n": 1, "o": None}]}), end="")
+    >>> print(dump({"tag": "a: b", "libraries": ["x", {"size": 1, "unit": None}]}), end="")
     tag: "a: b"
     libraries:
       - "x"
-      - n: 1
+      - size: 1
     """
     return "".join(f"{line}\n" for line in _mapping(value))
 
