@@ -28,6 +28,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def late(home: Path) -> Path:
+    """The same model, saved as late interaction."""
+    from sentence_transformers import MultiVectorEncoder
+
+    model = MultiVectorEncoder(str(home / "weights"), device="cpu")
+    model.save(str(home / "late"), create_model_card=False)
+    return home / "late"
+
+
 def describe(home: Path, *lines: str, name: str = "mine", where: str = 'folder = "weights"') -> str:
     path = home / "my-model.toml"
     path.write_text("\n".join([f'name = "{name}"', where, *lines]) + "\n", encoding="utf-8")
@@ -96,10 +106,19 @@ def test_everything_else_that_is_stated_is_recorded(home: Path) -> None:
     assert info.description.startswith("a model for this test; weights@")
 
 
-def test_maxsim_loads_the_model_as_late_interaction(home: Path) -> None:
-    encoder = load_encoder(describe(home, 'similarity = "maxsim"'), device="cpu")
-    assert isinstance(encoder, TokenEncoder)
-    assert encoder.info.similarity == "maxsim"
+def test_a_model_is_never_converted_to_the_other_kind_with_random_weights(home: Path) -> None:
+    with pytest.raises(EncoderError, match=r"'maxsim', but the files of .* one vector a text"):
+        load_encoder(describe(home, 'similarity = "maxsim"'), device="cpu")
+
+
+def test_a_late_interaction_model_is_one_by_its_files(home: Path, late: Path) -> None:
+    where = f'folder = "{late}"'
+    for lines in ([], ['similarity = "maxsim"']):
+        encoder = load_encoder(describe(home, *lines, where=where), device="cpu")
+        assert isinstance(encoder, TokenEncoder)
+        assert (encoder.info.name, encoder.info.similarity) == ("mine", "maxsim")
+    with pytest.raises(EncoderError, match=r"'cosine', but the files of .* one vector a token"):
+        load_encoder(describe(home, 'similarity = "cosine"', where=where), device="cpu")
 
 
 def test_a_hub_model_is_fetched_at_the_stated_commit(

@@ -184,10 +184,9 @@ def test_a_broken_adapter_is_found_and_told_why(
 def test_a_pair_that_cannot_be_loaded_is_named_and_nothing_else_is_tried(folder: Folder) -> None:
     (folder.data / "queries.fr.jsonl").unlink()
     report = examine_adapter(folder.card_path)
-    first, *others = report.outcomes
+    [first] = report.outcomes
     assert (first.check, first.status) == ("loading", "failed")
     assert "queries.fr.jsonl" in first.detail
-    assert {found.status for found in others} == {"skipped"}
 
 
 def test_a_document_of_a_pool_without_language_is_found() -> None:

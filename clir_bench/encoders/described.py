@@ -49,8 +49,8 @@ class Description(BaseModel):
         max_tokens: Longer texts are cut; the model's own limit applies where it is lower.
         dim: How long the vectors must be.
         dtype: Arithmetic of the forward pass; `--dtype` decides where not stated.
-        similarity: How vectors are compared; "maxsim" loads the model as late interaction. The
-            model's own where not stated.
+        similarity: How vectors are compared; the model's own where not stated. "maxsim" is for
+            models of late interaction, and for these alone.
         license: SPDX id of the weights' license.
         training_languages: Codes of the languages seen in training.
         description: One line for people.
@@ -172,7 +172,14 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
             )
         request = replace(request, dtype=stated.dtype)
     found = _weights(model)
-    late = None if stated.similarity is None else stated.similarity == "maxsim"
+    late = sbert.is_late_interaction(found)
+    if stated.similarity is not None and late != (stated.similarity == "maxsim"):
+        # sentence-transformers would convert it, drawing the weights that are missing at random.
+        kind = "one vector a token (maxsim)" if late else "one vector a text (cosine or dot)"
+        raise EncoderError(
+            f"model {model.path} states similarity {stated.similarity!r}, but the files of "
+            f"{found.name} are of a model with {kind}; correct `similarity`, or leave it out"
+        )
     encoder = sbert.build(
         request,
         replace(found, name=stated.name),

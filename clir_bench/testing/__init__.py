@@ -75,8 +75,8 @@ def examine_encoder(
     outcomes = examine(subject, ENCODER_CHECKS)
     loaded = outcomes[0].status == "passed"
     if not loaded:
-        return Report(str(subject), outcomes)
-    return Report(subject.title, outcomes, measured(subject))
+        return Report(str(subject), outcomes, len(ENCODER_CHECKS))
+    return Report(subject.title, outcomes, len(ENCODER_CHECKS), measured(subject))
 
 
 def adapter_checks(
@@ -122,4 +122,4 @@ def examine_adapter(
 ) -> Report:
     """Make every check of a task's adapter and return the report, whatever it says."""
     subject = TaskSubject(task, split=split, pairs=pairs, data_dir=data_dir)
-    return Report(str(subject), examine(subject, ADAPTER_CHECKS))
+    return Report(str(subject), examine(subject, ADAPTER_CHECKS), len(ADAPTER_CHECKS))

@@ -88,11 +88,13 @@ class Report:
 
     Attributes:
         subject: What was checked, in a few words.
+        n_checks: How many there are; those without an outcome wait for one that failed.
         remarks: What was measured, a line each; no check depends on it.
     """
 
     subject: str
     outcomes: tuple[Outcome, ...]
+    n_checks: int
     remarks: tuple[str, ...] = ()
 
     @property
@@ -124,8 +126,10 @@ class Report:
             status: sum(outcome.status == status for outcome in self.outcomes)
             for status in ("passed", "failed", "skipped")
         }
-        parts = [f"{n_of['passed']} of {len(self.outcomes)} checks passed"]
+        parts = [f"{n_of['passed']} of {self.n_checks} checks passed"]
         parts += [f"{n_of[name]} {name}" for name in ("failed", "skipped") if n_of[name]]
+        waiting = self.n_checks - len(self.outcomes)
+        parts += [f"{waiting} not tried"] if waiting else []
         return ", ".join(parts)
 
 
@@ -154,7 +158,7 @@ class BoundCheck(Generic[Subject]):
         outcome = self.check.outcome(self.subject)
         if outcome.status == "skipped":
             raise unittest.SkipTest(f"{outcome.check}: {outcome.detail}")
-        Report(str(self.subject), (outcome,)).require()
+        Report(str(self.subject), (outcome,), 1).require()
 
 
 def examine(subject: Subject, checks: Sequence[Check[Subject]]) -> tuple[Outcome, ...]:
@@ -162,7 +166,5 @@ def examine(subject: Subject, checks: Sequence[Check[Subject]]) -> tuple[Outcome
     first, *others = checks
     outcome = first.outcome(subject)
     if outcome.status == "failed":
-        waiting = f"not tried, for {first.name!r} failed"
-        skipped = (Outcome(check.name, check.claim, "skipped", waiting) for check in others)
-        return (outcome, *skipped)
+        return (outcome,)
     return (outcome, *(check.outcome(subject) for check in others))
