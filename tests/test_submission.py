@@ -330,6 +330,7 @@ def test_a_command_is_kept_without_folders(text: str, expected: str) -> None:
     [
         "", "../up", "a/../b", "<script>", "a&b", "a\u202eb", "a\nb", "a\x00", " a", "a ", "[x](y)",
         "a|b", "`a`", "*a*", "!!python/object", "é", "a" * 101, "-rf", ".hidden", "a'b", 'a"b',
+        "con", "NUL.txt", "lpt1",
     ],
 )  # fmt: skip
 def test_names_that_mean_more_than_themselves_are_refused(name: str) -> None:

@@ -83,6 +83,17 @@ def test_without_data_means_are_still_those_of_the_values(made: Submitted) -> No
     assert "overall.nDCG@10.mean is stated as 0.99" in problem.what
 
 
+def test_without_data_no_more_values_are_resampled_than_there_are_queries(made: Submitted) -> None:
+    made.edit_values(lambda text: text + "".join(f"x{n}\t0\t0\t0\n" for n in range(10_000)))
+    [problem] = validate(made.system, without_data).problems
+    assert "pair en-sw: there are values of 10,003 queries" in str(problem)
+    made.edit(put("pairs", "en-sw", "counts", "judged_queries", value=10_003))
+    [problem] = validate(made.system, without_data).problems
+    assert "pair en-sw: there are values of 10,003 queries" in str(problem)
+    made.edit(put("pairs", "en-sw", "counts", "queries", value=10_003))
+    assert "counts are not those on the card" in str(validate(made.system, without_data).problems)
+
+
 def test_validating_changes_and_leaves_nothing(made: Submitted) -> None:
     def snapshot() -> dict[Path, tuple[int, bytes]]:
         files = [path for path in made.root.parent.rglob("*") if path.is_file()]

@@ -60,11 +60,9 @@ def from_values(statement: Statement) -> Recomputed:
         except ClirBenchError as error:
             done.problems.append(str(error))
             continue
-        counts = statement.card.counts_of(statement.result.task.split, pair)
-        if counts is not None and stated.counts is not None:
-            own = (stated.counts.documents, stated.counts.queries, stated.counts.qrels)
-            if own != tuple(counts):
-                done.problems.append(f"{_of(statement, pair)}: counts are not those on the card")
+        if problem := _count_problem(statement, pair, values):
+            done.problems.append(f"{_of(statement, pair)}: {problem}")
+            continue
         done.scores[pair] = values
         done.pairs[str(pair)] = _with_counts(stated, run)
     return done
@@ -164,6 +162,21 @@ def _value_problems(statement: Statement, pair: LanguagePair, scores: QueryScore
             f"is stated as {values.values[row, column].item()!r}, the run and the judgments give "
             f"{scores.values[row, column].item()!r}"
         )
+
+
+def _count_problem(statement: Statement, pair: LanguagePair, values: QueryScores) -> str | None:
+    """Say which counts cannot be; resampling takes room for every query: they are a bound too."""
+    stated = statement.result.pairs[str(pair)].counts
+    counts = statement.card.counts_of(statement.result.task.split, pair)
+    if (
+        stated is None
+        or counts is None
+        or counts != (stated.documents, stated.queries, stated.qrels)
+    ):
+        return "its counts are not those on the card"
+    if not len(values.query_ids) == stated.judged_queries <= counts.queries:
+        return f"there are values of {len(values.query_ids):,} queries, not of those judged"
+    return None
 
 
 def _read_run(statement: Statement, pair: LanguagePair) -> Run:

@@ -9,6 +9,13 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@:/=()-]{0,99}")
 """Systems' names: nothing that HTML, Markdown, YAML or a shell reads as more than itself."""
 
 LONGEST_TEXT = 1000
+_DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789"),
+}
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/?#=&%+:,;@()-]*)?")
 _LONGEST_URL = 300
 _FOLDERS = re.compile(
@@ -32,6 +39,8 @@ def name_problem(name: str) -> str | None:
     >>> name_problem("my-org/encoder v2") is None
     True
     """
+    if name.partition(".")[0].casefold() in _DEVICES:
+        return f"name {printable(name)} is a device on Windows; choose another name for the system"
     if NAME.fullmatch(name) and not name.endswith(" ") and ".." not in name:
         return None
     return (
