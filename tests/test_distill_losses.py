@@ -31,7 +31,7 @@ def side(*texts: list[int], sentences: torch.Tensor | None = None) -> Encoded:
     tokens = AXES[ids].clone()
     tokens[~mask] = 0.577
     pooled = torch.stack([AXES[text].mean(0) for text in texts])
-    return Encoded(tokens, mask, ids, pooled if sentences is None else sentences)
+    return Encoded(tokens, mask, ids, pooled if sentences is None else sentences, mask.float())
 
 
 def test_transport_of_equal_tokens_in_another_order_costs_nothing() -> None:

@@ -43,13 +43,15 @@ def test_one_folder_loads_as_late_interaction_and_as_pooled_model(finished: Path
 
     late = MultiVectorEncoder(str(finished), device="cpu")
     pooled = SentenceTransformer(str(finished), device="cpu")
-    tokens = late.encode_query(["paka anaona mbwa"], convert_to_numpy=True)[0]
+    query = late.encode_query(["paka anaona mbwa"], convert_to_numpy=True)[0]
+    tokens = late.encode_document(["paka anaona mbwa"], convert_to_numpy=True)[0]
     sentence = pooled.encode(["paka anaona mbwa"])[0]
     assert tokens.shape[1] == sentence.shape[0] == 32
     raw = pooled.encode(["paka anaona mbwa"], output_value="token_embeddings")[0].numpy()
     np.testing.assert_allclose(sentence, raw.mean(0), atol=1e-5)
     lengths = np.linalg.norm(raw, axis=1, keepdims=True).clip(1e-9)
     np.testing.assert_allclose(tokens, raw / lengths, atol=1e-5)
+    np.testing.assert_allclose(query, raw, atol=1e-5)  # MaxSim weights by these lengths
 
 
 def test_training_finds_held_back_translations_better_than_it_began(
@@ -250,9 +252,12 @@ def test_no_text_has_a_vector_without_direction(finished: Path) -> None:
 
     encoder = load(EncoderRequest("optical", str(finished), device="cpu"))
     assert isinstance(encoder, TokenEncoder)
-    for tokens in encoder.encode_query_tokens(["", "paka", "unseen ☃"], language="sw"):
+    texts = ["", "paka", "unseen ☃"]
+    for tokens in encoder.encode_document_tokens(texts, language="sw"):
         assert len(tokens) > 0
         np.testing.assert_allclose(np.linalg.norm(tokens, axis=1), 1, atol=1e-4)
+    for tokens in encoder.encode_query_tokens(texts, language="sw"):
+        assert (np.linalg.norm(tokens, axis=1) > 1e-4).all()
 
 
 def test_half_precision_halves_the_file_and_keeps_the_vectors(

@@ -118,7 +118,7 @@ class Batches:
 
         found = self.store.batch(self.rows[np.asarray(english_ids)])
         tokens, ids, mask, sentences = (torch.from_numpy(part).to(self.device) for part in found)
-        return Encoded(tokens, mask, ids, sentences)
+        return Encoded(tokens, mask, ids, sentences, mask.float())
 
     def tokenise(self, texts: list[str]) -> dict[str, Tensor]:
         """Return "input_ids" and "attention_mask" of texts for the student."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from clir_bench.distill.alignment import BLOCK, align
 from clir_bench.distill.cleaning import CleaningRules, clean_text, fault
+from clir_bench.distill.fingerprints import is_chosen
 from clir_bench.distill.readers import Raw, open_files
 from clir_bench.distill.report import READ, REALIGNED, BitextReport
 from clir_bench.distill.scripts import detect, letters_of, share
@@ -117,6 +118,8 @@ class _File:
                 continue
             pair = Bitext(english, foreign[partner], language)
             why = fault(pair.english, pair.foreign, script, self._rules)
+            if why is None and not is_chosen(pair.english, self._source.share):
+                why = "not_chosen"
             if why is None:
                 yield pair
                 continue

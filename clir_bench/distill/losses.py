@@ -153,7 +153,7 @@ class LateLoss(nn.Module):
         for start in range(0, len(right), self.group):
             part = slice(start, start + self.group)
             scores = mean_maxsim(
-                student.tokens[part], student.mask[part], right[part], teacher.mask[part]
+                student.tokens[part], student.weights[part], right[part], teacher.mask[part]
             )
             own = None if labels is None else labels[part]
             losses.append(find_translation(scores / self.temperature, own) * len(scores))
@@ -230,6 +230,7 @@ class DistillationLoss(nn.Module):
             targets["attention_mask"].bool(),
             targets["input_ids"],
             targets["sentence_embedding"],
+            targets["attention_mask"].float(),
         )
         return {
             name: part(student, teacher, labels) * self.weights[name]
@@ -295,15 +296,22 @@ def _moved(
 
 
 def mean_maxsim(
-    queries: Tensor, query_mask: Tensor, documents: Tensor, document_mask: Tensor
+    queries: Tensor, query_weights: Tensor, documents: Tensor, document_mask: Tensor
 ) -> Tensor:
-    """Return MaxSim over the number of query tokens, `(n_queries, n_documents)`, -1 to 1."""
+    """Return MaxSim as a weighted mean over query tokens, `(n_queries, n_documents)`, -1 to 1.
+
+    Args:
+        queries: Unit vectors, `(n_queries, n, dim)`.
+        query_weights: `(n_queries, n)`, at least 0; 0 for what is no token.
+        documents: Unit vectors, `(n_documents, m, dim)`.
+        document_mask: `(n_documents, m)`.
+    """
     n_queries, width, dim = queries.shape
     flat = queries.reshape(-1, dim) @ documents.reshape(-1, dim).T
     similar = flat.view(n_queries, width, len(documents), -1)
     similar = similar.masked_fill(~document_mask[None, None], -1.0)
-    best = similar.amax(-1) * query_mask.unsqueeze(-1)
-    return best.sum(1) / query_mask.sum(1).clamp(min=1).unsqueeze(-1)
+    best = similar.amax(-1) * query_weights.unsqueeze(-1)
+    return best.sum(1) / query_weights.sum(1).clamp(min=1e-6).unsqueeze(-1)
 
 
 def find_translation(scores: Tensor, labels: Tensor | None) -> Tensor:

@@ -24,6 +24,7 @@ DROPPED = (
     "copy",
     "wrong_script",
     "length_ratio",
+    "not_chosen",  # beyond the share of the source that was asked for
     "duplicate",
     "overlap",  # stands in a benchmark
     "twin",  # its translation was held back with another English text

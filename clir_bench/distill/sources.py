@@ -83,6 +83,9 @@ class BitextSource(BaseModel):
         scripts: Our code to the ISO 15924 script the source writes it in, where that is not the
             one in languages.toml; a script in the source's code ("aze-Cyrl") needs no entry.
         fields: For "tsv" and "hub": where "english", "foreign" and "language" are found.
+        share: Part of the English sentences to keep, chosen by their words alone, so the same ones
+            in every language: for a large source of one kind (a Bible) beside small ones that are
+            nearer to what is searched.
         split: Of a hub data set.
         revision: Commit or tag of a hub data set.
     """
@@ -98,6 +101,7 @@ class BitextSource(BaseModel):
     codes: dict[str, str] = {}
     scripts: dict[str, str] = {}
     fields: dict[FieldName, int | str] = {}
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
     split: str = "train"
     revision: str | None = None
 

@@ -10,7 +10,9 @@ A student of 0 layers is a `BertModel` without layers: a vector a piece, looked 
 and type embeddings are zero. Its only special token, [CLS], has a fixed vector of length 0.001: an
 empty text has a vector by it, a mean hardly notices it, and in MaxSim it finds its like in every
 document alike. Its LayerNorm has ε = 1, not 10⁻¹²: vectors shorter than that
-keep their lengths, by which the mean weights pieces; longer ones are bounded.
+keep their lengths, by which the mean weights pieces; longer ones are bounded. Late interaction
+weights by them too: a query's vectors keep their lengths and only a document's are brought to unit
+length, so that MaxSim listens to a name more than to an article.
 """
 
 from __future__ import annotations
@@ -47,12 +49,15 @@ class Encoded(NamedTuple):
         mask: bool `(batch, n)`: tokens that count, no special and no padding ones.
         ids: int64 `(batch, n)`.
         sentences: float `(batch, dim)`, as long as the pooling makes them.
+        weights: float `(batch, n)`: of each token in MaxSim when the text is a query, 0 outside
+            the mask. All alike but for a student without layers, where it is a vector's length.
     """
 
     tokens: torch.Tensor
     mask: torch.Tensor
     ids: torch.Tensor
     sentences: torch.Tensor
+    weights: torch.Tensor
 
 
 def encode(model: MultiVectorEncoder, features: dict[str, torch.Tensor]) -> Encoded:
@@ -78,7 +83,7 @@ def encode(model: MultiVectorEncoder, features: dict[str, torch.Tensor]) -> Enco
     weights = attention.unsqueeze(-1).to(raw.dtype)
     sentences = (raw * weights).sum(1) / weights.sum(1).clamp(min=1)
     tokens = torch.nn.functional.normalize(raw, dim=-1)
-    return Encoded(tokens, mask, ids, sentences)
+    return Encoded(tokens, mask, ids, sentences, mask.float())
 
 
 def _encode_static(
@@ -95,10 +100,11 @@ def _encode_static(
     if len(modules) > 3:
         out = modules[1](out)
     vectors = out["token_embeddings"].squeeze(1).float()
-    weights = attention.to(vectors.dtype)
-    sums = functional.embedding_bag(places, vectors, mode="sum", per_sample_weights=weights)
+    counted = attention.to(vectors.dtype)
+    sums = functional.embedding_bag(places, vectors, mode="sum", per_sample_weights=counted)
     tokens = functional.embedding(places, functional.normalize(vectors, dim=-1))
-    return Encoded(tokens, mask, ids, sums / weights.sum(1, keepdim=True).clamp(min=1))
+    weights = vectors.norm(dim=-1)[places] * mask
+    return Encoded(tokens, mask, ids, sums / counted.sum(1, keepdim=True).clamp(min=1), weights)
 
 
 def pretrained(name: str, dim: int, settings: StudentSettings, seed: int) -> MultiVectorEncoder:
@@ -334,8 +340,19 @@ def _assemble(folder: str, max_tokens: int, *, dim: int, seed: int) -> MultiVect
                     module_input_name="token_embeddings",
                 )
             )
-    modules += [MultiVectorMask(), Normalize(module_input_name="token_embeddings")]
-    return MultiVectorEncoder(modules=modules, device="cpu")
+    unit: Any = Normalize(module_input_name="token_embeddings")
+    if getattr(body.auto_model.config, "num_hidden_layers", 1) == 0:
+        unit = _unit_documents(unit)
+    return MultiVectorEncoder(modules=[*modules, MultiVectorMask(), unit], device="cpu")
+
+
+def _unit_documents(unit: Any) -> Any:
+    """Return a module that brings documents' vectors to unit length and leaves queries' alone."""
+    from sentence_transformers.base.modules import Normalize, Router
+
+    # A route must have a module: this one looks for a pooled vector, and there is none.
+    alone = Normalize(module_input_name="sentence_embedding")
+    return Router({"query": [alone], "document": [unit]}, default_route="document")
 
 
 def save(model: MultiVectorEncoder, folder: Path, *, half: bool) -> None:

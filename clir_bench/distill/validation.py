@@ -85,7 +85,7 @@ def _maxsim(queries: list[Encoded], documents: list[Encoded]) -> torch.Tensor:
     for part in documents:
         units = functional.normalize(part.tokens, dim=-1)
         columns.append(
-            torch.cat([mean_maxsim(q.tokens, q.mask, units, part.mask) for q in queries])
+            torch.cat([mean_maxsim(q.tokens, q.weights, units, part.mask) for q in queries])
         )
     return torch.cat(columns, dim=1)
 

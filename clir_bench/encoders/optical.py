@@ -1,8 +1,8 @@
-"""`optical:FOLDER`: a checkpoint that clir-bench's own distillation wrote.
+"""`optical`: the student that ships, and `optical:FOLDER`, one of your own.
 
-A checkpoint is an ordinary sentence-transformers model folder whose one set of weights serves as
+`recipes/optical.toml` is what the one that ships was trained by. A checkpoint is an ordinary sentence-transformers model folder whose one set of weights serves as
 late interaction and as a pooled model. Which it is, its card says; `optical:FOLDER#pooled` and
-`optical:FOLDER#late` say it instead.
+`optical:FOLDER#late` say it instead, and `optical:#pooled` for the one that ships.
 """
 
 from __future__ import annotations
@@ -16,31 +16,28 @@ from clir_bench.errors import EncoderError, UsageError
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
 
 CARD = "optical.json"
+SHIPPED = Path(__file__).parent / "optical_model"
 _KINDS = {"late": True, "pooled": False}
 
 
 def load(request: EncoderRequest) -> Encoder | TokenEncoder:
-    """Return the checkpoint in the folder `request.argument`, named "optical@<hash>".
+    """Return the student in the folder `request.argument`, or the one that ships.
 
-    A pooled one of a folder that also serves late interaction is named "optical-pooled@<hash>".
+    The one that ships is named "optical", others "optical@<hash>". A pooled one of a folder that
+    also serves late interaction is named "optical-pooled", likewise.
 
     Raises:
-        UsageError: No folder is named, or a kind that is none.
+        UsageError: A kind is named that is none.
         EncoderError: The folder holds no usable model.
     """
-    if not request.argument:
-        raise UsageError(
-            f"model {request.name!r} needs a checkpoint: no weights ship with clir-bench yet, so "
-            f"name its folder, as in --model {request.name}:path/to/checkpoint"
-        )
-    argument, marked, kind = request.argument.partition("#")
+    argument, marked, kind = (request.argument or "").partition("#")
     if marked and kind not in _KINDS:
         raise UsageError(f"model {request.name}:{request.argument}: expected #late or #pooled")
-    found = weights.from_folder(Path(argument).expanduser())
+    found = weights.from_folder(Path(argument).expanduser() if argument else SHIPPED)
     card = _card(found.folder)
     kind = kind or str(card.get("default", ""))
     name = request.name + ("-pooled" if kind == "pooled" else "")
-    named = replace(found, name=f"{name}@{found.sha256[:8]}")
+    named = replace(found, name=f"{name}@{found.sha256[:8]}" if argument else name)
     encoder = sbert.build(request, named, sbert.Stated(late=_KINDS.get(kind)))
     if languages := card.get("languages"):
         encoder.info = replace(encoder.info, training_languages=tuple(languages))

@@ -351,10 +351,13 @@ def _similarity(
 
 
 def _dimension(model: Any, name: str) -> int:
-    dim = model.get_embedding_dimension()
-    if not isinstance(dim, int):
-        raise EncoderError(f"model {name!r} does not say how long its vectors are")
-    return dim
+    # A model whose last module sends queries and documents different ways says nothing itself; the
+    # modules before it know.
+    for part in (model, *reversed(list(model))):
+        dim = getattr(part, "get_embedding_dimension", lambda: None)()
+        if isinstance(dim, int):
+            return dim
+    raise EncoderError(f"model {name!r} does not say how long its vectors are")
 
 
 def _description(found: Weights, late: bool) -> str:
