@@ -21,8 +21,9 @@ DEPTH = 100
 KNOWN_MEASURES = frozenset({"nDCG", "AP", "RR", "R", "P", "Success", "Judged"})
 """What a submission may be measured by, each with a cutoff and no other parameter."""
 
-_DEPTHS = {"tatoeba": 10}
-"""One sentence is right and P@1 is the measure: ten documents are enough."""
+_DEPTHS = {"tatoeba": 10, "xquad-r": 20}
+"""Tatoeba: one sentence is right and P@1 is the measure. XQuAD-R: XTREME-R measures AP@20, and its
+22 pairs are the bulk of a submission."""
 
 _PAIRS = {
     "mtop-intent": ("*-en",),
