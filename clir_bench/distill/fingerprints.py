@@ -53,7 +53,10 @@ def exact_fingerprint(text: str) -> int:
 
 def is_chosen(text: str, share: float) -> bool:
     """Tell whether a text is among a share of all texts, drawn by its normal form alone."""
-    return share >= 1 or _digest(b"share" + normal_form(text).encode("utf-8", "surrogatepass")) < share * 2.0**64
+    return (
+        share >= 1
+        or _digest(b"share" + normal_form(text).encode("utf-8", "surrogatepass")) < share * 2.0**64
+    )
 
 
 def sentence_fingerprints(text: str) -> list[int]:
