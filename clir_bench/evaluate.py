@@ -24,12 +24,21 @@ from typing import Protocol
 from clir_bench import environment
 from clir_bench.adapters import Source
 from clir_bench.cards import SAMPLE, TaskCard
+from clir_bench.embeddings.identity import Corpus, identify
+from clir_bench.embeddings.store import AUTO, EmbeddingStore, Keeping
 from clir_bench.errors import ClirBenchError, UnknownNameError
 from clir_bench.languages import load_scheme
 from clir_bench.ledger import Ledger
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
 from clir_bench.results import check_writable, result_path
-from clir_bench.retrieval import PassCost, QuerySet, QueryVectors, encode_queries, search_corpus
+from clir_bench.retrieval import (
+    ENCODE_BLOCK,
+    PassCost,
+    QuerySet,
+    QueryVectors,
+    encode_queries,
+    search_corpus,
+)
 from clir_bench.schema import Cost, Result, SettingsRecord, SystemRecord
 from clir_bench.scoring import JUDGED, parse_measures, score
 from clir_bench.types import Collection, Encoder, LanguagePair, Query, TokenEncoder
@@ -80,6 +89,7 @@ class Settings:
         n_resamples: Bootstrap replicates.
         overwrite: Run pairs again that are done, and replace a result made otherwise.
         command: What the person typed, for the record.
+        embeddings: Which documents' vectors are kept on disk, and where.
     """
 
     measures: tuple[str, ...] = ()
@@ -90,6 +100,7 @@ class Settings:
     n_resamples: int = 1000
     overwrite: bool = False
     command: str = ""
+    embeddings: Keeping = AUTO
 
 
 _DEFAULTS = Settings()
@@ -108,6 +119,17 @@ class System:
     encoder: Encoder | TokenEncoder
     spec: str
     package: str = "unknown package"
+
+    def store(self, settings: Settings) -> EmbeddingStore:
+        """Return where the vectors of this system's documents are stored."""
+        identity = identify(
+            self.encoder.info,
+            dim=self.encoder.dim,
+            spec=self.spec,
+            package=self.package,
+            seed=settings.seed,
+        )
+        return EmbeddingStore(settings.embeddings, identity, self.encoder, window=ENCODE_BLOCK)
 
 
 def evaluate(
@@ -150,7 +172,8 @@ def evaluate(
     )
     ledger = new_ledger(card, record, chosen, output=output, split=split, settings=settings)
     loader = Loader(card, split, source, settings.limit)
-    return _Evaluation(ledger, loader, system.encoder, progress or Silent()).run()
+    store = system.store(settings)
+    return _Evaluation(ledger, loader, system.encoder, store, progress or Silent()).run()
 
 
 def new_ledger(
@@ -227,11 +250,17 @@ class _Evaluation:
     """The steps of one evaluation, which share everything in `__init__`."""
 
     def __init__(
-        self, ledger: Ledger, loader: Loader, encoder: Encoder | TokenEncoder, progress: Progress
+        self,
+        ledger: Ledger,
+        loader: Loader,
+        encoder: Encoder | TokenEncoder,
+        store: EmbeddingStore,
+        progress: Progress,
     ) -> None:
         self.ledger = ledger
         self.loader = loader
         self.encoder = encoder
+        self.store = store
         self.progress = progress
         self._query_vectors: dict[tuple[str, str], QueryVectors] = {}
         self._query_uses: Counter[tuple[str, str]] = Counter()
@@ -242,6 +271,7 @@ class _Evaluation:
             # Nothing is stored before this is through: until then, what an earlier run has done
             # stands only in the file.
             todo = self._check()
+            self.store.plan([Corpus.of(group, self.loader) for group in todo])
             try:
                 self._save()
                 self._run_groups(todo)
@@ -281,7 +311,6 @@ class _Evaluation:
 
     def _run_group(self, group: Group) -> None:
         """Answer all pairs of one corpus with one pass over it."""
-        pairs = [pair.pair for pair in group.pairs]
         collections: list[Collection] = []
         query_sets: list[QuerySet] = []
         answered: list[PreparedPair] = []
@@ -299,16 +328,19 @@ class _Evaluation:
             seconds.append(time.perf_counter() - started)
         if not answered:
             return
+        corpus = Corpus.of(group, self.loader)
         try:
-            runs, cost = search_corpus(
-                self.encoder,
-                corpus_of(self.loader, group.corpus_pairs),
-                query_sets,
-                k=self.ledger.settings.top_k,
-                language=pairs[0].document,
-                document_text=self.loader.card.document_text,
-                advance=self.progress.advance,
-            )
+            with self.store.opened(corpus) as entry:
+                runs, cost = search_corpus(
+                    self.encoder,
+                    corpus_of(self.loader, group.corpus_pairs),
+                    query_sets,
+                    k=self.ledger.settings.top_k,
+                    language=corpus.language,
+                    document_text=corpus.document_text,
+                    advance=self.progress.advance,
+                    entry=entry,
+                )
         except ClirBenchError as error:
             for prepared in answered:
                 self.ledger.failed(prepared.pair, str(error))
@@ -329,6 +361,8 @@ class _Evaluation:
                 scores,
                 _cost(cost, number, len(run.query_ids), seconds[number], scored),
             )
+        if all(pair.pair in self.ledger.scores for pair in group.pairs):
+            self.store.finished(corpus)
 
     def _encode_queries(self, prepared: PreparedPair, collection: Collection) -> QuerySet:
         """Return the judged queries' vectors, encoding equal queries of equal language once."""
@@ -344,7 +378,10 @@ class _Evaluation:
         return QuerySet(_ids(queries), vectors, collection.skip_same_id)
 
     def _save(self) -> Result:
-        return self.ledger.save(tuple(dict.fromkeys(self.loader.source.unofficial)))
+        result = self.ledger.save(tuple(dict.fromkeys(self.loader.source.unofficial)))
+        # Only now: had the process been killed before, the pairs would be run again.
+        self.store.discard_finished()
+        return result
 
 
 def _query_key(prepared: PreparedPair) -> tuple[str, str]:
@@ -363,7 +400,7 @@ def _cost(
         documents_per_second=_rate(cost.n_documents, cost.encode_seconds),
         queries_per_second=_rate(n_queries, query_seconds + search_seconds),
         encode_seconds=round(cost.encode_seconds + query_seconds, 4),
-        index_seconds=round(cost.index_seconds, 4),
+        index_seconds=round(cost.index_seconds + cost.store_seconds, 4),
         search_seconds=round(search_seconds, 4),
         score_seconds=round(score_seconds, 4),
         peak_memory_bytes=environment.peak_memory_bytes(),

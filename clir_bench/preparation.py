@@ -102,9 +102,11 @@ class Group:
         corpus_pairs: All pairs the corpus was checked for: a corpus cut by a limit depends on
             them, whichever of them are still to be run.
         pairs: Those to be run.
+        corpus_sha256: As in `inspection.Corpus`.
     """
 
     corpus_id: str
+    corpus_sha256: str
     n_documents: int
     corpus_pairs: tuple[LanguagePair, ...]
     pairs: tuple[PreparedPair, ...]
@@ -173,7 +175,7 @@ def _prepare_group(
             passed.append(PreparedPair(pair, inspection, _unofficial(loader, pair, inspection)))
     if not passed:
         return None
-    return Group(corpus_id, corpus.n_documents, tuple(pairs), tuple(passed))
+    return Group(corpus_id, corpus.sha256, corpus.n_documents, tuple(pairs), tuple(passed))
 
 
 def corpus_of(

@@ -28,6 +28,7 @@ LAYERS = {
     "samples": 2,
     "schema": 2,
     "scoring": 2,
+    "embeddings": 3,
     "environment": 3,
     "preparation": 3,
     "results": 3,

@@ -6,6 +6,12 @@ from pathlib import Path
 
 import click
 
+from clir_bench.embeddings.store import Keeping
+
+
+def _keeping(_: click.Context, __: click.Parameter, value: str) -> Keeping:
+    return Keeping.parse(value)
+
 
 def _joined(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> str | None:
     return ",".join(values) or None
@@ -64,4 +70,14 @@ dtype = click.option(
 batch_size = click.option("--batch-size", type=click.IntRange(1), help="Texts a forward pass.")
 trust_remote_code = click.option(
     "--trust-remote-code", is_flag=True, help="Let code shipped with the model run."
+)
+embeddings = click.option(
+    "--embeddings",
+    metavar="auto|off|FOLDER",
+    default="auto",
+    show_default=True,
+    callback=_keeping,
+    help="Store documents' vectors, so that a killed run goes on where it was. FOLDER keeps all of "
+    "them for later runs; auto keeps those of 10,000 documents or more in the cache, until the "
+    "results are stored.",
 )

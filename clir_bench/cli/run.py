@@ -17,6 +17,7 @@ from clir_bench.cli import options, silence_stdout
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list, split_measures
 from clir_bench.cli.tables import result_text, some_of, suite_text
+from clir_bench.embeddings.store import Keeping
 from clir_bench.encoders import DESCRIBED, load_encoder, provider
 from clir_bench.encoders.described import read_description
 from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
@@ -103,6 +104,7 @@ class _Request:
 )
 @click.option("--overwrite", is_flag=True, help="Run again what is done already.")
 @options.trust_remote_code
+@options.embeddings
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one a line.")
 @click.pass_context
 def command(
@@ -129,6 +131,7 @@ def command(
     limit: int | None,
     overwrite: bool,
     trust_remote_code: bool,
+    embeddings: Keeping,
     as_json: bool,
 ) -> None:
     """Run models on tasks and store their scores.
@@ -144,6 +147,7 @@ def command(
         seed=seed,
         overwrite=overwrite,
         command=shlex.join(["clir-bench", *sys.argv[1:]]),
+        embeddings=embeddings,
     )
     if sample and split not in (None, SAMPLE):
         raise UsageError("--sample and --split exclude each other")

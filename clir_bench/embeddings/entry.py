@@ -1,0 +1,291 @@
+"""The shards of one corpus by one encoder."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clir_bench import __version__, environment
+from clir_bench.embeddings.identity import Corpus, key_sha256
+from clir_bench.embeddings.occupancy import alone, shared
+from clir_bench.embeddings.shards import (
+    DamagedShardError,
+    Shard,
+    ShardWriter,
+    data_path,
+    manifest_path,
+    read_manifest,
+    read_shard,
+    write_beside,
+)
+from clir_bench.errors import OutputError
+from clir_bench.results import system_folder
+from clir_bench.types import Vectors
+
+logger = logging.getLogger(__name__)
+
+_MANIFEST = re.compile(r"(\d{6,})\.json")
+_DATA = re.compile(r"\d{6,}-[0-9a-f]{16}\.f32")
+_LEFT_BY_KILLED = re.compile(r"\.(\d{6,}|entry)\..*")
+KEPT = ".keep"
+REMOVED = ".removed-"
+
+
+@dataclass
+class Entry:
+    """One folder of shards, and whether they can be written now.
+
+    Attributes:
+        folder: Where they are, or will be.
+        key: Everything the vectors depend on.
+        corpus: What they are of.
+        shard_documents: Documents a shard.
+        dim: Length of every vector.
+        late: Whether a document has several vectors.
+        required: Fail when a shard cannot be written; otherwise say so once and go on without.
+    """
+
+    folder: Path
+    key: dict[str, str]
+    corpus: Corpus
+    shard_documents: int
+    dim: int
+    late: bool
+    required: bool = False
+    _writable: bool = field(default=True, init=False)
+
+    @property
+    def n_shards(self) -> int:
+        """How many shards the corpus has."""
+        return -(-self.corpus.n_documents // self.shard_documents)
+
+    def missing(self) -> list[int]:
+        """Return the numbers of the shards that are not done."""
+        done = done_shards(self.folder)
+        return [number for number in range(self.n_shards) if number not in done]
+
+    def needed_bytes(self) -> int | None:
+        """Return what the missing shards will take, None while nobody can know."""
+        n_documents = min(len(self.missing()) * self.shard_documents, self.corpus.n_documents)
+        if not self.late:
+            return n_documents * self.dim * 4
+        for number in sorted(done_shards(self.folder)):
+            with suppress(DamagedShardError):
+                manifest = read_manifest(self.folder, number)
+                if manifest is not None and manifest.n_documents:
+                    return n_documents * manifest.size_bytes // manifest.n_documents
+        return None
+
+    @contextmanager
+    def opened(self, *, keep: bool) -> Iterator[None]:
+        """Use the entry: nobody removes it meanwhile.
+
+        Args:
+            keep: Mark it as one that no run removes by itself.
+        """
+        with shared(self.folder, lambda: sweep(self.folder)):
+            try:
+                self._describe(keep)
+            except OSError as error:
+                self._give_up(error)
+            yield
+
+    def read(self, number: int, ids: Sequence[str], n_documents: int) -> Shard | None:
+        """Return a shard, or None when it must be encoded: it is not there, or damaged.
+
+        Args:
+            number: Of the shard.
+            ids: Of the texts it covers, in the order of their vectors.
+            n_documents: Documents it covers, those without text included.
+        """
+        try:
+            return read_shard(self.folder, number, ids, n_documents)
+        except DamagedShardError as error:
+            logger.warning(
+                "stored vectors: shard %d of %s is damaged (%s); encoding it again",
+                number,
+                self.folder,
+                error,
+            )
+            return None
+
+    @contextmanager
+    def writing(self, number: int) -> Iterator[Writing]:
+        """Write a shard; what is not finished leaves nothing behind."""
+        writing = Writing(self, number)
+        try:
+            yield writing
+        finally:
+            writing.abandon()
+
+    def _describe(self, keep: bool) -> None:
+        if keep and not (self.folder / KEPT).exists():
+            (self.folder / KEPT).touch()
+        known = {
+            "corpus": self.corpus.label,
+            "key": self.key,
+            "n_documents": self.corpus.n_documents,
+            "shard_documents": self.shard_documents,
+            "version": 1,
+        }
+        text = json.dumps(known, indent=1, sort_keys=True) + "\n"
+        path = self.folder / "entry.json"
+        found = read_description(self.folder)
+        if found is None or found["key"] != self.key:
+            write_beside(path, text)
+
+    def _check_room(self) -> None:
+        """Stop before the disk is full: how long texts are is known from the first shard on."""
+        if not self.late:
+            return
+        need, free = self.needed_bytes() or 0, shutil.disk_usage(self.folder).free
+        if need > free:
+            message = f"the missing shards need {need:,} bytes more, of which {free:,} are free"
+            self._give_up(OSError(errno.ENOSPC, message))
+
+    def _give_up(self, error: OSError) -> None:
+        """Write nothing any more."""
+        problem = f"{self.folder}: vectors cannot be stored: {error.strerror or error}"
+        if self.required:
+            raise OutputError(
+                f"{problem}; make room or choose another folder with --embeddings. Shards that "
+                "are done are kept"
+            ) from error
+        if self._writable:
+            logger.warning(
+                "%s; going on without storing more, so a killed run would encode these again",
+                problem,
+            )
+        self._writable = False
+
+
+class Writing:
+    """A shard being written, or not, once its folder has refused something."""
+
+    def __init__(self, entry: Entry, number: int) -> None:
+        self._entry, self._writer = entry, None
+        if not entry._writable:
+            return
+        try:
+            self._writer: ShardWriter | None = ShardWriter(
+                entry.folder, number, entry.dim, late=entry.late
+            )
+        except OSError as error:
+            entry._give_up(error)
+
+    def add(self, vectors: Vectors | list[Vectors]) -> None:
+        """Write the vectors of the next texts."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.add(vectors)
+        except OSError as error:
+            self.abandon()
+            self._entry._give_up(error)
+
+    def finish(self, ids: Sequence[str], n_documents: int, seconds: float) -> None:
+        """Make the shard count; arguments are `ShardWriter.finish`'s."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.finish(ids, n_documents, seconds, _made_with())
+        except OSError as error:
+            self.abandon()
+            self._entry._give_up(error)
+        else:
+            self._writer = None
+            self._entry._check_room()
+
+    def abandon(self) -> None:
+        """Leave nothing of an unfinished shard behind."""
+        if self._writer is not None:
+            self._writer.abandon()
+            self._writer = None
+
+
+def entry_folder(root: Path, model: str, key: dict[str, str]) -> Path:
+    """Return the folder of the entry that `key` names."""
+    return root / f"{system_folder(model)[:60]}-{key_sha256(key)[:32]}"
+
+
+def done_shards(folder: Path) -> set[int]:
+    """Return the numbers of the shards whose manifest is there."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names alone, of thousands of files
+    except OSError:
+        return set()
+    return {int(match[1]) for name in names if (match := _MANIFEST.fullmatch(name))}
+
+
+def read_description(folder: Path) -> dict[str, Any] | None:
+    """Return what an entry says of itself, or None when it says nothing readable."""
+    try:
+        found = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(found, dict) or not isinstance(found.get("key"), dict):
+        return None
+    return found
+
+
+def sweep(folder: Path) -> int:
+    """Remove what killed runs left in an entry nobody uses, and return how many bytes.
+
+    That is files written half, and vectors that no manifest names.
+    """
+    named = set()
+    for number in done_shards(folder):
+        with suppress(DamagedShardError):
+            manifest = read_manifest(folder, number)
+            if manifest is not None:
+                named.add(data_path(folder, number, manifest).name)
+    freed = 0
+    try:
+        paths = list(folder.iterdir())
+    except OSError:
+        return 0
+    for path in paths:
+        orphaned = _DATA.fullmatch(path.name) and path.name not in named
+        if orphaned or _LEFT_BY_KILLED.fullmatch(path.name):
+            with suppress(OSError):
+                size_bytes = path.stat().st_size
+                path.unlink()
+                freed += size_bytes
+    return freed
+
+
+def remove(folder: Path) -> bool:
+    """Remove a whole entry, unless somebody uses it; whatever happens, never half of it."""
+    with alone(folder) as mine:
+        if not mine:
+            return False
+        try:
+            aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=REMOVED))
+            folder.replace(aside)
+        except OSError:
+            return False
+        shutil.rmtree(aside, ignore_errors=True)
+    return True
+
+
+def drop_shard(folder: Path, number: int) -> None:
+    """Take a damaged shard out, its manifest first.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    manifest_path(folder, number).unlink(missing_ok=True)
+
+
+def _made_with() -> dict[str, str]:
+    return {"clir-bench": __version__, **environment.packages(), **environment.hardware()}

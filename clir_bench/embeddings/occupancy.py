@@ -1,0 +1,89 @@
+"""Who uses an entry: runs share its lock, whoever removes something holds it alone.
+
+The system lets go of a dead process' locks by itself, so nothing is stale after `kill -9`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+LOCK = ".in-use"
+
+
+@contextmanager
+def shared(folder: Path, when_alone: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Say that this process uses `folder`, which is made if need be.
+
+    A folder that cannot be written, or a file system without locks, is used without one.
+
+    Args:
+        folder: An entry's.
+        when_alone: Called first if nobody else uses the folder: what lies about is nobody's then.
+    """
+    handle = _share(folder, when_alone)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Keep everybody from using `folder` meanwhile.
+
+    Yields:
+        False when somebody uses it now, or nobody can tell.
+    """
+    handle = _open(folder)
+    try:
+        yield handle is not None and _lock(handle, _ALONE) and _still_there(folder, handle)
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+_ALONE = fcntl.LOCK_EX | fcntl.LOCK_NB
+
+
+def _share(folder: Path, when_alone: Callable[[], None]) -> int | None:
+    while True:
+        with suppress(OSError):  # a cache that is only read
+            folder.mkdir(parents=True, exist_ok=True)
+        handle = _open(folder)
+        if handle is None:
+            return None
+        if _lock(handle, _ALONE) and _still_there(folder, handle):
+            when_alone()
+        if not _lock(handle, fcntl.LOCK_SH) or _still_there(folder, handle):
+            return handle
+        os.close(handle)  # the folder was removed before the lock was had
+
+
+def _open(folder: Path) -> int | None:
+    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        try:
+            return os.open(folder / LOCK, flags, 0o666)
+        except OSError:
+            continue
+    return None
+
+
+def _lock(handle: int, operation: int) -> bool:
+    try:
+        fcntl.flock(handle, operation)
+    except OSError:
+        return False
+    return True
+
+
+def _still_there(folder: Path, handle: int) -> bool:
+    try:
+        there, here = (folder / LOCK).stat(), os.fstat(handle)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)

@@ -1,0 +1,219 @@
+"""Which corpora's vectors a run stores, where, and for how long."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from clir_bench.adapters.source import cache_directory
+from clir_bench.embeddings.entry import KEPT, Entry, entry_folder, read_description, remove
+from clir_bench.embeddings.identity import Corpus, Identity, key_of
+from clir_bench.errors import OutputError
+from clir_bench.types import Encoder, TokenEncoder
+
+logger = logging.getLogger(__name__)
+
+AUTO_DOCUMENTS = 10_000
+"""Smaller corpora are not stored unless a folder is named: they are soon encoded again."""
+AUTO_SHARE = 0.5
+"""Part of the free disk a run may take without having been given a folder."""
+SHARD_WINDOWS = 4
+"""Windows of documents, as an encoder is given them at once, that make a shard."""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Where vectors are kept.
+
+    Attributes:
+        mode: "auto": of large corpora, in the cache, until the pairs they were made for are
+            stored; "keep": all, for good; "off": none.
+        folder: Where; the cache's own folder when None.
+    """
+
+    mode: Literal["auto", "keep", "off"] = "auto"
+    folder: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Keeping:
+        """Return what `--embeddings` says: auto, off, or a folder.
+
+        >>> Keeping.parse("off").mode, Keeping.parse("vectors").mode
+        ('off', 'keep')
+        """
+        if text in ("auto", "off"):
+            return cls("auto" if text == "auto" else "off")
+        return cls("keep", Path(text).expanduser())
+
+    @property
+    def root(self) -> Path:
+        """The folder of all entries."""
+        return embeddings_directory() if self.folder is None else self.folder
+
+
+AUTO = Keeping()
+
+
+def embeddings_directory() -> Path:
+    """Return where vectors are kept when no folder is named."""
+    return cache_directory() / "embeddings"
+
+
+class EmbeddingStore:
+    """The stored vectors of one encoder.
+
+    Args:
+        keeping: What is stored, and where.
+        identity: Of the encoder.
+        encoder: The encoder.
+        window: Documents it is given at once.
+    """
+
+    def __init__(
+        self,
+        keeping: Keeping,
+        identity: Identity,
+        encoder: Encoder | TokenEncoder,
+        *,
+        window: int,
+    ) -> None:
+        self.keeping, self.identity = keeping, identity
+        self._model, self._dim, self._window = encoder.info.name, encoder.dim, window
+        self._late = isinstance(encoder, TokenEncoder)
+        self._stored: set[Corpus] = set()
+        self._finished: list[Path] = []
+
+    def entry(self, corpus: Corpus, *, required: bool = False) -> Entry:
+        """Return a corpus' entry, whether anything of it is there or not."""
+        shard_documents = SHARD_WINDOWS * self._window
+        key = key_of(self.identity, corpus, self._window, shard_documents)
+        folder = entry_folder(self.keeping.root, self._model, key)
+        return Entry(folder, key, corpus, shard_documents, self._dim, self._late, required)
+
+    def plan(self, corpora: Sequence[Corpus], *, all_of_them: bool = False) -> None:
+        """Decide what is stored, and find out now whether it can be.
+
+        Args:
+            corpora: What will be encoded.
+            all_of_them: Whether small ones are stored too.
+
+        Raises:
+            OutputError: Vectors are to be kept, and the folder cannot be written or the disk has
+                too little room; nothing has been encoded yet.
+        """
+        self._stored = set()
+        asked = self.keeping.mode == "keep" or all_of_them
+        if self.keeping.mode == "off":
+            return
+        if self.identity.untold:
+            if asked:
+                logger.warning("vectors are not stored: %s", self.identity.untold)
+            return
+        chosen = [
+            corpus
+            for corpus in corpora
+            if asked or corpus.n_documents >= AUTO_DOCUMENTS or self.entry(corpus).folder.is_dir()
+        ]
+        problem = self._problem([self.entry(corpus) for corpus in chosen], asked)
+        if problem and asked:
+            raise OutputError(
+                f"{problem}; choose another folder with --embeddings, or --embeddings off"
+            )
+        if problem:
+            logger.warning(
+                "vectors are not stored, so a killed run starts a corpus again: %s; "
+                "--embeddings FOLDER names another place",
+                problem,
+            )
+            return
+        self._stored = set(chosen)
+
+    @contextmanager
+    def opened(self, corpus: Corpus) -> Iterator[Entry | None]:
+        """Use a corpus' entry, None when it is not stored."""
+        if corpus not in self._stored:
+            yield None
+            return
+        entry = self.entry(corpus)
+        with entry.opened(keep=self.keeping.mode == "keep"):
+            yield entry
+
+    def finished(self, corpus: Corpus) -> None:
+        """Note that everything the corpus was encoded for has been done."""
+        if self.keeping.mode == "auto" and corpus in self._stored:
+            self._finished.append(self.entry(corpus).folder)
+
+    def discard_finished(self) -> None:
+        """Remove what was only kept against a kill; call it when the results are on disk."""
+        for folder in self._finished:
+            if not (folder / KEPT).exists():
+                remove(folder)
+        self._finished.clear()
+
+    def near_misses(self, corpus: Corpus) -> list[str]:
+        """Say how stored vectors of the same documents differ from those wanted."""
+        wanted = self.entry(corpus).key
+        found = []
+        for folder in sorted(self.keeping.root.glob("*/entry.json")):
+            description = read_description(folder.parent)
+            if description is None:
+                continue
+            key = description["key"]
+            if key == wanted or key.get("corpus.sha256") != wanted["corpus.sha256"]:
+                continue
+            differing = sorted(
+                name for name in {*key, *wanted} if key.get(name) != wanted.get(name)
+            )
+            shown = [f"{name} {key.get(name)} (now {wanted.get(name)})" for name in differing]
+            found.append(", ".join(shown))
+        return found
+
+    def _problem(self, entries: Sequence[Entry], asked: bool) -> str:
+        """Say why the entries cannot be stored, if they cannot, and what they will need."""
+        missing = [entry for entry in entries if entry.missing()]
+        if not missing:
+            return ""
+        root = self.keeping.root
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=root):
+                pass
+            free = shutil.disk_usage(root).free
+        except OSError as error:
+            return f"{root} cannot be written: {error.strerror or error}"
+        needs = [entry.needed_bytes() or 0 for entry in missing]
+        # Those that are not kept are removed before the next corpus is encoded.
+        need = sum(needs) if asked else max(needs)
+        logger.info(
+            "vectors of %s documents need %s in %s, where %s are free%s",
+            f"{sum(entry.corpus.n_documents for entry in missing):,}",
+            size_text(need) if need else "an amount that the first shard will tell",
+            root,
+            size_text(free),
+            "" if asked else "; they are removed when the results are stored",
+        )
+        room = free if asked else int(free * AUTO_SHARE)
+        if need <= room:
+            return ""
+        of = "" if asked else ", of which a run takes at most half unless it is told a folder"
+        return f"{size_text(need)} are needed in {root}, which has {size_text(free)} free{of}"
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a number of bytes for people.
+
+    >>> size_text(203_000_000)
+    '203 MB'
+    """
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} TB"
