@@ -194,6 +194,18 @@ def test_maxsim_equals_a_double_loop_however_queries_are_grouped(seed: int, memo
     ]
 
 
+def test_maxsim_multiplies_repeated_vectors_once_and_scores_the_same() -> None:
+    generator = np.random.default_rng(5)
+    pieces = generator.standard_normal((6, 4)).astype(np.float32)
+    texts = [pieces[generator.integers(0, 6, generator.integers(1, 9))] for _ in range(40)]
+    distinct, places = maxsim._distinct(np.concatenate(texts))
+    assert len(distinct) == 6
+    assert np.array_equal(distinct[places], np.concatenate(texts))
+    scores = maxsim.maxsim_scores(texts[:15], texts[15:])
+    expected = [[slow_maxsim(query, document) for document in texts[15:]] for query in texts[:15]]
+    assert np.allclose(scores, expected, rtol=1e-5)
+
+
 def test_maxsim_of_one_token_texts_is_the_inner_product() -> None:
     generator = np.random.default_rng(3)
     queries = generator.standard_normal((4, 8)).astype(np.float32)
