@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
 
 _LOGGER = logging.getLogger(__name__)
-_TRAINING = ".training"
+_TRAINING, _STUDENT = ".training", "student"
 _ENGLISH_FACTOR = 4  # English is one side of every pair, and the language of the documents
 _N_COUNTED = 20_000  # pairs that idf is counted on
 
@@ -68,8 +68,38 @@ class Places:
     data: Path | None = None
 
 
-def distill(recipe: Recipe, places: Places, *, device: str, watch: Watch) -> dict[str, Any]:
+def read_corpus(recipe: Recipe, places: Places) -> BitextCorpus:
+    """Return a recipe's bitext, cleaned, compared with the evaluation tasks and split.
+
+    Raises:
+        DataError: As `load_bitext`.
+    """
+    return load_bitext(
+        recipe.bitext,
+        places.bitext,
+        tasks=evaluation_tasks() if recipe.overlap else (),
+        data_dir=places.data,
+        rules=recipe.cleaning,
+        validation_share=recipe.validation.share,
+    )
+
+
+def distill(
+    recipe: Recipe,
+    places: Places,
+    *,
+    device: str,
+    watch: Watch,
+    corpus: BitextCorpus | None = None,
+) -> dict[str, Any]:
     """Train a student and write it to `places.output`; return its card.
+
+    Args:
+        recipe: What to do.
+        places: Where things are.
+        device: A torch device, or "auto".
+        watch: Shown to a person while it works.
+        corpus: What `read_corpus` returned for a recipe of the same bitext; read when None.
 
     Raises:
         UsageError: The folder holds something else; the recipe cannot be followed.
@@ -84,15 +114,9 @@ def distill(recipe: Recipe, places: Places, *, device: str, watch: Watch) -> dic
     _require_free(output)
     check_writable(output / cards.NAME)
     chosen = torch.device(resolve_device(device))
-    watch.begin("reading bitext", None)
-    corpus = load_bitext(
-        recipe.bitext,
-        places.bitext,
-        tasks=evaluation_tasks() if recipe.overlap else (),
-        data_dir=places.data,
-        rules=recipe.cleaning,
-        validation_share=recipe.validation.share,
-    )
+    if corpus is None:
+        watch.begin("reading bitext", None)
+        corpus = read_corpus(recipe, places)
     teacher = Teacher(
         recipe.teacher.model,
         layer=recipe.teacher.layer,
@@ -115,6 +139,20 @@ def distill(recipe: Recipe, places: Places, *, device: str, watch: Watch) -> dic
     card = cards.make_card(recipe, corpus, teacher, training)
     _finish(training, card, output)
     return card
+
+
+def first_student(recipe: Recipe, places: Places, corpus: BitextCorpus, watch: Watch) -> Path:
+    """Return the folder of a recipe's student as it is before its first step.
+
+    Named as `student.model` of several recipes, it lets them all start from the same weights.
+
+    Raises:
+        EncoderError: Teacher or student cannot be had.
+        OutputError: `places.output` cannot be written.
+    """
+    teacher = Teacher(recipe.teacher.model, layer=recipe.teacher.layer, device="cpu")
+    _student(recipe, corpus, teacher, places.output, watch)
+    return places.output / _STUDENT
 
 
 def size_bytes(folder: Path) -> int:
@@ -155,7 +193,7 @@ def _student(
     recipe: Recipe, corpus: BitextCorpus, teacher: Teacher, work: Path, watch: Watch
 ) -> MultiVectorEncoder:
     """Return the student as it was before its first step, made at the first call only."""
-    folder = work / "student"
+    folder = work / _STUDENT
     if folder.is_dir():
         return load(folder)
     watch.begin("making the student", None)
