@@ -7,9 +7,8 @@
 Every method starts from one student without layers (vocabulary and first vectors), sees the same
 pairs in the same order and takes the same number of steps: `recipes/<method>.toml`, with only the
 seed changed. Students are then run on XQuAD-R, from questions in ten languages to English
-sentences, and on Tatoeba, from the languages they have seen to English, late interaction and pooled.
-What is
-there already is not done again.
+sentences, and on Tatoeba, from the languages they have seen to English, late interaction and
+pooled. What is there already is not done again.
 """
 
 from __future__ import annotations
