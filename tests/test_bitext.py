@@ -534,3 +534,22 @@ def test_swahili_verses_are_the_new_testament(real_data: Path) -> None:
     )
     assert len(pairs) == 7832
     assert dropped(report) == {"one_side_only": 23265, "length_ratio": 5}
+
+
+def test_a_share_of_a_source_is_the_same_english_sentences_in_every_language(
+    tmp_path: Path,
+) -> None:
+    english = [f"Sentence number {n} speaks of the weather." for n in range(400)]
+    lines(tmp_path, "en.txt", english)
+    for code in ("sw", "so"):
+        lines(
+            tmp_path, f"{code}.txt", [f"Sentensi ya {n} {code} inahusu hewa." for n in range(400)]
+        )
+    kept, report = read(
+        tmp_path, format="lines", path="{language}.txt", english="en.txt", share=0.25,
+        languages=["sw", "so"],
+    )  # fmt: skip
+    of = {code: {pair.english for pair in kept if pair.language == code} for code in ("sw", "so")}
+    assert of["sw"] == of["so"]
+    assert 70 < len(of["sw"]) < 130  # 100 expected, standard deviation 8.7
+    assert dropped(report) == {"not_chosen": 800 - len(kept)}
