@@ -69,12 +69,16 @@ class Journal:
         axes = figure.subplots(1, 2)
         entries = self.read()
         names = sorted({name for entry in entries for name in entry})
-        for axis, wanted in zip(axes, (("loss",), ("maxsim", "pooled")), strict=True):
+        shown = (("loss", ("loss",)), ("held-back bitext", ("maxsim", "pooled")))
+        for axis, (title, wanted) in zip(axes, shown, strict=True):
+            axis.set_title(title)
             for name in names:
                 if name.split(".")[0] not in wanted:
                     continue
                 points = [(entry["step"], entry[name]) for entry in entries if name in entry]
-                axis.plot(*zip(*points, strict=True), label=name)
+                axis.plot(
+                    *zip(*points, strict=True), label=name, marker="." if len(points) < 9 else ""
+                )
             axis.set_xlabel("step")
             if axis.lines:
                 axis.legend()
