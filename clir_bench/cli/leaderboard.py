@@ -25,7 +25,13 @@ _boards = click.option(
 )
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Examples:
+  clir-bench leaderboard build
+  clir-bench leaderboard build --check
+  clir-bench leaderboard pin afriqa"""
+)
 def command() -> None:
     """Make leaderboards from stored results."""
 
