@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from clir_bench import environment
+from clir_bench import environment, retrieval
 from clir_bench.adapters import Source
 from clir_bench.cards import SAMPLE, TaskCard
 from clir_bench.embeddings.identity import Corpus, identify
@@ -31,14 +31,7 @@ from clir_bench.languages import load_scheme
 from clir_bench.ledger import Ledger
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
 from clir_bench.results import check_writable, result_path
-from clir_bench.retrieval import (
-    ENCODE_BLOCK,
-    PassCost,
-    QuerySet,
-    QueryVectors,
-    encode_queries,
-    search_corpus,
-)
+from clir_bench.retrieval import PassCost, QuerySet, QueryVectors, encode_queries, search_corpus
 from clir_bench.schema import Cost, Result, SettingsRecord, SystemRecord
 from clir_bench.scoring import JUDGED, parse_measures, score
 from clir_bench.types import Collection, Encoder, LanguagePair, Query, TokenEncoder
@@ -90,6 +83,7 @@ class Settings:
         overwrite: Run pairs again that are done, and replace a result made otherwise.
         command: What the person typed, for the record.
         embeddings: Which documents' vectors are kept on disk, and where.
+        stored_only: Encode no documents: all of them must be stored.
     """
 
     measures: tuple[str, ...] = ()
@@ -101,6 +95,7 @@ class Settings:
     overwrite: bool = False
     command: str = ""
     embeddings: Keeping = AUTO
+    stored_only: bool = False
 
 
 _DEFAULTS = Settings()
@@ -129,7 +124,9 @@ class System:
             package=self.package,
             seed=settings.seed,
         )
-        return EmbeddingStore(settings.embeddings, identity, self.encoder, window=ENCODE_BLOCK)
+        return EmbeddingStore(
+            settings.embeddings, identity, self.encoder, window=retrieval.ENCODE_BLOCK
+        )
 
 
 def evaluate(
@@ -161,7 +158,9 @@ def evaluate(
     Raises:
         UnknownNameError: A split or pair the task does not have, or an unknown measure.
         ResultError: A result is there that was made otherwise; nothing is overwritten.
-        OutputError: The output folder cannot be written; finished pairs are kept.
+        OutputError: The output folder, or a folder named for vectors, cannot be written or has too
+            little room; finished pairs are kept.
+        MissingDataError: Vectors are missing that should all be stored.
     """
     split = split or card.default_split
     card = card_for(card, split)
@@ -172,8 +171,7 @@ def evaluate(
     )
     ledger = new_ledger(card, record, chosen, output=output, split=split, settings=settings)
     loader = Loader(card, split, source, settings.limit)
-    store = system.store(settings)
-    return _Evaluation(ledger, loader, system.encoder, store, progress or Silent()).run()
+    return _Evaluation(ledger, loader, system, settings, progress or Silent()).run()
 
 
 def new_ledger(
@@ -253,14 +251,15 @@ class _Evaluation:
         self,
         ledger: Ledger,
         loader: Loader,
-        encoder: Encoder | TokenEncoder,
-        store: EmbeddingStore,
+        system: System,
+        settings: Settings,
         progress: Progress,
     ) -> None:
         self.ledger = ledger
         self.loader = loader
-        self.encoder = encoder
-        self.store = store
+        self.encoder = system.encoder
+        self.store = system.store(settings)
+        self.stored_only = settings.stored_only
         self.progress = progress
         self._query_vectors: dict[tuple[str, str], QueryVectors] = {}
         self._query_uses: Counter[tuple[str, str]] = Counter()
@@ -271,7 +270,10 @@ class _Evaluation:
             # Nothing is stored before this is through: until then, what an earlier run has done
             # stands only in the file.
             todo = self._check()
-            self.store.plan([Corpus.of(group, self.loader) for group in todo])
+            corpora = [Corpus.of(group, self.loader) for group in todo]
+            self.store.plan(corpora)
+            if self.stored_only:
+                self.store.require(corpora)
             try:
                 self._save()
                 self._run_groups(todo)

@@ -41,6 +41,7 @@ LAYERS = {
     "export": 4,
     "external": 4,
     "leaderboard": 4,
+    "jobs": 4,
     "ledger": 4,
     "submission": 4,
     "suite": 4,

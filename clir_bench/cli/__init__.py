@@ -18,6 +18,7 @@ from clir_bench.errors import ClirBenchError
 INTERRUPTED = 130
 _COMMANDS = {
     "run": "Run models on tasks and store their scores.",
+    "merge": "Make results from vectors that several jobs have stored.",
     "score": "Score TREC run files made elsewhere against a task.",
     "show": "Print stored results as tables.",
     "compare": "Tell which differences between systems are real.",
@@ -25,6 +26,7 @@ _COMMANDS = {
     "tasks": "List the tasks, or describe one.",
     "encoders": "List the models that can be named.",
     "languages": "List the languages and their resource tiers.",
+    "cache": "List, check and remove stored vectors.",
     "download": "Fetch a task's data ahead of time.",
     "leaderboard": "Make leaderboards from stored results.",
     "distill": "Teach a multilingual student from an English model and bitext.",

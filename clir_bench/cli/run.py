@@ -14,6 +14,7 @@ from clir_bench import registry
 from clir_bench.adapters.source import locate
 from clir_bench.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard, load_card
 from clir_bench.cli import options, silence_stdout
+from clir_bench.cli.divided import divided_job, run_divided
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list, split_measures
 from clir_bench.cli.tables import result_text, some_of, suite_text
@@ -47,6 +48,14 @@ class _Job:
     split: str
     pairs: tuple[LanguagePair, ...] = ()
     parts: tuple[tuple[Part, TaskCard, str], ...] = ()
+
+    def tasks(self) -> list[tuple[TaskCard, tuple[LanguagePair, ...], str]]:
+        """Return its task, or those of a suite, each with pairs and split."""
+        if isinstance(self.card, TaskCard):
+            return [(self.card, self.pairs, self.split)]
+        return [
+            (card, tuple(part_pairs(part, card, split)), split) for part, card, split in self.parts
+        ]
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,12 @@ class _Request:
 @click.option("--overwrite", is_flag=True, help="Run again what is done already.")
 @options.trust_remote_code
 @options.embeddings
+@click.option(
+    "--num-shards",
+    type=click.IntRange(1),
+    help="Divide the encoding among so many jobs; `clir-bench merge` then makes the results.",
+)
+@click.option("--shard-id", type=click.IntRange(0), help="Which of them this is, from 0.")
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one a line.")
 @click.pass_context
 def command(
@@ -132,7 +147,10 @@ def command(
     overwrite: bool,
     trust_remote_code: bool,
     embeddings: Keeping,
+    num_shards: int | None,
+    shard_id: int | None,
     as_json: bool,
+    stored_only: bool = False,
 ) -> None:
     """Run models on tasks and store their scores.
 
@@ -148,7 +166,9 @@ def command(
         overwrite=overwrite,
         command=shlex.join(["clir-bench", *sys.argv[1:]]),
         embeddings=embeddings,
+        stored_only=stored_only,
     )
+    divided = divided_job(num_shards, shard_id, embeddings)
     if sample and split not in (None, SAMPLE):
         raise UsageError("--sample and --split exclude each other")
     wanted_split = SAMPLE if sample else split
@@ -178,7 +198,19 @@ def command(
             continue
         system = System(encoder, model, provider(model))
         for job in jobs:
-            problems += _run_job(job, system, request)
+            if divided is None:
+                problems += _run_job(job, system, request)
+            else:
+                for card, chosen, part_split in job.tasks():
+                    problems += run_divided(
+                        divided,
+                        card,
+                        chosen,
+                        system,
+                        data_dir=data_dir,
+                        split=part_split,
+                        settings=settings,
+                    )
     for problem in problems:
         click.echo(f"failed: {problem}", err=True)
     if problems:

@@ -14,7 +14,7 @@ from typing import Literal
 from clir_bench.adapters.source import cache_directory
 from clir_bench.embeddings.entry import KEPT, Entry, entry_folder, read_description, remove
 from clir_bench.embeddings.identity import Corpus, Identity, key_of
-from clir_bench.errors import OutputError
+from clir_bench.errors import EncoderError, MissingDataError, OutputError, UsageError
 from clir_bench.types import Encoder, TokenEncoder
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ AUTO_SHARE = 0.5
 """Part of the free disk a run may take without having been given a folder."""
 SHARD_WINDOWS = 4
 """Windows of documents, as an encoder is given them at once, that make a shard."""
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -135,12 +136,17 @@ class EmbeddingStore:
         self._stored = set(chosen)
 
     @contextmanager
-    def opened(self, corpus: Corpus) -> Iterator[Entry | None]:
-        """Use a corpus' entry, None when it is not stored."""
+    def opened(self, corpus: Corpus, *, required: bool = False) -> Iterator[Entry | None]:
+        """Use a corpus' entry, None when it is not stored.
+
+        Args:
+            corpus: One of those planned for.
+            required: As in `Entry`.
+        """
         if corpus not in self._stored:
             yield None
             return
-        entry = self.entry(corpus)
+        entry = self.entry(corpus, required=required)
         with entry.opened(keep=self.keeping.mode == "keep"):
             yield entry
 
@@ -156,9 +162,41 @@ class EmbeddingStore:
                 remove(folder)
         self._finished.clear()
 
-    def near_misses(self, corpus: Corpus) -> list[str]:
+    def require(self, corpora: Sequence[Corpus]) -> None:
+        """Check that every shard is done.
+
+        Raises:
+            UsageError: Nothing is stored at all.
+            EncoderError: The encoder cannot be told from its other versions.
+            MissingDataError: Says of which corpora shards are missing, and whether vectors made
+                otherwise are there.
+        """
+        if self.keeping.mode == "off":
+            raise UsageError("there are no stored vectors to merge with --embeddings off")
+        if self.identity.untold:
+            raise EncoderError(f"vectors cannot have been stored: {self.identity.untold}")
+        problems = []
+        for corpus in corpora:
+            entry = self.entry(corpus)
+            if missing := entry.missing():
+                shown = ", ".join(map(str, missing[:_SHOWN])) + (", ..." * (len(missing) > _SHOWN))
+                others = "".join(
+                    f"; vectors of the same documents are there with another {other}"
+                    for other in self._near_misses(entry.key)[:_SHOWN]
+                )
+                problems.append(
+                    f"{corpus.label}: {len(missing):,} of {entry.n_shards:,} shards ({shown})"
+                    f"{others}"
+                )
+        if problems:
+            raise MissingDataError(
+                f"{self.keeping.root}: not encoded yet: {'. '.join(problems)}. Run the jobs that "
+                "did not end once more (run --num-shards N --shard-id I), or `clir-bench run` to "
+                "encode what is missing here"
+            )
+
+    def _near_misses(self, wanted: dict[str, str]) -> list[str]:
         """Say how stored vectors of the same documents differ from those wanted."""
-        wanted = self.entry(corpus).key
         found = []
         for folder in sorted(self.keeping.root.glob("*/entry.json")):
             description = read_description(folder.parent)
@@ -170,8 +208,8 @@ class EmbeddingStore:
             differing = sorted(
                 name for name in {*key, *wanted} if key.get(name) != wanted.get(name)
             )
-            shown = [f"{name} {key.get(name)} (now {wanted.get(name)})" for name in differing]
-            found.append(", ".join(shown))
+            shown = [f"{name}: {key.get(name)}, here {wanted.get(name)}" for name in differing]
+            found.append(" and ".join(shown))
         return found
 
     def _problem(self, entries: Sequence[Entry], asked: bool) -> str:

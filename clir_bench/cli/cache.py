@@ -1,0 +1,157 @@
+"""`clir-bench cache`: stored vectors of documents."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from tabulate import tabulate
+
+from clir_bench.embeddings.inventory import (
+    Stored,
+    damages,
+    discard,
+    repair,
+    stored,
+    sweep_leftovers,
+)
+from clir_bench.embeddings.store import embeddings_directory, size_text
+from clir_bench.errors import UnknownNameError
+
+_DAY_SECONDS = 24 * 3600
+
+_folder = click.option(
+    "--embeddings",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder that `run --embeddings` was given. Default: in the cache.",
+)
+
+
+@click.group(epilog="Example: clir-bench cache prune --older-than 30")
+def command() -> None:
+    """List, check and remove stored vectors of documents.
+
+    `clir-bench run` stores vectors so that a killed run goes on where it was; without
+    --embeddings FOLDER it removes them itself when its results are stored.
+    """
+
+
+@command.command("list")
+@_folder
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def list_(folder: Path | None, as_json: bool) -> None:
+    """List what is stored."""
+    root = folder or embeddings_directory()
+    entries = stored(root)
+    if as_json:
+        for entry in entries:
+            values = {**asdict(entry), "folder": str(entry.folder)}
+            click.echo(json.dumps(values, sort_keys=True))
+        return
+    rows = [
+        [
+            entry.name[-12:],
+            entry.model,
+            entry.revision[:12],
+            entry.corpus,
+            f"{entry.n_documents:,}",
+            f"{entry.n_done} of {entry.n_shards}",
+            size_text(entry.size_bytes),
+            _age(entry.idle_seconds),
+            "yes" if entry.kept else "until scored",
+        ]
+        for entry in entries
+    ]
+    header = ["key", "model", "revision", "corpus", "documents", "shards", "size", "used", "kept"]
+    if rows:
+        click.echo(tabulate(rows, header, disable_numparse=True))
+    total = sum(entry.size_bytes for entry in entries)
+    click.echo(f"{len(entries)} corpora, {size_text(total)} in {root}")
+
+
+@command.command()
+@click.argument("keys", nargs=-1)
+@_folder
+@click.option("--repair", "repairing", is_flag=True, help="Remove damaged shards.")
+@click.pass_context
+def verify(ctx: click.Context, keys: tuple[str, ...], folder: Path | None, repairing: bool) -> None:
+    """Read every shard, or those of KEYS alone, and compare it with its checksum.
+
+    A run checks what it reads by itself. Exits with 1 when a shard is damaged.
+    """
+    n_damaged = 0
+    entries = _chosen(stored(folder or embeddings_directory()), keys)
+    for entry in entries:
+        found = []
+        for number, problem in damages(entry):
+            click.echo(f"{entry.name}: shard {number}: {problem}")
+            found.append(number)
+        n_damaged += len(found)
+        if repairing and found and not repair(entry, found):
+            click.echo(f"{entry.name}: in use; its shards are left as they are")
+    n_shards = sum(entry.n_done for entry in entries)
+    click.echo(f"{n_shards} shards of {len(entries)} corpora checked, {n_damaged} damaged")
+    if n_damaged:
+        ctx.exit(1)
+
+
+@command.command()
+@click.argument("keys", nargs=-1)
+@_folder
+@click.option("--all", "all_", is_flag=True, help="Remove everything that no run uses now.")
+@click.option("--model", help="Remove what this model made.")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(0),
+    metavar="DAYS",
+    help="Remove what no run has used for so long.",
+)
+def prune(
+    keys: tuple[str, ...],
+    folder: Path | None,
+    all_: bool,
+    model: str | None,
+    older_than: float | None,
+) -> None:
+    """Remove what killed runs left half written, and the vectors of KEYS or of the options.
+
+    With several options, what all of them name. What a run uses now is left alone.
+    """
+    root = folder or embeddings_directory()
+    freed = sweep_leftovers(root)
+    entries = _chosen(stored(root), keys)
+    chosen = [
+        entry
+        for entry in entries
+        if (keys or all_ or model is not None or older_than is not None)
+        and (model is None or entry.model == model)
+        and (older_than is None or entry.idle_seconds > older_than * _DAY_SECONDS)
+    ]
+    for entry in chosen:
+        if discard(entry):
+            freed += entry.size_bytes
+            click.echo(f"removed {entry.name} ({entry.corpus}, {size_text(entry.size_bytes)})")
+        else:
+            click.echo(f"kept {entry.name} ({entry.corpus}): in use, or it cannot be removed")
+    click.echo(f"{size_text(freed)} freed in {root}")
+
+
+def _chosen(entries: list[Stored], keys: tuple[str, ...]) -> list[Stored]:
+    """Return the entries whose key ends in one of `keys`, all without any."""
+    for key in keys:
+        if not any(entry.name.endswith(key) for entry in entries):
+            names = [entry.name[-12:] for entry in entries]
+            raise UnknownNameError("key", key, names, "`clir-bench cache list` lists them.")
+    return [entry for entry in entries if not keys or entry.name.endswith(keys)]
+
+
+def _age(seconds: float) -> str:
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min ago"
+    if seconds < _DAY_SECONDS:
+        return f"{seconds / 3600:.0f} h ago"
+    return f"{seconds / _DAY_SECONDS:.0f} d ago"

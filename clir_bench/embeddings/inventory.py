@@ -1,0 +1,125 @@
+"""What is stored: listing it, checking it, and taking it away."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from clir_bench.embeddings.entry import (
+    KEPT,
+    REMOVED,
+    done_shards,
+    drop_shard,
+    read_description,
+    remove,
+    sweep,
+)
+from clir_bench.embeddings.occupancy import LOCK, alone
+from clir_bench.embeddings.shards import DamagedShardError, check_data, read_manifest
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One entry.
+
+    Attributes:
+        name: Of its folder.
+        corpus: Task, split and document language it was made for first.
+        model: The encoder's name.
+        revision: The encoder's.
+        n_shards: Shards that make it whole.
+        n_done: Shards that are there.
+        size_bytes: What it takes on disk.
+        idle_seconds: Since a run used it last.
+        kept: Whether it stays until somebody removes it.
+    """
+
+    folder: Path
+    name: str
+    corpus: str
+    model: str
+    revision: str
+    n_documents: int
+    n_shards: int
+    n_done: int
+    size_bytes: int
+    idle_seconds: float
+    kept: bool
+
+
+def stored(root: Path) -> list[Stored]:
+    """Return the entries in a folder, by name; anything else in it is passed over."""
+    return [found for path in sorted(root.glob("*/entry.json")) if (found := _stored(path.parent))]
+
+
+def damages(entry: Stored) -> Iterator[tuple[int, str]]:
+    """Read every shard and yield the numbers of those that are damaged, and how."""
+    for number in sorted(done_shards(entry.folder)):
+        try:
+            manifest = read_manifest(entry.folder, number)
+            if manifest is not None:
+                check_data(entry.folder, number, manifest)
+        except DamagedShardError as error:
+            yield number, str(error)
+
+
+def discard(entry: Stored) -> bool:
+    """Remove an entry; False when a run uses it now."""
+    return remove(entry.folder)
+
+
+def repair(entry: Stored, damaged: list[int]) -> bool:
+    """Take damaged shards out, so that the next run makes them again; False when in use."""
+    with alone(entry.folder) as mine:
+        if mine:
+            for number in damaged:
+                drop_shard(entry.folder, number)
+            sweep(entry.folder)
+        return mine
+
+
+def sweep_leftovers(root: Path) -> int:
+    """Remove what killed runs left half written, and return how many bytes."""
+    freed = 0
+    for folder in root.glob(f"{REMOVED}*"):
+        freed += _size_bytes(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    for entry in stored(root):
+        with alone(entry.folder) as mine:
+            if mine:
+                freed += sweep(entry.folder)
+    return freed
+
+
+def _stored(folder: Path) -> Stored | None:
+    known = read_description(folder)
+    if known is None:
+        return None
+    used = folder / (LOCK if (folder / LOCK).exists() else "entry.json")
+    n_documents, shard_documents = int(known["n_documents"]), int(known["shard_documents"])
+    return Stored(
+        folder=folder,
+        name=folder.name,
+        corpus=str(known["corpus"]),
+        model=str(json.loads(known["key"].get("encoder.name", '""'))),
+        revision=str(json.loads(known["key"].get("encoder.revision", '""'))),
+        n_documents=n_documents,
+        n_shards=-(-n_documents // shard_documents),
+        n_done=len(done_shards(folder)),
+        size_bytes=_size_bytes(folder),
+        idle_seconds=max(0.0, time.time() - used.stat().st_mtime),
+        kept=(folder / KEPT).exists(),
+    )
+
+
+def _size_bytes(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # a run may rename or remove it meanwhile
+            total += path.stat().st_size
+    return total
