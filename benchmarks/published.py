@@ -165,7 +165,7 @@ def main() -> int:
     arguments = _arguments()
     rows = read_published(PUBLISHED / f"{arguments.model}.csv")
     try:
-        encoder = load_encoder(arguments.model, device=arguments.device)
+        encoder = load_encoder(arguments.model, device=arguments.device, dtype="float32")
         package = registry.provider(registry.ENCODERS, arguments.model)
         system = System(encoder, arguments.model, package)
         worst = 0.0

@@ -20,9 +20,10 @@ from clir_bench.distill.mixture import BitextCorpus, Mixing, load_bitext
 from clir_bench.distill.overlap import evaluation_tasks
 from clir_bench.distill.recipe import Recipe
 from clir_bench.distill.store import VectorStore
-from clir_bench.distill.students import from_teacher, load, pretrained, sample_texts, save
+from clir_bench.distill.students import from_teacher, load, pretrained, save
 from clir_bench.distill.teacher import Teacher
 from clir_bench.distill.training import Training, prepare
+from clir_bench.distill.vocabulary import sample_texts
 from clir_bench.encoders.sbert import resolve_device
 from clir_bench.errors import OutputError, UsageError
 from clir_bench.languages import load_scheme

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clir_bench.distill.recipe import StudentSettings
 from clir_bench.distill.teacher import Teacher, find_weights
+from clir_bench.distill.vocabulary import SPECIAL, WORD_START, train_tokenizer
 from clir_bench.encoders.weights import read_json
 from clir_bench.errors import EncoderError
 
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
 
 _LOGGER = logging.getLogger(__name__)
-_SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-_MAX_PIECE = 16
-_SHRINK = 0.5  # of the candidate pieces, this share is kept in each round: 0.75 takes twice as long
-WORD_START = "▁"
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_WORD_BEGINS = rf"(?<![\p{{L}}\p{{M}}\p{{N}}{WORD_START}])(?=[\p{{L}}\p{{N}}&&[^{_UNSPACED}]])"
 
 
 class Encoded(NamedTuple):
@@ -176,63 +171,6 @@ def from_teacher(
         return _assemble(folder, settings.max_tokens, dim=teacher.dim, seed=seed)
 
 
-def train_tokenizer(texts: Iterable[str], settings: StudentSettings) -> Any:
-    """Return a fast tokenizer with a unigram vocabulary (Kudo 2018, arXiv 1804.10959).
-
-    Texts are brought to NFKC and lower case and cut at white space and punctuation before pieces
-    are learned. The beginning of a word is marked, behind a bracket as well, except in scripts
-    that do not set words apart.
-    """
-    from tokenizers import (
-        Regex,
-        Tokenizer,
-        models,
-        normalizers,
-        pre_tokenizers,
-        processors,
-        trainers,
-    )
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence(
-        [
-            normalizers.NFKC(),
-            normalizers.Lowercase(),
-            normalizers.Replace(Regex(_WORD_BEGINS), WORD_START),
-        ]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.WhitespaceSplit(),
-            pre_tokenizers.Punctuation("isolated"),
-        ]
-    )
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.UnigramTrainer(
-            vocab_size=settings.vocabulary,
-            special_tokens=list(_SPECIAL.values()),
-            unk_token=_SPECIAL["unk"],
-            max_piece_length=_MAX_PIECE,
-            shrinking_factor=_SHRINK,
-            n_sub_iterations=1,
-            show_progress=False,
-        ),
-    )
-    cls, sep = (tokenizer.token_to_id(_SPECIAL[name]) for name in ("cls", "sep"))
-    single = "[CLS] $A" if settings.layers == 0 else "[CLS] $A [SEP]"
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=single, pair=f"{single} $B", special_tokens=[("[CLS]", cls), ("[SEP]", sep)]
-    )
-    fast: Any = PreTrainedTokenizerFast
-    return fast(
-        tokenizer_object=tokenizer,
-        model_max_length=settings.max_tokens,
-        **{f"{name}_token": token for name, token in _SPECIAL.items()},
-    )
-
-
 def is_static(model: MultiVectorEncoder) -> bool:
     """Return whether a student has no layers."""
     config = getattr(model.transformers_model, "config", None)
@@ -293,7 +231,7 @@ def _start_pieces(body: Any, tokenizer: Any, teacher: Teacher, static: bool) -> 
 
     table = body.embeddings.word_embeddings.weight
     pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    plain = ["" if piece in _SPECIAL.values() else piece.strip(WORD_START) for piece in pieces]
+    plain = ["" if piece in SPECIAL.values() else piece.strip(WORD_START) for piece in pieces]
     vectors = teacher.piece_vectors(plain, contextual=static)
     if static:
         vectors = vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-6) * _START_LENGTH
@@ -395,14 +333,3 @@ def load(folder: Path) -> MultiVectorEncoder:
         weights.from_folder(folder), True, "cpu", torch.float32, trust=False
     )
     return model
-
-
-def sample_texts(texts: Iterable[str], characters: int) -> list[str]:
-    """Return the first texts, up to about `characters` in all."""
-    chosen: list[str] = []
-    for text in texts:
-        if characters <= 0:
-            break
-        chosen.append(text)
-        characters -= len(text)
-    return chosen
