@@ -100,7 +100,8 @@ class EncoderInfo:
         query_prompt: Text put before every query.
         document_prompt: Text put before every document.
         max_tokens: Longer texts are cut here; None when there is no limit.
-        dtype: Arithmetic of the forward pass, as torch names it: "float32", "bfloat16".
+        dtype: Arithmetic of the forward pass, as torch names it: "float32", "bfloat16"; or
+            "mixed-bfloat16" (see `encoders.precision`).
         n_parameters: Number of weights, None when there are none.
         similarity: "cosine" (rows are unit length), "dot" or "maxsim".
         license: SPDX id where known.
@@ -166,19 +167,21 @@ class EncoderRequest:
         name: The registered name, "st" of `st:intfloat/multilingual-e5-small`.
         argument: What follows the colon, empty when there is none.
         device: A torch device ("cpu", "cuda:0"), or "auto".
-        dtype: "auto", "float32" or "bfloat16".
+        dtype: "auto", "float32", "bfloat16" or "mixed-bfloat16" (see `encoders.precision`).
         batch_size: Texts per forward pass, or None for the encoder's own choice.
         trust_remote_code: Whether code shipped with the weights may run; off unless asked for.
         seed: For encoders that draw random numbers.
+        batch_tokens: Tokens per forward pass instead of `batch_size`, padding included, or None.
     """
 
     name: str
     argument: str = ""
     device: str = "auto"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "mixed-bfloat16"] = "auto"
     batch_size: int | None = None
     trust_remote_code: bool = False
     seed: int = 0
+    batch_tokens: int | None = None
 
 
 @dataclass(frozen=True)

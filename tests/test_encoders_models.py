@@ -120,6 +120,8 @@ def test_the_models_own_code_and_ours_agree(minilm: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
     texts = ["Paka amelala kwenye mkeka.", "", "The fog lifted. " * 200]
-    ours = load_encoder(f"st:{minilm}", device="cpu").encode_documents(texts, language="sw")
+    ours = load_encoder(f"st:{minilm}", device="cpu", dtype="float32").encode_documents(
+        texts, language="sw"
+    )
     theirs = SentenceTransformer(str(minilm), device="cpu", local_files_only=True).encode(texts)
     assert np.allclose(ours, theirs, atol=1e-6)

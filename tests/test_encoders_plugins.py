@@ -169,7 +169,7 @@ def test_the_request_carries_every_option(install: Install) -> None:
     )
     assert encoder.info.name == (
         "EncoderRequest(name='acme', argument='a:b', device='cpu', dtype='bfloat16', "
-        "batch_size=7, trust_remote_code=True, seed=5)"
+        "batch_size=7, trust_remote_code=True, seed=5, batch_tokens=None)"
     )
 
 

@@ -137,7 +137,7 @@ def plain(folder: Path, texts: list[str], prompt: str) -> np.ndarray:
 
 
 def test_dense_vectors_are_the_mean_of_the_tokens_behind_each_sides_prompt(dense: Path) -> None:
-    encoder = load_encoder(f"st:{dense}", device="cpu")
+    encoder = load_encoder(f"st:{dense}", device="cpu", dtype="float32")
     queries = encoder.encode_queries(TEXTS, language="en")
     documents = encoder.encode_documents(TEXTS, language="en")
     assert np.allclose(queries, plain(dense, TEXTS, "query : "), atol=1e-5)
@@ -146,7 +146,7 @@ def test_dense_vectors_are_the_mean_of_the_tokens_behind_each_sides_prompt(dense
 
 
 def test_info_says_what_was_loaded(dense: Path) -> None:
-    info = load_encoder(f"st:{dense}", device="cpu").info
+    info = load_encoder(f"st:{dense}", device="cpu", dtype="float32").info
     assert (info.query_prompt, info.document_prompt) == ("query : ", "document : ")
     assert (info.max_tokens, info.dtype, info.similarity) == (24, "float32", "cosine")
     assert info.n_parameters is not None
@@ -157,8 +157,8 @@ def test_info_says_what_was_loaded(dense: Path) -> None:
 
 
 def test_batch_size_and_order_do_not_change_a_vector(dense: Path) -> None:
-    encoder = load_encoder(f"st:{dense}", device="cpu", batch_size=2)
-    other = load_encoder(f"st:{dense}", device="cpu", batch_size=64)
+    encoder = load_encoder(f"st:{dense}", device="cpu", dtype="float32", batch_size=2)
+    other = load_encoder(f"st:{dense}", device="cpu", dtype="float32", batch_size=64)
     rows = encoder.encode_documents(TEXTS, language="en")
     assert np.allclose(rows, other.encode_documents(TEXTS, language="en"), atol=1e-5)
     assert np.allclose(rows[::-1], encoder.encode_documents(TEXTS[::-1], language="en"), atol=1e-5)
@@ -166,7 +166,7 @@ def test_batch_size_and_order_do_not_change_a_vector(dense: Path) -> None:
 
 
 def test_texts_are_cut_at_the_recorded_length(dense: Path) -> None:
-    encoder = load_encoder(f"st:{dense}", device="cpu")
+    encoder = load_encoder(f"st:{dense}", device="cpu", dtype="float32")
     rows = encoder.encode_queries(["cat " * 24, "cat " * 500], language="en")
     assert np.allclose(rows[0], rows[1], atol=1e-5)
 
@@ -364,13 +364,6 @@ def test_a_device_that_is_not_there_is_refused_rather_than_replaced() -> None:
         sbert.resolve_device(f"cuda:{torch.cuda.device_count()}")
     with pytest.raises(UsageError, match="device 'gpu': expected auto, cpu"):
         sbert.resolve_device("gpu")
-
-
-def test_auto_is_float32_on_the_cpu() -> None:
-    import torch
-
-    assert sbert.resolve_dtype("auto", "cpu") is torch.float32
-    assert sbert.resolve_dtype("bfloat16", "cpu") is torch.bfloat16
 
 
 @pytest.fixture

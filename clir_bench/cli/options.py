@@ -62,12 +62,30 @@ seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed
 device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
 dtype = click.option(
     "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16"]),
+    type=click.Choice(["auto", "float32", "bfloat16", "mixed-bfloat16"]),
     default="auto",
     show_default=True,
-    help="Arithmetic of the model.",
+    help="Arithmetic of the model; auto is fast where that keeps scores, and recorded.",
 )
 batch_size = click.option("--batch-size", type=click.IntRange(1), help="Texts a forward pass.")
+
+
+def _tokens(_: click.Context, __: click.Parameter, value: str) -> int | None:
+    if value == "auto":
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value!r}: expected auto or a number of at least 1")
+    return int(value)
+
+
+batch_tokens = click.option(
+    "--batch-tokens",
+    default="auto",
+    show_default=True,
+    callback=_tokens,
+    metavar="N",
+    help="Tokens a forward pass, halved when memory runs out.",
+)
 trust_remote_code = click.option(
     "--trust-remote-code", is_flag=True, help="Let code shipped with the model run."
 )

@@ -105,6 +105,7 @@ class _Request:
 @options.device
 @options.dtype
 @options.batch_size
+@options.batch_tokens
 @options.seed
 @click.option(
     "--limit",
@@ -142,6 +143,7 @@ def command(
     device: str,
     dtype: str,
     batch_size: int | None,
+    batch_tokens: int | None,
     seed: int,
     limit: int | None,
     overwrite: bool,
@@ -188,6 +190,7 @@ def command(
                 device=device,
                 dtype=dtype,
                 batch_size=batch_size,
+                batch_tokens=batch_tokens,
                 trust_remote_code=trust_remote_code,
                 seed=seed,
             )

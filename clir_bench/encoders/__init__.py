@@ -31,7 +31,7 @@ __all__ = ["load_encoder", "provider", "under_contract"]
 DESCRIBED = ".toml"
 """How the path of a model's own file ends; no entry point can be called that."""
 
-_Dtype = Literal["auto", "float32", "bfloat16"]
+_Dtype = Literal["auto", "float32", "bfloat16", "mixed-bfloat16"]
 _SINGLE = ("encode_queries", "encode_documents")
 _TOKENS = ("encode_query_tokens", "encode_document_tokens")
 _PLACEHOLDERS = {"main", "master", "latest", "head", "unknown", "none", "local", "no_revision"}
@@ -45,6 +45,7 @@ def load_encoder(
     batch_size: int | None = None,
     trust_remote_code: bool = False,
     seed: int = 0,
+    batch_tokens: int | None = None,
 ) -> CheckedEncoder | CheckedTokenEncoder:
     """Return the encoder `spec` names, its output checked.
 
@@ -52,10 +53,11 @@ def load_encoder(
         spec: "name" or "name:argument", as in "hashing" and
             "st:intfloat/multilingual-e5-small", or the path of a .toml file.
         device: A torch device, or "auto": CUDA, then Apple's MPS, then the CPU.
-        dtype: "auto", "float32" or "bfloat16".
+        dtype: "auto", "float32", "bfloat16" or "mixed-bfloat16".
         batch_size: Texts per forward pass; the encoder's own choice when None.
         trust_remote_code: Whether code shipped with the weights may run.
         seed: For encoders that draw random numbers.
+        batch_tokens: Tokens per forward pass instead of `batch_size`, padding included.
 
     Raises:
         UnknownNameError: No encoder is registered under that name.
@@ -70,6 +72,8 @@ def load_encoder(
         raise UsageError(f"dtype {dtype!r}: expected one of {', '.join(get_args(_Dtype))}")
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch size {batch_size}: expected at least 1")
+    if batch_tokens is not None and batch_tokens < 1:
+        raise UsageError(f"batch tokens {batch_tokens}: expected at least 1")
     request = EncoderRequest(
         name=name,
         argument=argument,
@@ -78,6 +82,7 @@ def load_encoder(
         batch_size=batch_size,
         trust_remote_code=trust_remote_code,
         seed=seed,
+        batch_tokens=batch_tokens,
     )
     load = _entry_point(name)
     try:

@@ -9,24 +9,23 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from clir_bench.encoders import weights
+from clir_bench.encoders import precision, weights
+from clir_bench.encoders.precision import Dtype
+from clir_bench.encoders.sentences import DenseEncoder, LateInteractionEncoder, batches_for
 from clir_bench.encoders.weights import Weights, read_json
 from clir_bench.errors import EncoderError, UsageError
-from clir_bench.types import Encoder, EncoderInfo, EncoderRequest, TokenEncoder, Vectors
+from clir_bench.types import Encoder, EncoderInfo, EncoderRequest, TokenEncoder
 
 if TYPE_CHECKING:
     import torch
-    from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 
 _LOGGER = logging.getLogger(__name__)
-_BATCH_SIZE = {"cuda": 128}
-_CPU_BATCH_SIZE = 32
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 _LATE_INTERACTION = ("MultiVectorEncoder", "ColBERT")
 
@@ -51,90 +50,6 @@ class Stated:
     similarity: Literal["cosine", "dot", "maxsim"] | None = None
     license: str | None = None
     description: str = ""
-
-
-class DenseEncoder:
-    """A SentenceTransformer: one vector a text."""
-
-    def __init__(self, model: SentenceTransformer, info: EncoderInfo, batch_size: int) -> None:
-        self._model, self._batch_size = model, batch_size
-        self.info = info
-        self.dim = _dimension(model, info.name)
-
-    def encode_queries(self, texts: Sequence[str], *, language: str) -> Vectors:
-        """Return float32 `(len(texts), dim)`; the query prompt is put before every text."""
-        return self._encode(self._model.encode_query, texts, self.info.query_prompt)
-
-    def encode_documents(self, texts: Sequence[str], *, language: str) -> Vectors:
-        """Return float32 `(len(texts), dim)`; the document prompt is put before every text."""
-        return self._encode(self._model.encode_document, texts, self.info.document_prompt)
-
-    def _encode(self, encode: Callable[..., Any], texts: Sequence[str], prompt: str) -> Vectors:
-        import numpy as np
-
-        rows: Vectors = np.asarray(
-            encode(
-                list(texts),
-                prompt=prompt,
-                batch_size=self._batch_size,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-            ),
-            dtype=np.float32,
-        )
-        if self.info.similarity != "cosine":
-            return rows
-        # In float32 here rather than in the model: a bfloat16 division leaves lengths off by 0.4%.
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        np.divide(rows, lengths, out=rows, where=lengths > 0)
-        return rows
-
-
-class LateInteractionEncoder:
-    """A MultiVectorEncoder: one vector a token."""
-
-    def __init__(self, model: MultiVectorEncoder, info: EncoderInfo, batch_size: int) -> None:
-        self._model, self._batch_size = model, batch_size
-        self.info = info
-        self.dim = _dimension(model, info.name)
-
-    def encode_query_tokens(
-        self,
-        texts: Sequence[str],
-        *,
-        language: str,
-    ) -> list[Vectors]:
-        """Return one float32 `(n_tokens_i, dim)` a text, expansion tokens included."""
-        return self._encode(self._model.encode_query, texts, self.info.query_prompt)
-
-    def encode_document_tokens(
-        self,
-        texts: Sequence[str],
-        *,
-        language: str,
-    ) -> list[Vectors]:
-        """Return one float32 `(n_tokens_i, dim)` a text, without the model's skipped tokens."""
-        return self._encode(self._model.encode_document, texts, self.info.document_prompt)
-
-    def _encode(
-        self, encode: Callable[..., Any], texts: Sequence[str], prompt: str
-    ) -> list[Vectors]:
-        import numpy as np
-
-        found = encode(
-            list(texts),
-            prompt=prompt,
-            batch_size=self._batch_size,
-            show_progress_bar=False,
-            convert_to_numpy=True,
-        )
-        return [np.asarray(tokens, dtype=np.float32) for tokens in found]
-
-
-_KINDS: dict[bool, Callable[..., DenseEncoder | LateInteractionEncoder]] = {
-    False: DenseEncoder,
-    True: LateInteractionEncoder,
-}
 
 
 def load(request: EncoderRequest) -> Encoder | TokenEncoder:
@@ -162,8 +77,11 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | 
     """
     late = is_late_interaction(found) if stated.late is None else stated.late
     device = resolve_device(request.device)
-    dtype = resolve_dtype(request.dtype, device)
-    model = read(found, late, device, dtype, request.trust_remote_code)
+    dtype = precision.choose(request.dtype, device, late=late)
+    stored = precision.stored_as(dtype)
+    model = read(found, late, device, stored, request.trust_remote_code)
+    if dtype == precision.MIXED and not precision.mix(model[0]):
+        dtype = _unmixed(found, request)
     limit = _limit(model, stated.max_tokens)
     info = EncoderInfo(
         name=found.name,
@@ -172,14 +90,19 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | 
         query_prompt=_prompt(model.prompts, ("query",), stated.query_prompt),
         document_prompt=_prompt(model.prompts, _DOCUMENT_PROMPTS, stated.document_prompt),
         max_tokens=limit,
-        dtype=str(next(model.parameters()).dtype).removeprefix("torch."),
+        dtype=dtype,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         similarity=_similarity(model, late, stated, found.name),
         license=stated.license,
         description=stated.description or _description(found, late),
     )
-    batch_size = request.batch_size or _BATCH_SIZE.get(device.partition(":")[0], _CPU_BATCH_SIZE)
-    encoder = _KINDS[late](model, info, batch_size)
+    dim = _dimension(model, found.name)
+    texts, tokens = batches_for(request, device, dtype, late=late)
+    encoder = (
+        LateInteractionEncoder(model, info, dim, texts)
+        if late
+        else DenseEncoder(model, info, dim, texts, tokens)
+    )
     if stated.dim is not None and encoder.dim != stated.dim:
         raise EncoderError(
             f"model {found.name!r}: expected vectors of {stated.dim} numbers, found {encoder.dim}; "
@@ -214,17 +137,14 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def resolve_dtype(dtype: str, device: str) -> torch.dtype:
-    """Return the arithmetic to use: "auto" is bfloat16 on CUDA devices that have it, else float32.
-
-    Vectors are float32 in either case.
-    """
-    import torch
-
-    if dtype == "auto":
-        fast = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if fast else torch.float32
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+def _unmixed(found: Weights, request: EncoderRequest) -> Dtype:
+    """Return the arithmetic of a model that has nothing to mix: float32, unless more was asked."""
+    if request.dtype == precision.MIXED:
+        raise EncoderError(
+            f"model {found.name!r} has no feed-forward layers that clir-bench knows, so there is "
+            f"nothing to run in {precision.MIXED}; use --dtype float32"
+        )
+    return "float32"
 
 
 def is_late_interaction(found: Weights) -> bool:

@@ -1,0 +1,109 @@
+"""Batches of texts of like length, filled to a number of tokens, which shrink if memory runs out.
+
+>>> batches = TokenBatches(12)
+>>> batches.run([3, 6, 1, 5], lambda rows: print(rows.tolist()))
+[1, 3]
+[0, 2]
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_LOGGER = logging.getLogger(__name__)
+_Returned = TypeVar("_Returned")
+
+
+class TokenBatches:
+    """Batches of at most so many tokens, padding included.
+
+    Attributes:
+        budget: Tokens a batch; halved, for good, whenever a batch did not fit into memory.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+
+    def run(
+        self,
+        lengths: Sequence[int] | NDArray[np.int64],
+        forward: Callable[[NDArray[np.intp]], None],
+    ) -> None:
+        """Call `forward` with the rows of one batch after another, longest texts first.
+
+        The longest come first because a batch that does not fit is then found at once. The same
+        lengths and budget make the same batches. A text longer than the budget is a batch alone.
+
+        Args:
+            lengths: Tokens of every text.
+            forward: Handles the texts whose rows it is given.
+        """
+        import numpy as np
+
+        order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
+        start = 0
+        while start < len(order):
+            longest = int(lengths[order[start]])
+            rows = order[start : start + max(1, self.budget // max(1, longest))]
+            try:
+                forward(rows)
+            except RuntimeError as error:
+                if len(rows) == 1 or not is_out_of_memory(error):
+                    raise
+                self.budget = max(1, len(rows) // 2) * longest
+                release_memory()
+                _LOGGER.warning(
+                    "%d texts of up to %d tokens did not fit into memory: going on with batches "
+                    "of %d tokens",
+                    len(rows),
+                    longest,
+                    self.budget,
+                )
+                continue
+            start += len(rows)
+
+
+class TextBatches:
+    """Batches of so many texts, whatever their length.
+
+    Attributes:
+        size: Texts a batch; halved, for good, whenever a batch did not fit into memory.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def run(self, encode: Callable[[int], _Returned]) -> _Returned:
+        """Return what `encode` makes of a batch size that fits, beginning again for each size."""
+        while True:
+            try:
+                return encode(self.size)
+            except RuntimeError as error:
+                if self.size == 1 or not is_out_of_memory(error):
+                    raise
+            self.size //= 2
+            release_memory()
+            _LOGGER.warning(
+                "a batch did not fit into memory: going on with batches of %d texts", self.size
+            )
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether a device, or torch's allocator on the processor, had no memory left."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return True
+    return "DefaultCPUAllocator" in str(error) and "allocate memory" in str(error)
+
+
+def release_memory() -> None:
+    """Give back what torch's allocator keeps for later on a CUDA device."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
