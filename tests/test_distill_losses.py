@@ -103,6 +103,26 @@ def test_late_contrast_is_the_cross_entropy_of_mean_maxsim() -> None:
     assert float(LateLoss(1.0, 8)(student, teacher, None)) == pytest.approx(expected)
 
 
+def test_late_contrast_can_look_among_the_students_own_english() -> None:
+    # foreign texts 0 and 1 translate the English rows 3 and 2, whose labels are 9 and 4
+    student = side([0, 1], [2], [1, 2], [0, 1])
+    labels = torch.tensor([9, 4, 4, 9])
+    # MaxSim of [0, 1] with [0, 1] and [1, 2] is 1 and 1/2, of [2] it is 0 and 1
+    expected = (math.log1p(math.exp(-0.5)) + math.log1p(math.exp(-1))) / 2
+    loss = LateLoss(1.0, 8, own=True)
+    assert float(loss(student, side([0], [0], [0], [0]), labels)) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="without labels"):
+        loss(student, student, None)
+
+
+def test_late_contrast_weights_a_querys_tokens() -> None:
+    student, teacher = side([0, 1], [2]), side([0, 1], [1, 2])
+    weighted = student._replace(weights=torch.tensor([[3.0, 1.0], [1.0, 0.0]]))
+    # MaxSim of text 0 with the documents is now 1 and 1/4
+    expected = (math.log1p(math.exp(-0.75)) + math.log1p(math.exp(-1))) / 2
+    assert float(LateLoss(1.0, 8)(weighted, teacher, None)) == pytest.approx(expected)
+
+
 def test_the_adversary_learns_what_the_student_unlearns() -> None:
     torch.manual_seed(0)
     loss = AdversarialLoss(3, 4)

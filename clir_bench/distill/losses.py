@@ -140,24 +140,44 @@ class LateLoss(nn.Module):
     Args:
         temperature: Mean similarities of a query's tokens are divided by it.
         group: Sentences looked among; all of a batch would cost its square.
+        own: Whether the English sentences are the student's, as when it encodes both sides, rather
+            than the teacher's. They are the batch's last rows then, a row for each.
     """
 
-    def __init__(self, temperature: float, group: int) -> None:
+    def __init__(self, temperature: float, group: int, *, own: bool = False) -> None:
         super().__init__()
-        self.temperature, self.group = temperature, group
+        self.temperature, self.group, self.own = temperature, group, own
 
     def forward(self, student: Encoded, teacher: Encoded, labels: Tensor | None) -> Tensor:
-        """Return the mean over the batch, in nats."""
-        right = functional.normalize(teacher.tokens, dim=-1)
+        """Return the mean over the batch's foreign rows, or over all with the teacher's, in nats.
+
+        Raises:
+            ValueError: `own` without labels, which say whose translation a row is.
+        """
+        if self.own:
+            student, documents, mask, labels = _own_english(student, labels)
+        else:
+            documents, mask = functional.normalize(teacher.tokens, dim=-1), teacher.mask
         losses = []
-        for start in range(0, len(right), self.group):
+        for start in range(0, len(documents), self.group):
             part = slice(start, start + self.group)
             scores = mean_maxsim(
-                student.tokens[part], student.weights[part], right[part], teacher.mask[part]
+                student.tokens[part], student.weights[part], documents[part], mask[part]
             )
-            own = None if labels is None else labels[part]
-            losses.append(find_translation(scores / self.temperature, own) * len(scores))
-        return torch.stack(losses).sum() / len(right)
+            of_part = None if labels is None else labels[part]
+            losses.append(find_translation(scores / self.temperature, of_part) * len(scores))
+        return torch.stack(losses).sum() / len(documents)
+
+
+def _own_english(student: Encoded, labels: Tensor | None) -> tuple[Encoded, Tensor, Tensor, Tensor]:
+    """Return the foreign rows, tokens and mask of each one's English row, and their labels."""
+    if labels is None:
+        raise ValueError("without labels nothing says which English row translates which")
+    n_foreign = len(labels) - len(labels.unique())
+    english, order = labels[n_foreign:].sort()
+    rows = n_foreign + order[torch.searchsorted(english, labels[:n_foreign])]
+    foreign = Encoded(*(part[:n_foreign] for part in student))
+    return foreign, student.tokens[rows], student.mask[rows], labels[:n_foreign]
 
 
 class _Reversed(torch.autograd.Function):
@@ -254,7 +274,9 @@ def build_parts(
         "ot": lambda: TransportLoss(settings, student_mass, teacher_mass),
         "kd": lambda: SentenceLoss(settings.sentence),
         "contrastive": lambda: ContrastiveLoss(settings.temperature),
-        "late": lambda: LateLoss(settings.temperature, settings.late_group),
+        "late": lambda: LateLoss(
+            settings.late_temperature, settings.late_group, own=settings.late_english == "student"
+        ),
         "greedy": GreedyLoss,
         "adversarial": lambda: AdversarialLoss(dim, settings.adversary_hidden),
     }

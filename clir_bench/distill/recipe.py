@@ -104,8 +104,11 @@ class LossSettings(_Part):
         tolerance: Marginal error at which Sinkhorn stops, 0 to 4.
         marginals: Mass of tokens: "uniform", or "idf" by how few sentences they stand in.
         sentence: What `kd` compares sentence vectors by.
-        temperature: Of `contrastive` and `late`: similarities are divided by it.
+        temperature: Of `contrastive`: similarities are divided by it.
+        late_temperature: Likewise of `late`.
         late_group: Pairs among which `late` looks for the right one.
+        late_english: Whose vectors of the English sentences `late` looks among: "teacher", or
+            "student", for one that encodes both sides; `english_share` must be 1 then.
         adversary_hidden: Width of the language discriminator's hidden layer.
     """
 
@@ -116,7 +119,9 @@ class LossSettings(_Part):
     marginals: Literal["uniform", "idf"] = "uniform"
     sentence: Literal["cosine", "mse"] = "cosine"
     temperature: Positive = 0.05
+    late_temperature: Positive = 0.05
     late_group: Annotated[int, Field(ge=2)] = 32
+    late_english: Literal["teacher", "student"] = "teacher"
     adversary_hidden: Count = 128
 
 
@@ -207,6 +212,16 @@ class Recipe(_Part):
             raise ValueError(
                 f"loss.weights names {', '.join(sorted(stray))}, which method {self.method!r} "
                 "has not"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _late_has_its_english(self) -> Recipe:
+        own = "late" in self.parts and self.loss.late_english == "student"
+        if own and self.training.english_share < 1:
+            raise ValueError(
+                "loss.late_english = 'student' needs every English sentence through the student: "
+                f"training.english_share = 1, not {self.training.english_share:g}"
             )
         return self
 
