@@ -714,6 +714,51 @@ def test_contradicting_options_are_refused(
     assert problem in capsys.readouterr().err
 
 
+SBATCH = """\
+#!/bin/bash
+# Stands for Slurm's: runs the tasks of an array, or the one job, at once.
+array=$(printf '%s\\n' "$@" | sed -n 's/--array=0-//p')
+script=$(printf '%s\\n' "$@" | grep -v '^--' | head -1)
+if [ -n "$array" ]; then
+    for task in $(seq 0 "$array"); do
+        SLURM_ARRAY_TASK_ID=$task bash "$script" encode >&2 || exit 1
+    done
+else
+    bash "$script" merge >&2 || exit 1
+fi
+echo 4711
+"""
+
+
+@pytest.mark.slow
+def test_the_slurm_script_of_the_documentation_runs_as_it_stands(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "scaling.md").read_text(encoding="utf-8")
+    script = tmp_path / "clir-bench.slurm"
+    script.write_text(text.partition("```bash\n")[2].partition("```")[0])
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "sbatch").write_text(SBATCH)
+    (bin_ / "clir-bench").write_text(f'#!/bin/bash\nexec {sys.executable} -m clir_bench "$@"\n')
+    for path in bin_.iterdir():
+        path.chmod(0o755)
+    environment = {"PATH": f"{bin_}:{os.environ['PATH']}", "JOBS": "2", "MODEL": "hashing"}
+    done = subprocess.run(
+        ["bash", str(script)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | environment | {"TASK": str(folder.card_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "job 1 of 2: 1 shards encoded" in done.stderr
+    monkeypatch.undo()
+    assert clir("run", "-m", "hashing", "-t", folder.card_path, "-o", tmp_path / "plain") == 0
+    assert left(tmp_path / "results") == left(tmp_path / "plain")
+
+
 # Kills
 
 

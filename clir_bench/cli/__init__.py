@@ -119,6 +119,8 @@ def _log_to_stderr() -> None:
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         logger.addHandler(handler)
         logger.propagate = False
+    # What a run will take on disk is for its person to know, not only when it goes wrong.
+    logging.getLogger("clir_bench.embeddings").setLevel(logging.INFO)
 
 
 def run_main() -> None:

@@ -173,13 +173,12 @@ class Writing:
     """A shard being written, or not, once its folder has refused something."""
 
     def __init__(self, entry: Entry, number: int) -> None:
-        self._entry, self._writer = entry, None
+        self._entry = entry
+        self._writer: ShardWriter | None = None
         if not entry._writable:
             return
         try:
-            self._writer: ShardWriter | None = ShardWriter(
-                entry.folder, number, entry.dim, late=entry.late
-            )
+            self._writer = ShardWriter(entry.folder, number, entry.dim, late=entry.late)
         except OSError as error:
             entry._give_up(error)
 

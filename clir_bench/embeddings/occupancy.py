@@ -15,7 +15,7 @@ LOCK = ".in-use"
 
 
 @contextmanager
-def shared(folder: Path, when_alone: Callable[[], None] = lambda: None) -> Iterator[None]:
+def shared(folder: Path, when_alone: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Say that this process uses `folder`, which is made if need be.
 
     A folder that cannot be written, or a file system without locks, is used without one.
@@ -50,7 +50,7 @@ def alone(folder: Path) -> Iterator[bool]:
 _ALONE = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
-def _share(folder: Path, when_alone: Callable[[], None]) -> int | None:
+def _share(folder: Path, when_alone: Callable[[], object]) -> int | None:
     while True:
         with suppress(OSError):  # a cache that is only read
             folder.mkdir(parents=True, exist_ok=True)
