@@ -15,6 +15,7 @@ from clir_bench.adapters import Adapter, Source
 from clir_bench.cards import TaskCard
 from clir_bench.errors import ClirBenchError, DataError, PluginError
 from clir_bench.inspection import Inspection, count_problems, inspect, inspect_corpus
+from clir_bench.profiling import stage, staged
 from clir_bench.types import Collection, Document, LanguagePair
 
 Advance = Callable[[int], None]
@@ -34,6 +35,7 @@ class Loader:
     source: Source
     limit: int | None = None
 
+    @stage("read")
     def load(self, pair: LanguagePair) -> Collection:
         """Return the collection of one pair.
 
@@ -78,7 +80,7 @@ class _Guarded:
 
     def __iter__(self) -> Iterator[Document]:
         with self.loader._plugin(self.pair):
-            yield from self.documents
+            yield from staged("read", self.documents)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class Preparation:
     failures: dict[LanguagePair, str] = field(default_factory=dict)
 
 
+@stage("read")
 def prepare(
     loader: Loader, pairs: Sequence[LanguagePair], advance: Advance = lambda _: None
 ) -> Preparation:

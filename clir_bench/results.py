@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from clir_bench.adapters.files import read_lines
 from clir_bench.errors import DataError, OutputError, ResultError
+from clir_bench.profiling import stage
 from clir_bench.runs import format_run
 from clir_bench.schema import SCHEMA_VERSION, Result, SuiteResult
 from clir_bench.scoring import QueryScores
@@ -193,6 +194,7 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+@stage("write")
 def write_file(path: Path, data: bytes) -> None:
     """Write beside, then rename: the file is never half there.
 

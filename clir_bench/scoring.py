@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clir_bench.errors import DataError, UnknownNameError, UsageError
+from clir_bench.profiling import stage
 from clir_bench.types import Qrel, Run
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def _try_out(name: str, measure: Measure) -> None:
         ) from error
 
 
+@stage("score")
 def score(run: Run, qrels: Sequence[Qrel], measures: Iterable[str]) -> QueryScores:
     """Score a run with ir-measures.
 

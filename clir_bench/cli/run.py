@@ -15,6 +15,7 @@ from clir_bench.adapters.source import locate
 from clir_bench.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard, load_card
 from clir_bench.cli import options, silence_stdout
 from clir_bench.cli.divided import divided_job, run_divided
+from clir_bench.cli.profile import reported
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list, split_measures
 from clir_bench.cli.tables import result_text, some_of, suite_text
@@ -114,6 +115,7 @@ class _Request:
 )
 @click.option("--overwrite", is_flag=True, help="Run again what is done already.")
 @options.trust_remote_code
+@click.option("--profile", is_flag=True, help="Say on stderr where the seconds went.")
 @options.embeddings
 @click.option(
     "--num-shards",
@@ -148,6 +150,7 @@ def command(
     limit: int | None,
     overwrite: bool,
     trust_remote_code: bool,
+    profile: bool,
     embeddings: Keeping,
     num_shards: int | None,
     shard_id: int | None,
@@ -202,7 +205,8 @@ def command(
         system = System(encoder, model, provider(model))
         for job in jobs:
             if divided is None:
-                problems += _run_job(job, system, request)
+                with reported(profile, f"{model} on {job.card.id}", encoder):
+                    problems += _run_job(job, system, request)
             else:
                 for card, chosen, part_split in job.tasks():
                     problems += run_divided(

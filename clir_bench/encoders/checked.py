@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from clir_bench import profiling
 from clir_bench.errors import ClirBenchError, EncoderError
 from clir_bench.types import Encoder, EncoderInfo, TokenEncoder, Vectors
 
@@ -141,7 +142,8 @@ def _called(
 ) -> _Output:
     """Call an encoder's method; whatever it raises becomes an `EncoderError`."""
     try:
-        return method(texts, language=language)
+        with profiling.stage("encode"):
+            return method(texts, language=language)
     except (ClirBenchError, MemoryError):
         raise
     except Exception as error:  # a plugin may raise anything

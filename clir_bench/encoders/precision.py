@@ -9,12 +9,12 @@ throughout (torch's autocast), are faster and both move scores by more than 0.00
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 if TYPE_CHECKING:
     import torch
 
-MIXED = "mixed-bfloat16"
+MIXED: Final = "mixed-bfloat16"
 
 Dtype: TypeAlias = Literal["float32", "bfloat16", "mixed-bfloat16"]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from clir_bench import profiling
 from clir_bench.encoders.batching import TextBatches, TokenBatches
 from clir_bench.encoders.precision import Dtype
+from clir_bench.encoders.rates import operations
 from clir_bench.errors import UsageError
 from clir_bench.types import EncoderInfo, EncoderRequest, Vectors
 
@@ -66,6 +67,15 @@ class DenseEncoder:
         self._model, self._texts, self._tokens = model, texts, tokens
         self.info, self.dim = info, dim
         _count_tokens(model)
+
+    @property
+    def device(self) -> str:
+        """Where the model runs."""
+        return str(self._model.device)
+
+    def operations(self, counts: Mapping[str, int]) -> int:
+        """Return the operations of the matrix products for what a profile counted."""
+        return operations(self._model[0], counts)
 
     def encode_queries(self, texts: Sequence[str], *, language: str) -> Vectors:
         """Return float32 `(len(texts), dim)`; the query prompt is put before every text."""

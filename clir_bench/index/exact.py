@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from clir_bench.index.topk import Rows, Scores, first_by_id
+from clir_bench.profiling import stage
 from clir_bench.types import Vectors
 
 _MAX_FULL_BYTES = 64 * 2**20
 """Most memory for complete rankings of a block, 12 bytes a document and query."""
 
 
+@stage("search")
 def search_block(queries: Vectors, documents: Vectors, k: int, ranks: Rows) -> tuple[Scores, Rows]:
     """Return each query's best k documents of a block, a tie at the cut decided by id.
 

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clir_bench.index.topk import Rows, Scores, best_of_block
+from clir_bench.profiling import stage
 from clir_bench.types import Vectors
 
 _MAX_PRODUCT_BYTES = 256 * 2**20
 _LOOKED_AT, _FEW_REPEATED = 2048, 0.7
 
 
+@stage("search")
 def search_block(
     queries: Sequence[Vectors], documents: Sequence[Vectors], k: int, ranks: Rows
 ) -> tuple[Scores, Rows]:

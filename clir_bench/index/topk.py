@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clir_bench.profiling import stage
 from clir_bench.types import Run
 
 Scores = NDArray[np.float32]
@@ -31,6 +32,7 @@ class TopK:
         self._scores: Scores = np.empty((n_queries, 0), dtype=np.float32)
         self._ids: NDArray[Any] = np.empty((n_queries, 0), dtype=object)
 
+    @stage("search")
     def add(self, scores: Scores, rows: Rows, doc_ids: Sequence[str]) -> None:
         """Merge one block.
 

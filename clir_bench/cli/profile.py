@@ -1,0 +1,64 @@
+"""What `run --profile` prints when a task is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from clir_bench import environment
+from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.profiling import Profile, profiled
+
+STAGES = ("read", "tokenize", "encode", "write", "search", "score")
+
+
+@contextmanager
+def reported(
+    wanted: bool, label: str, encoder: CheckedEncoder | CheckedTokenEncoder
+) -> Iterator[None]:
+    """Measure the block and print to stderr where its time went, if that is wanted."""
+    if not wanted:
+        yield
+        return
+    with profiled() as profile:
+        yield
+    click.echo(profile_text(label, profile), err=True)
+    if (share := _share_text(profile, encoder)) is not None:
+        click.echo(share, err=True)
+
+
+def profile_text(label: str, profile: Profile) -> str:
+    """Return seconds by stage, what is left, and the peak of memory."""
+    total = profile.total_seconds
+    seconds = {stage: profile.seconds.get(stage, 0.0) for stage in STAGES}
+    seconds["other"] = max(0.0, total - sum(seconds.values()))
+    lines = [f"profile of {label}: {total:.2f} s"]
+    lines += [
+        f"  {stage:<9}{spent:>9.2f} s {spent / max(total, 1e-9):>6.1%}"
+        for stage, spent in seconds.items()
+    ]
+    lines.append(f"  peak memory {environment.peak_memory_bytes() / 2**20:,.0f} MiB")
+    return "\n".join(lines)
+
+
+def _share_text(profile: Profile, encoder: CheckedEncoder | CheckedTokenEncoder) -> str | None:
+    """Return the encoder's throughput, None for encoders that do not tell of their tokens."""
+    operations = getattr(encoder.inner, "operations", None)
+    n_tokens, spent = profile.counts["tokens"], profile.seconds["encode"]
+    if operations is None or not n_tokens or not spent:
+        return None
+    import torch
+
+    from clir_bench.encoders.rates import matrix_rate
+
+    dtype = torch.float32 if encoder.info.dtype == "float32" else torch.bfloat16
+    device = str(encoder.inner.device)  # type: ignore[union-attr]  # of those with operations
+    rate, done = matrix_rate(dtype, device), operations(profile.counts) / spent
+    return (
+        f"  encoded {profile.counts['texts']:,} texts of {n_tokens:,} tokens, "
+        f"{n_tokens / spent:,.0f} tokens a second: {done / 1e9:,.0f} Gflop/s in "
+        f"{encoder.info.dtype}, {done / rate:.0%} of the {rate / 1e9:,.0f} Gflop/s of a "
+        f"{str(dtype).removeprefix('torch.')} matrix product here"
+    )
