@@ -30,17 +30,22 @@ def format_run(run: Run, tag: str) -> bytes:
     all but the first are lowered (see `strictly_falling`). White space in the tag becomes "_".
     """
     tag = "_".join(tag.split()) or "run"
+    rest_of_lines = _rest_of_lines(tag, max(map(len, run.doc_ids), default=0))
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as file:
         for query_id, doc_ids, scores in zip(run.query_ids, run.doc_ids, run.scores, strict=True):
-            lines = [
-                f"{query_id} Q0 {doc_id} {rank} {score:.9g} {tag}\n"
-                for rank, (doc_id, score) in enumerate(
-                    zip(doc_ids, strictly_falling(scores).tolist(), strict=True), start=1
-                )
-            ]
-            file.write("".join(lines).encode())
+            values: list[object] = [None] * (2 * len(doc_ids))
+            values[::2], values[1::2] = doc_ids, strictly_falling(scores).tolist()
+            # One template a query: half the time of a line after the other.
+            template = query_id.replace("%", "%%").join(["", *rest_of_lines[: len(doc_ids)]])
+            file.write((template % tuple(values)).encode())
     return buffer.getvalue()
+
+
+def _rest_of_lines(tag: str, n: int) -> list[str]:
+    """Return what follows the query's id in the first `n` lines, without document and score."""
+    tag = tag.replace("%", "%%")
+    return [f" Q0 %s {rank} %.9g {tag}\n" for rank in range(1, n + 1)]
 
 
 def strictly_falling(scores: Vectors) -> Vectors:

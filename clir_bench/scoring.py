@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -26,10 +26,13 @@ from clir_bench.profiling import stage
 from clir_bench.types import Qrel, Run
 
 if TYPE_CHECKING:
+    from ir_measures import Metric
     from ir_measures.measures import Measure
 
 JUDGED = "Judged@10"
 """Reported with every result: how much of what was ranked first anyone has judged."""
+_BATCH_DOCUMENTS = 100_000
+"""Documents of rankings given to the tools at once, some 8 MB."""
 
 
 @dataclass(frozen=True)
@@ -133,20 +136,25 @@ def score(run: Run, qrels: Sequence[Qrel], measures: Iterable[str]) -> QueryScor
         DataError: No query is judged, or a measure's tool broke down on this run.
         UnknownNameError: A measure is not known.
     """
-    import ir_measures
-
     parsed = parse_measures(measures)
     query_ids = tuple(sorted({qrel.query_id for qrel in qrels}))
     if not query_ids:
         raise DataError("no query is judged: the qrels are empty, so there is nothing to average")
     # gdeval takes nothing but numbers for query ids.
     numbers = {query_id: str(number) for number, query_id in enumerate(query_ids)}
-    judged = [qrel._replace(query_id=numbers[qrel.query_id]) for qrel in qrels]
+    judged: dict[str, list[Qrel]] = {number: [] for number in numbers.values()}
+    for query_id, doc_id, relevance, iteration in qrels:
+        number = numbers[query_id]
+        judged[number].append(Qrel(number, doc_id, relevance, iteration))
+    rankings = {
+        numbers[query_id]: doc_ids
+        for query_id, doc_ids in zip(run.query_ids, run.doc_ids, strict=True)
+        if query_id in numbers and doc_ids  # Judged@k divides by a ranking's length
+    }
     columns = {measure: column for column, measure in enumerate(parsed.values())}
     values = np.full((len(query_ids), len(columns)), np.nan)
-    evaluator = ir_measures.evaluator(list(columns), judged)
     try:
-        for metric in evaluator.iter_calc(_as_ranks(run, numbers)):
+        for metric in _calculated(list(columns), judged, rankings):
             if metric.query_id.isdecimal():  # gdeval adds a line for the mean
                 values[int(metric.query_id), columns[metric.measure]] = metric.value
     except Exception as error:  # third-party tools, one of them a Perl script
@@ -158,17 +166,62 @@ def score(run: Run, qrels: Sequence[Qrel], measures: Iterable[str]) -> QueryScor
     return QueryScores(query_ids, tuple(parsed), values)
 
 
-def _as_ranks(run: Run, numbers: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    """Return the run as ir-measures takes it: the last document scores 1, the one before it 2.
+def _calculated(
+    measures: Sequence[Measure],
+    judged: Mapping[str, list[Qrel]],
+    rankings: Mapping[str, Sequence[str]],
+) -> Iterator[Metric]:
+    """Yield the values of all queries that have a ranking.
 
-    Compat takes documents that are not retrieved to score 0, so scores are above it. Empty
-    rankings are left out: Judged@k divides by their length.
+    The tools take dicts, the largest thing by far that scoring keeps, so they are given some
+    rankings at a time. Tools that sort a ranking whose first places are all they use are given
+    those alone.
     """
-    return {
-        numbers[query_id]: dict(zip(doc_ids, range(len(doc_ids), 0, -1), strict=True))
-        for query_id, doc_ids in zip(run.query_ids, run.doc_ids, strict=True)
-        if query_id in numbers and doc_ids
+    shallow = [measure for measure in measures if _looks_at(measure)]
+    deep = [measure for measure in measures if not _looks_at(measure)]
+    if shallow and rankings:
+        cutoff = max(map(_looks_at, shallow))
+        yield from _by_tools(shallow, judged, {n: ids[:cutoff] for n, ids in rankings.items()})
+    batch: dict[str, Sequence[str]] = {}
+    n_documents = 0
+    for number, doc_ids in rankings.items() if deep else ():
+        batch[number] = doc_ids
+        n_documents += len(doc_ids)
+        if n_documents >= _BATCH_DOCUMENTS:
+            yield from _by_tools(deep, judged, batch)
+            batch, n_documents = {}, 0
+    if batch:
+        yield from _by_tools(deep, judged, batch)
+
+
+def _looks_at(measure: Measure) -> int:
+    """Return how many documents a measure of ir-measures' own Python tools needs, 0 for all."""
+    if measure.NAME not in ("Judged", "RR") or measure.params.get("judged_only"):
+        return 0
+    return int(measure.params.get("cutoff", 0))
+
+
+def _by_tools(
+    measures: Sequence[Measure],
+    judged: Mapping[str, list[Qrel]],
+    rankings: Mapping[str, Sequence[str]],
+) -> Iterator[Metric]:
+    """Yield what ir-measures says of some rankings.
+
+    It is given ranks: the last document scores 1, the one before it 2. Compat takes documents that
+    are not retrieved to score 0, so scores are above it.
+    """
+    import ir_measures
+
+    # One list for all rankings: `range` would make new integers for each.
+    falling = list(range(max(map(len, rankings.values())), 0, -1))
+    run = {
+        number: dict(zip(doc_ids, falling[-len(doc_ids) :], strict=True))
+        for number, doc_ids in rankings.items()
     }
+    qrels = [qrel for number in rankings for qrel in judged[number]]
+    evaluator = ir_measures.evaluator(list(measures), qrels)
+    yield from evaluator.iter_calc(run)
 
 
 def _fill_unanswered(values: NDArray[np.float64], measures: Sequence[Any]) -> None:

@@ -38,6 +38,14 @@ def test_ranks_count_from_one_in_every_query() -> None:
     ]
 
 
+def test_percent_signs_in_names_are_only_letters() -> None:
+    run = from_scores({"100%s": {"%d": 1.0, "5%": 0.5}})
+    assert lines(format_run(run, "50%.9g")) == [
+        "100%s Q0 %d 1 1 50%.9g",
+        "100%s Q0 5% 2 0.5 50%.9g",
+    ]
+
+
 def test_same_run_gives_the_same_bytes() -> None:
     assert format_run(RUN, "x") == format_run(RUN, "x")
     assert format_run(RUN, "x")[4:8] == bytes(4), "no time of writing in the header"
@@ -46,9 +54,9 @@ def test_same_run_gives_the_same_bytes() -> None:
 @SMALL
 @given(
     st.dictionaries(
-        st.text("abz09-#éक", min_size=1, max_size=6),
+        st.text("abz09-#%éक", min_size=1, max_size=6),
         st.dictionaries(
-            st.text("abz09-#éक", min_size=1, max_size=6),
+            st.text("abz09-#%éक", min_size=1, max_size=6),
             st.floats(width=32, allow_nan=False, allow_infinity=False),
             min_size=1,
             max_size=6,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clir_bench import scoring
 from clir_bench.errors import DataError, UnknownNameError, UsageError
 from clir_bench.runs import from_scores
 from clir_bench.scoring import JUDGED, QueryScores, parse_measures, score
@@ -176,6 +177,35 @@ def test_measures_of_several_tools_are_computed_together_and_keep_their_order() 
     found = score(from_scores({"q": {"b": 2, "a": 1}}), [Qrel("q", "a", 1)], [*names, "RR@10"])
     assert found.measures == tuple(names)
     assert found.values.tolist() == [[0.5, pytest.approx(1 / math.log2(3)), 0.5, 0.5, 0.0]]
+
+
+def test_values_are_the_same_however_many_rankings_the_tools_are_given_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = random.Random(4)  # noqa: S311
+    documents = [f"d{number}" for number in range(60)]
+    lengths = [0, 1, 15, 40, 3, 0, 22, 40, 8]
+    run = from_scores(
+        {
+            f"q{number}": {
+                doc_id: generator.random() for doc_id in generator.sample(documents, length)
+            }
+            for number, length in enumerate(lengths)
+        }
+    )
+    qrels = [
+        Qrel(f"q{number}", doc_id, generator.randint(0, 3))
+        for number in range(1, 11)
+        for doc_id in generator.sample(documents, 12)
+    ]
+    measures = ["nDCG@10", "AP", "RR@5", "RR@30", JUDGED, "Judged@3", "Judged", "Compat(p=0.9)"]
+    together = score(run, qrels, measures)
+    monkeypatch.setattr(scoring, "_BATCH_DOCUMENTS", 20)
+    in_parts = score(run, qrels, measures)
+    alone = [score(run, qrels, [measure]).values[:, 0] for measure in measures]
+    assert in_parts.query_ids == together.query_ids
+    assert (in_parts.values == together.values).all()
+    assert (np.stack(alone, axis=1) == together.values).all()
 
 
 def test_no_judgment_at_all_is_an_error() -> None:
