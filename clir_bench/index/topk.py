@@ -30,7 +30,9 @@ class TopK:
     def __init__(self, n_queries: int, k: int) -> None:
         self.k = k
         self._scores: Scores = np.empty((n_queries, 0), dtype=np.float32)
-        self._ids: NDArray[Any] = np.empty((n_queries, 0), dtype=object)
+        self._ids: NDArray[Any] = np.empty(0, dtype=object)
+        """Of the documents that are in some ranking; `_places` are positions in it."""
+        self._places: Rows = np.empty((n_queries, 0), dtype=np.int64)
 
     @stage("search")
     def add(self, scores: Scores, rows: Rows, doc_ids: Sequence[str]) -> None:
@@ -41,19 +43,22 @@ class TopK:
             rows: `(n_queries, n)`, the documents' positions within the block.
             doc_ids: Ids of the block's documents, indexed by `rows`.
         """
-        block_ids = np.array(doc_ids, dtype=object)
+        ids = np.concatenate([self._ids, np.array(doc_ids, dtype=object)])
         all_scores = np.concatenate([self._scores, scores], axis=1)
-        all_ids = np.concatenate([self._ids, block_ids[rows]], axis=1)
+        places = np.concatenate([self._places, rows + len(self._ids)], axis=1)
         order = np.argsort(-all_scores, axis=1, kind="stable")
         all_scores = np.take_along_axis(all_scores, order, axis=1)
-        all_ids = np.take_along_axis(all_ids, order, axis=1)
-        _break_ties(all_scores, all_ids)
+        places = np.take_along_axis(places, order, axis=1)
+        _break_ties(all_scores, places, ids)
         self._scores = all_scores[:, : self.k].copy()
-        self._ids = all_ids[:, : self.k].copy()
+        kept = np.zeros(len(ids), dtype=bool)
+        kept[places[:, : self.k]] = True
+        self._ids = ids[kept]
+        self._places = (np.cumsum(kept) - 1)[places[:, : self.k]]
 
     def run(self, query_ids: Sequence[str]) -> Run:
         """Return the rankings; `query_ids` are in the order of the blocks' queries."""
-        doc_ids = tuple(tuple(ids) for ids in self._ids.tolist())
+        doc_ids = tuple(tuple(self._ids[places].tolist()) for places in self._places)
         return Run(tuple(query_ids), doc_ids, tuple(self._scores))
 
 
@@ -94,10 +99,14 @@ def best_of_block(scores: Scores, k: int, ranks: Rows) -> tuple[Scores, Rows]:
     return np.take_along_axis(scores, rows, axis=1), rows
 
 
-def _break_ties(scores: Scores, ids: NDArray[Any]) -> None:
-    """Order the ids of equal scores, descending, in place."""
+def _break_ties(scores: Scores, places: Rows, ids: NDArray[Any]) -> None:
+    """Order the places of equal scores by id, descending, in place."""
     tied = scores[:, 1:] == scores[:, :-1]
     for query in np.flatnonzero(tied.any(axis=1)).tolist():
         edges = np.flatnonzero(np.diff(tied[query].astype(np.int8), prepend=0, append=0))
+        names = ids[places[query]].tolist()
+        order = list(range(len(names)))
         for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            ids[query, start : stop + 1] = sorted(ids[query, start : stop + 1], reverse=True)
+            some = sorted(order[start : stop + 1], key=names.__getitem__, reverse=True)
+            order[start : stop + 1] = some
+        places[query] = places[query, order]
