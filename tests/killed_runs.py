@@ -1,11 +1,13 @@
 """Runs that are killed, in child processes, and what is left of them when they have been resumed.
 
-    python killed_runs.py FOLDER N_KILLS SEED
+    python killed_runs.py FOLDER N_RUNS SEED
 
 Every child is a fork of this process. A child to be killed counts its calls of the operating
-system that touch files (open, write, flush, fsync, rename, unlink, lock, ...), before and after
-each, and sends itself SIGKILL at one of them. Prints what was done as JSON; exits with an error
-when a resumed run ends in other bytes than one that was never killed.
+system that touch files (open, write, flush, fsync, rename, unlink, lock, ...) and sends itself
+SIGKILL before one of them; after one is before the next. Every run is killed once at a chosen call,
+perhaps again at others, and resumed to its end. N_RUNS 0 means a run for every call there is.
+Prints what was done as JSON; exits with an error when a run ends in other bytes than one that was
+never killed, or has encoded more than a shard again for each kill.
 """
 
 from __future__ import annotations
@@ -98,7 +100,7 @@ class Points:
         self.n, self.kill_at = 0, kill_at
 
     def __call__(self, frame: FrameType, event: str, called: Any) -> None:
-        if event not in ("c_call", "c_return") or called.__name__ not in _TOUCHING:
+        if event != "c_call" or called.__name__ not in _TOUCHING:
             return
         owner = called.__self__
         of_system = isinstance(owner, ModuleType) and owner.__name__ in _MODULES
@@ -166,7 +168,7 @@ def warm_up() -> None:
     environment.packages(), environment.hardware(), environment.git_state()
 
 
-def main(root: Path, wanted: int, seed: int) -> None:
+def main(root: Path, n_runs: int, seed: int) -> None:
     warm_up()
     small_shards()
     os.environ["CLIR_BENCH_CACHE"] = str(root / "cache" / "killed")
@@ -178,19 +180,17 @@ def main(root: Path, wanted: int, seed: int) -> None:
     status, points = child(lambda: run(folder, root / "counted", keep))
     assert status == 0
     assert left(root / "counted") == expected
-    n_kills = n_chains = 0
-    while n_kills < wanted:
-        # Evenly over all points first, so that with enough kills there is one at every point.
-        first = n_chains * max(1, points // wanted) % points if wanted < points else n_chains
+    n_kills, n_runs = 0, n_runs or points
+    for number in range(n_runs):
         shutil.rmtree(root / "cache", ignore_errors=True)
-        n_kills += chain(folder, root / "killed", draw, first % points, points)
-        n_chains += 1
+        first = number * points // n_runs
+        n_kills += chain(folder, root / "killed", draw, first, points)
         assert left(root / "killed" / "out") == expected, f"other bytes, killed at {first}"
         hidden = [
             path for path in (root / "killed" / "vectors").rglob(".[0-9e]*") if path.is_file()
         ]
         assert not hidden, f"left behind: {hidden}"
-    done = {"chains": n_chains, "kills": n_kills, "points": points}
+    done = {"kills": n_kills, "points": points, "runs": n_runs}
     sys.stdout.write(json.dumps(done) + "\n")
 
 

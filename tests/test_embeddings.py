@@ -762,10 +762,10 @@ def test_the_slurm_script_of_the_documentation_runs_as_it_stands(
 # Kills
 
 
-def killed(folder: Path, n_kills: int, seed: int) -> dict[str, int]:
+def killed(folder: Path, n_runs: int, seed: int) -> dict[str, int]:
     """Kill and resume runs in processes of their own; see `killed_runs`."""
     done = subprocess.run(
-        [sys.executable, killed_runs.__file__, str(folder), str(n_kills), str(seed)],
+        [sys.executable, killed_runs.__file__, str(folder), str(n_runs), str(seed)],
         check=False,
         capture_output=True,
         text=True,
@@ -775,12 +775,11 @@ def killed(folder: Path, n_kills: int, seed: int) -> dict[str, int]:
     return dict(json.loads(done.stdout))
 
 
-def test_a_run_killed_anywhere_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    assert killed(tmp_path, 10, seed=0)["kills"] >= 10
+def test_runs_killed_here_and_there_go_on_and_end_in_the_same_bytes(tmp_path: Path) -> None:
+    assert killed(tmp_path, 8, seed=0)["kills"] >= 8
 
 
 @pytest.mark.slow
 def test_runs_killed_at_every_write_and_rename_end_in_the_same_bytes(tmp_path: Path) -> None:
-    done = killed(tmp_path, 600, seed=1)
-    assert done["kills"] >= 600
-    assert done["points"] < 600, "fewer kills than points: raise the number"
+    done = killed(tmp_path, 0, seed=1)
+    assert done["kills"] >= done["points"] >= 200
