@@ -15,6 +15,8 @@ from clir_bench.distill.losses import (
     LateLoss,
     SentenceLoss,
     TransportLoss,
+    lookup_maxsim,
+    mean_maxsim,
 )
 from clir_bench.distill.optimiser import RowAdam
 from clir_bench.distill.recipe import LossSettings
@@ -113,6 +115,29 @@ def test_late_contrast_can_look_among_the_students_own_english() -> None:
     assert float(loss(student, side([0], [0], [0], [0]), labels)) == pytest.approx(expected)
     with pytest.raises(ValueError, match="without labels"):
         loss(student, student, None)
+
+
+def test_looked_up_maxsim_and_its_gradient_are_those_of_all_products() -> None:
+    torch.manual_seed(0)
+    table = torch.nn.functional.normalize(torch.randn(9, 5), dim=-1)
+
+    def texts(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        mask = torch.arange(6) < torch.randint(1, 7, (n, 1))
+        return torch.randint(0, 9, (n, 6)), mask, torch.rand(n, 6) * mask
+
+    gradients, values = [], []
+    sides = texts(7), texts(4)
+    for similarity in (mean_maxsim, lookup_maxsim):
+        leaf = table.clone().requires_grad_()
+        queries, documents = (
+            Encoded(leaf[ids], mask, ids, torch.empty(0), weights) for ids, mask, weights in sides
+        )
+        scores = similarity(queries, documents)
+        (scores * torch.arange(28).view(7, 4)).sum().backward()
+        values.append(scores.detach())
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(values[1], values[0])
+    torch.testing.assert_close(gradients[1], gradients[0])
 
 
 def test_late_contrast_weights_a_querys_tokens() -> None:

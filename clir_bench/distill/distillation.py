@@ -20,7 +20,7 @@ from clir_bench.distill.mixture import BitextCorpus, Mixing, load_bitext
 from clir_bench.distill.overlap import evaluation_tasks
 from clir_bench.distill.recipe import Recipe
 from clir_bench.distill.store import VectorStore
-from clir_bench.distill.students import from_teacher, load, pretrained, save
+from clir_bench.distill.students import from_teacher, is_static, load, pretrained, save
 from clir_bench.distill.teacher import Teacher
 from clir_bench.distill.training import Training, prepare
 from clir_bench.distill.vocabulary import sample_texts
@@ -260,7 +260,7 @@ def _training(
     dim = store.dim
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        parts = build_parts(recipe.parts, recipe.loss, dim, *masses)
+        parts = build_parts(recipe.parts, recipe.loss, dim, *masses, static=is_static(model))
     loss = DistillationLoss(model, parts, recipe.loss.weights).to(batches.device)
     return Training(
         recipe,

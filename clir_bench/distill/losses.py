@@ -142,11 +142,15 @@ class LateLoss(nn.Module):
         group: Sentences looked among; all of a batch would cost its square.
         own: Whether the English sentences are the student's, as when it encodes both sides, rather
             than the teacher's. They are the batch's last rows then, a row for each.
+        static: Whether the student's tokens are looked up by their ids. Similarities of its own
+            sentences are then computed once for every two different pieces.
     """
 
-    def __init__(self, temperature: float, group: int, *, own: bool = False) -> None:
+    def __init__(
+        self, temperature: float, group: int, *, own: bool = False, static: bool = False
+    ) -> None:
         super().__init__()
-        self.temperature, self.group, self.own = temperature, group, own
+        self.temperature, self.group, self.own, self.static = temperature, group, own, static
 
     def forward(self, student: Encoded, teacher: Encoded, labels: Tensor | None) -> Tensor:
         """Return the mean over the batch's foreign rows, or over all with the teacher's, in nats.
@@ -155,29 +159,35 @@ class LateLoss(nn.Module):
             ValueError: `own` without labels, which say whose translation a row is.
         """
         if self.own:
-            student, documents, mask, labels = _own_english(student, labels)
+            student, documents, labels = own_english(student, labels)
         else:
-            documents, mask = functional.normalize(teacher.tokens, dim=-1), teacher.mask
+            documents = teacher._replace(tokens=functional.normalize(teacher.tokens, dim=-1))
+        similarity = lookup_maxsim if self.static and self.own else mean_maxsim
         losses = []
-        for start in range(0, len(documents), self.group):
-            part = slice(start, start + self.group)
-            scores = mean_maxsim(
-                student.tokens[part], student.weights[part], documents[part], mask[part]
+        for start in range(0, len(documents.mask), self.group):
+            queries, answers = (
+                Encoded(*(values[start : start + self.group] for values in side))
+                for side in (student, documents)
             )
-            of_part = None if labels is None else labels[part]
+            scores = similarity(queries, answers)
+            of_part = None if labels is None else labels[start : start + self.group]
             losses.append(find_translation(scores / self.temperature, of_part) * len(scores))
-        return torch.stack(losses).sum() / len(documents)
+        return torch.stack(losses).sum() / len(documents.mask)
 
 
-def _own_english(student: Encoded, labels: Tensor | None) -> tuple[Encoded, Tensor, Tensor, Tensor]:
-    """Return the foreign rows, tokens and mask of each one's English row, and their labels."""
+def own_english(student: Encoded, labels: Tensor | None) -> tuple[Encoded, Encoded, Tensor]:
+    """Return a batch's foreign rows, the English row of each, and the foreign rows' labels.
+
+    Raises:
+        ValueError: There are no labels.
+    """
     if labels is None:
         raise ValueError("without labels nothing says which English row translates which")
-    n_foreign = len(labels) - len(labels.unique())
+    n_foreign = len(labels) - len(torch.unique(labels))
     english, order = labels[n_foreign:].sort()
     rows = n_foreign + order[torch.searchsorted(english, labels[:n_foreign])]
     foreign = Encoded(*(part[:n_foreign] for part in student))
-    return foreign, student.tokens[rows], student.mask[rows], labels[:n_foreign]
+    return foreign, Encoded(*(part[rows] for part in student)), labels[:n_foreign]
 
 
 class _Reversed(torch.autograd.Function):
@@ -268,14 +278,22 @@ def build_parts(
     dim: int,
     student_mass: Tensor | None = None,
     teacher_mass: Tensor | None = None,
+    *,
+    static: bool = False,
 ) -> dict[str, nn.Module]:
-    """Return the loss modules of a method, by the names in `recipe.PARTS`."""
+    """Return the loss modules of a method, by the names in `recipe.PARTS`.
+
+    `static` says that the student has no layers; masses are as `TransportLoss` takes them.
+    """
     known: dict[str, Any] = {
         "ot": lambda: TransportLoss(settings, student_mass, teacher_mass),
         "kd": lambda: SentenceLoss(settings.sentence),
         "contrastive": lambda: ContrastiveLoss(settings.temperature),
         "late": lambda: LateLoss(
-            settings.late_temperature, settings.late_group, own=settings.late_english == "student"
+            settings.late_temperature,
+            settings.late_group,
+            own=settings.late_english == "student",
+            static=static,
         ),
         "greedy": GreedyLoss,
         "adversarial": lambda: AdversarialLoss(dim, settings.adversary_hidden),
@@ -317,23 +335,55 @@ def _moved(
     return transport.transport_cost(plan(cost.detach(), student, teacher), cost).sum() / n_pairs
 
 
-def mean_maxsim(
-    queries: Tensor, query_weights: Tensor, documents: Tensor, document_mask: Tensor
-) -> Tensor:
+def mean_maxsim(queries: Encoded, documents: Encoded) -> Tensor:
     """Return MaxSim as a weighted mean over query tokens, `(n_queries, n_documents)`, -1 to 1.
 
     Args:
-        queries: Unit vectors, `(n_queries, n, dim)`.
-        query_weights: `(n_queries, n)`, at least 0; 0 for what is no token.
-        documents: Unit vectors, `(n_documents, m, dim)`.
-        document_mask: `(n_documents, m)`.
+        queries: Texts whose tokens are of unit length, with their weights.
+        documents: Texts whose tokens are of unit length.
     """
-    n_queries, width, dim = queries.shape
-    flat = queries.reshape(-1, dim) @ documents.reshape(-1, dim).T
-    similar = flat.view(n_queries, width, len(documents), -1)
-    similar = similar.masked_fill(~document_mask[None, None], -1.0)
-    best = similar.amax(-1) * query_weights.unsqueeze(-1)
-    return best.sum(1) / query_weights.sum(1).clamp(min=1e-6).unsqueeze(-1)
+    n_queries, width, dim = queries.tokens.shape
+    flat = queries.tokens.reshape(-1, dim) @ documents.tokens.reshape(-1, dim).T
+    similar = flat.view(n_queries, width, len(documents.tokens), -1)
+    similar = similar.masked_fill(~documents.mask[None, None], -1.0)
+    best = similar.amax(-1) * queries.weights.unsqueeze(-1)
+    return best.sum(1) / _total(queries)
+
+
+def lookup_maxsim(queries: Encoded, documents: Encoded) -> Tensor:
+    """Return the same for texts whose equal ids have equal tokens, once for every two pieces.
+
+    Which token of a document is the best one is found without gradients, document by document: the
+    products of every two tokens would be a hundred times as many.
+    """
+    left, left_places = _pieces(queries)
+    right, right_places = _pieces(documents)
+    similar = left @ right.T
+    with torch.no_grad():
+        by_document = similar.T.contiguous()
+        nothing = torch.zeros(len(left), dtype=torch.long, device=left.device)
+        best = []
+        for places, mask in zip(right_places, documents.mask, strict=True):
+            own = places[mask]
+            best.append(own[by_document[own].max(0).indices] if len(own) else nothing)
+    found = similar.gather(1, torch.stack(best, 1))
+    found = found.masked_fill(~documents.mask.any(1), -1.0)
+    sums = functional.embedding_bag(
+        left_places, found, mode="sum", per_sample_weights=queries.weights
+    )
+    return sums / _total(queries)
+
+
+def _pieces(side: Encoded) -> tuple[Tensor, Tensor]:
+    """Return the different pieces' tokens, `(n_pieces, dim)`, and every token's place in them."""
+    pieces, places = torch.unique(side.ids, return_inverse=True)
+    order = torch.arange(places.numel(), device=places.device)
+    one_of = torch.zeros_like(pieces).scatter_(0, places.flatten(), order)
+    return side.tokens.flatten(0, 1)[one_of], places
+
+
+def _total(queries: Encoded) -> Tensor:
+    return queries.weights.sum(1, keepdim=True).clamp(min=1e-6)
 
 
 def find_translation(scores: Tensor, labels: Tensor | None) -> Tensor:

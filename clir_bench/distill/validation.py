@@ -83,10 +83,8 @@ def _maxsim(queries: list[Encoded], documents: list[Encoded]) -> torch.Tensor:
 
     columns = []
     for part in documents:
-        units = functional.normalize(part.tokens, dim=-1)
-        columns.append(
-            torch.cat([mean_maxsim(q.tokens, q.weights, units, part.mask) for q in queries])
-        )
+        units = part._replace(tokens=functional.normalize(part.tokens, dim=-1))
+        columns.append(torch.cat([mean_maxsim(query, units) for query in queries]))
     return torch.cat(columns, dim=1)
 
 
