@@ -23,18 +23,27 @@ from typing import Protocol
 
 from clir_bench import environment, retrieval
 from clir_bench.adapters import Source
+from clir_bench.approximation import check_index, search_corpus_by_index
 from clir_bench.cards import SAMPLE, TaskCard
+from clir_bench.embeddings.entry import Entry
 from clir_bench.embeddings.identity import Corpus, identify
 from clir_bench.embeddings.store import AUTO, EmbeddingStore, Keeping
 from clir_bench.errors import ClirBenchError, UnknownNameError
+from clir_bench.index.approximate import ApproximateIndex, IndexSpec
 from clir_bench.languages import load_scheme
 from clir_bench.ledger import Ledger
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
 from clir_bench.results import check_writable, result_path
-from clir_bench.retrieval import PassCost, QuerySet, QueryVectors, encode_queries, search_corpus
-from clir_bench.schema import Cost, Result, SettingsRecord, SystemRecord
+from clir_bench.retrieval import (
+    PassCost,
+    QuerySet,
+    QueryVectors,
+    encode_queries,
+    search_corpus,
+)
+from clir_bench.schema import ApproximateSearch, Cost, Result, SettingsRecord, SystemRecord
 from clir_bench.scoring import JUDGED, parse_measures, score
-from clir_bench.types import Collection, Encoder, LanguagePair, Query, TokenEncoder
+from clir_bench.types import Collection, Encoder, LanguagePair, Query, Run, TokenEncoder
 
 _SAVING_SHARE = 0.05
 """Part of a run's time that may go into storing the result while the run goes on."""
@@ -84,6 +93,7 @@ class Settings:
         command: What the person typed, for the record.
         embeddings: Which documents' vectors are kept on disk, and where.
         stored_only: Encode no documents: all of them must be stored.
+        index: An approximate index to search, None for exact search.
     """
 
     measures: tuple[str, ...] = ()
@@ -96,6 +106,7 @@ class Settings:
     command: str = ""
     embeddings: Keeping = AUTO
     stored_only: bool = False
+    index: IndexSpec | None = None
 
 
 _DEFAULTS = Settings()
@@ -157,6 +168,7 @@ def evaluate(
 
     Raises:
         UnknownNameError: A split or pair the task does not have, or an unknown measure.
+        UsageError: An index that FAISS does not make for the encoder's vectors.
         ResultError: A result is there that was made otherwise; nothing is overwritten.
         OutputError: The output folder, or a folder named for vectors, cannot be written or has too
             little room; finished pairs are kept.
@@ -166,6 +178,7 @@ def evaluate(
     card = card_for(card, split)
     chosen = tuple(dict.fromkeys(pairs if pairs is not None else card.official_pairs()))
     check_pairs(card, chosen)
+    check_index(settings.index, system.encoder)
     record = SystemRecord.of(
         system.encoder.info, dim=system.encoder.dim, spec=system.spec, package=system.package
     )
@@ -199,7 +212,10 @@ def new_ledger(
         measures=tuple(parse_measures([*card.measures, *settings.measures, JUDGED])),
         scheme=load_scheme(settings.tiers),
         settings=SettingsRecord(
-            top_k=settings.top_k, seed=settings.seed, n_resamples=settings.n_resamples
+            top_k=settings.top_k,
+            seed=settings.seed,
+            n_resamples=settings.n_resamples,
+            index=None if settings.index is None else str(settings.index),
         ),
         limit=settings.limit,
         command=settings.command,
@@ -259,7 +275,7 @@ class _Evaluation:
         self.loader = loader
         self.encoder = system.encoder
         self.store = system.store(settings)
-        self.stored_only = settings.stored_only
+        self.stored_only, self.index = settings.stored_only, settings.index
         self.progress = progress
         self._query_vectors: dict[tuple[str, str], QueryVectors] = {}
         self._query_uses: Counter[tuple[str, str]] = Counter()
@@ -333,16 +349,7 @@ class _Evaluation:
         corpus = Corpus.of(group, self.loader)
         try:
             with self.store.opened(corpus) as entry:
-                runs, cost = search_corpus(
-                    self.encoder,
-                    corpus_of(self.loader, group.corpus_pairs),
-                    query_sets,
-                    k=self.ledger.settings.top_k,
-                    language=corpus.language,
-                    document_text=corpus.document_text,
-                    advance=self.progress.advance,
-                    entry=entry,
-                )
+                runs, cost, approximate = self._search(group, corpus, query_sets, entry)
         except ClirBenchError as error:
             for prepared in answered:
                 self.ledger.failed(prepared.pair, str(error))
@@ -362,9 +369,39 @@ class _Evaluation:
                 run,
                 scores,
                 _cost(cost, number, len(run.query_ids), seconds[number], scored),
+                approximate[number] if approximate else None,
             )
         if all(pair.pair in self.ledger.scores for pair in group.pairs):
             self.store.finished(corpus)
+
+    def _search(
+        self, group: Group, corpus: Corpus, query_sets: Sequence[QuerySet], entry: Entry | None
+    ) -> tuple[list[Run], PassCost, list[ApproximateSearch]]:
+        """Pass over a corpus, with the index that was asked for; exact search has no records."""
+        documents, k = corpus_of(self.loader, group.corpus_pairs), self.ledger.settings.top_k
+        if self.index is None or isinstance(self.encoder, TokenEncoder):
+            runs, cost = search_corpus(
+                self.encoder,
+                documents,
+                query_sets,
+                k=k,
+                language=corpus.language,
+                document_text=corpus.document_text,
+                advance=self.progress.advance,
+                entry=entry,
+            )
+            return runs, cost, []
+        folder = entry.folder if entry is not None and self.store.keeps else None
+        return search_corpus_by_index(
+            self.encoder,
+            documents,
+            query_sets,
+            ApproximateIndex(self.index, self.encoder.dim, folder),
+            k=k,
+            corpus=corpus,
+            advance=self.progress.advance,
+            entry=entry,
+        )
 
     def _encode_queries(self, prepared: PreparedPair, collection: Collection) -> QuerySet:
         """Return the judged queries' vectors, encoding equal queries of equal language once."""

@@ -26,6 +26,7 @@ from clir_bench.results import (
 )
 from clir_bench.runs import read_run
 from clir_bench.schema import (
+    ApproximateSearch,
     Cost,
     PairCounts,
     PairResult,
@@ -121,7 +122,12 @@ class Ledger:
             self.pairs[pair], self.scores[pair] = earlier, values
 
     def done(
-        self, prepared: PreparedPair, run: Run, scores: QueryScores, cost: Cost | None
+        self,
+        prepared: PreparedPair,
+        run: Run,
+        scores: QueryScores,
+        cost: Cost | None,
+        approximate: ApproximateSearch | None = None,
     ) -> None:
         """Record a pair and store its files.
 
@@ -151,6 +157,7 @@ class Ledger:
             run_file=run_file,
             run_sha256=run_sha256,
             values_file=values_file,
+            approximate=approximate,
         )
 
     def failed(self, pair: LanguagePair, error: str) -> None:
@@ -206,6 +213,9 @@ class Ledger:
         }
 
     def _result(self, unofficial: tuple[str, ...]) -> Result:
+        if self.settings.index is not None:
+            inexact = f"searched by the approximate index {self.settings.index}, not exactly"
+            unofficial = (*unofficial, inexact)
         pairs: dict[str, PairResult] = {}
         for pair in dict.fromkeys((*self.card.official_pairs(), *self.requested, *self.pairs)):
             known = self.pairs.get(pair) or self._unscored(pair, "not run")
@@ -274,6 +284,8 @@ class Ledger:
             found.append("version of the task's card")
         if earlier.settings.top_k != self.settings.top_k:
             found.append(f"--top-k ({earlier.settings.top_k})")
+        if earlier.settings.index != self.settings.index:
+            found.append(f"--index ({earlier.settings.index or 'exact'})")
         return found
 
     def _earlier_scores(

@@ -107,8 +107,16 @@ def search_corpus(
     # One more, for the document that `skip_same_id` takes out again.
     rankings = [TopK(len(s.query_ids), k + s.skip_same_id) for s in query_sets]
     cost = PassCost(search_seconds=[0.0] * len(query_sets))
-    reading = _Reading(encoder, language, document_text, cost)
-    for ids, vectors in _search_blocks(reading.windows(documents, entry), cost, advance):
+    blocks = vector_blocks(
+        encoder,
+        documents,
+        cost,
+        language=language,
+        document_text=document_text,
+        advance=advance,
+        entry=entry,
+    )
+    for ids, vectors in blocks:
         ranks = id_ranks(ids)
         for number, (query_set, ranking) in enumerate(zip(query_sets, rankings, strict=True)):
             started = time.perf_counter()
@@ -125,6 +133,24 @@ def search_corpus(
         for s, ranking in zip(query_sets, rankings, strict=True)
     ]
     return runs, cost
+
+
+def vector_blocks(
+    encoder: Encoder | TokenEncoder,
+    documents: Iterable[Document],
+    cost: PassCost,
+    *,
+    language: str,
+    document_text: str,
+    advance: Callable[[int], None] = lambda _: None,
+    entry: Entry | None = None,
+) -> Iterator[tuple[list[str], Any]]:
+    """Yield ids and vectors of a corpus in blocks large enough to search.
+
+    Arguments are those of `search_corpus`; what it takes is added to `cost`.
+    """
+    reading = _Reading(encoder, language, document_text, cost)
+    return _search_blocks(reading.windows(documents, entry), cost, advance)
 
 
 def document_string(document: Document, template: str) -> str:

@@ -63,6 +63,22 @@ class Cost(_Model):
     pairs_sharing_corpus: int
 
 
+class ApproximateSearch(_Model):
+    """What an approximate index gave up.
+
+    Attributes:
+        index: FAISS's factory string, and after a semicolon the parameters of the search.
+        index_size_bytes: Of the index as it is stored.
+        sampled_queries: Queries that were searched exactly too.
+        recall: By cutoff, the mean part of their exact rankings' first documents that was found.
+    """
+
+    index: str
+    index_size_bytes: int
+    sampled_queries: int
+    recall: dict[str, float]
+
+
 class PairResult(_Model):
     """One language pair.
 
@@ -76,6 +92,7 @@ class PairResult(_Model):
         run_file: TREC run, relative to the result's folder.
         values_file: Per-query values, tab-separated, relative to the result's folder.
         source_run_sha256: In a submission, of the run file that its run was cut from.
+        approximate: How much of exact search an approximate index found; None for exact search.
     """
 
     tier: Tier
@@ -92,6 +109,7 @@ class PairResult(_Model):
     run_file: str | None = None
     values_file: str | None = None
     source_run_sha256: str | None = None
+    approximate: ApproximateSearch | None = None
 
 
 class Group(_Model):
@@ -182,11 +200,17 @@ class TaskRecord(_Model):
 
 
 class SettingsRecord(_Model):
-    """Settings that a score depends on."""
+    """Settings that a score depends on.
+
+    Attributes:
+        index: The approximate index that was searched (see `ApproximateSearch`), None for exact
+            search.
+    """
 
     top_k: int
     seed: int
     n_resamples: int
+    index: str | None = None
 
 
 class Environment(_Model):

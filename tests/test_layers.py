@@ -29,6 +29,7 @@ LAYERS = {
     "samples": 2,
     "schema": 2,
     "scoring": 2,
+    "approximation": 3,
     "embeddings": 3,
     "environment": 3,
     "preparation": 3,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from clir_bench.embeddings.store import Keeping
+from clir_bench.index.approximate import IndexSpec
 
 
 def _keeping(_: click.Context, __: click.Parameter, value: str) -> Keeping:
@@ -98,4 +99,19 @@ embeddings = click.option(
     help="Store documents' vectors, so that a killed run goes on where it was. FOLDER keeps all of "
     "them for later runs; auto keeps those of 10,000 documents or more in the cache, until the "
     "results are stored.",
+)
+
+
+def _index(_: click.Context, __: click.Parameter, value: str) -> IndexSpec | None:
+    return IndexSpec.parse(value)
+
+
+index = click.option(
+    "--index",
+    metavar="exact|FACTORY",
+    default="exact",
+    show_default=True,
+    callback=_index,
+    help="Search by one of FAISS's approximate indexes: HNSW32, SQfp16, 'IVF1024,Flat;nprobe=32'. "
+    "What it misses is measured; the result is not official.",
 )

@@ -24,6 +24,7 @@ from clir_bench.encoders import DESCRIBED, load_encoder, provider
 from clir_bench.encoders.described import read_description
 from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
 from clir_bench.evaluate import Settings, System, card_for, evaluate, stored_split
+from clir_bench.index.approximate import IndexSpec
 from clir_bench.languages import load_scheme
 from clir_bench.results import result_path, to_json
 from clir_bench.schema import Result, SuiteResult, SystemRecord
@@ -117,6 +118,7 @@ class _Request:
 @options.trust_remote_code
 @click.option("--profile", is_flag=True, help="Say on stderr where the seconds went.")
 @options.embeddings
+@options.index
 @click.option(
     "--num-shards",
     type=click.IntRange(1),
@@ -152,6 +154,7 @@ def command(
     trust_remote_code: bool,
     profile: bool,
     embeddings: Keeping,
+    index: IndexSpec | None,
     num_shards: int | None,
     shard_id: int | None,
     as_json: bool,
@@ -172,6 +175,7 @@ def command(
         command=shlex.join(["clir-bench", *sys.argv[1:]]),
         embeddings=embeddings,
         stored_only=stored_only,
+        index=index,
     )
     divided = divided_job(num_shards, shard_id, embeddings)
     if sample and split not in (None, SAMPLE):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from tabulate import tabulate
 
 from clir_bench.cards import SAMPLE
+from clir_bench.embeddings.store import size_text
 from clir_bench.languages import resolve
 from clir_bench.schema import (
     Group,
@@ -60,6 +62,8 @@ def result_text(result: Result, *, by_pair: bool = False) -> str:
         lines += ["", _mean_table(result.tiers, result.overall, measures)]
     if result.pool is not None:
         lines += ["", "pool:", _mean_table(result.pool.tiers, result.pool.overall, measures)]
+    if approximate := approximate_text(result):
+        lines += ["", approximate]
     lines += _remarks(result)
     return "\n".join(lines)
 
@@ -82,6 +86,25 @@ def suite_text(result: SuiteResult) -> str:
     if mark and _SAMPLE_MARK not in mark:
         lines += _reasons(result.unofficial)
     return "\n".join(lines)
+
+
+def approximate_text(result: Result) -> str:
+    """Return a line with what an approximate index found of the exact rankings, "" for none."""
+    records = [pair.approximate for pair in result.pairs.values() if pair.approximate is not None]
+    if not records:
+        return ""
+    depths = sorted({depth for record in records for depth in record.recall}, key=int)
+    means = ", ".join(
+        f"{np.mean([record.recall[depth] for record in records if depth in record.recall]):.4f} "
+        f"of the first {int(depth):,}"
+        for depth in depths
+    )
+    n_queries = sum(record.sampled_queries for record in records)
+    largest = max(record.index_size_bytes for record in records)
+    return (
+        f"index {result.settings.index} found {means}, as exact search ranks them "
+        f"({n_queries:,} sampled queries); {size_text(largest)} for the largest corpus"
+    )
 
 
 def failure_text(result: Result | SuiteResult) -> str:

@@ -90,6 +90,11 @@ class EmbeddingStore:
         self._stored: set[Corpus] = set()
         self._finished: list[Path] = []
 
+    @property
+    def keeps(self) -> bool:
+        """Whether what is stored stays after the run."""
+        return self.keeping.mode == "keep"
+
     def entry(self, corpus: Corpus, *, required: bool = False) -> Entry:
         """Return a corpus' entry, whether anything of it is there or not."""
         shard_documents = SHARD_WINDOWS * self._window

@@ -49,7 +49,7 @@ class TopK:
         order = np.argsort(-all_scores, axis=1, kind="stable")
         all_scores = np.take_along_axis(all_scores, order, axis=1)
         places = np.take_along_axis(places, order, axis=1)
-        _break_ties(all_scores, places, ids)
+        break_ties(all_scores, places, ids)
         self._scores = all_scores[:, : self.k].copy()
         kept = np.zeros(len(ids), dtype=bool)
         kept[places[:, : self.k]] = True
@@ -99,7 +99,7 @@ def best_of_block(scores: Scores, k: int, ranks: Rows) -> tuple[Scores, Rows]:
     return np.take_along_axis(scores, rows, axis=1), rows
 
 
-def _break_ties(scores: Scores, places: Rows, ids: NDArray[Any]) -> None:
+def break_ties(scores: Scores, places: Rows, ids: NDArray[Any]) -> None:
     """Order the places of equal scores by id, descending, in place."""
     tied = scores[:, 1:] == scores[:, :-1]
     for query in np.flatnonzero(tied.any(axis=1)).tolist():
