@@ -6,7 +6,6 @@ import csv
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -286,21 +285,20 @@ def test_task_that_none_has_is_named(tmp_path: Path, one: Path) -> None:
 # Size
 
 
-def test_121_pairs_of_1190_questions_take_seconds_and_little_memory(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_121_pairs_of_1190_questions_take_little_memory(tmp_path: Path) -> None:
     codes = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
     generator = np.random.default_rng(0)
     for system in ("alpha", "beta"):
         values = {f"{a}-{b}": generator.random(1190) for a in codes for b in codes}
         store(tmp_path, system, values)
     code = (
-        "import resource, sys; from clir_bench.cli import main; "
-        "code = main(sys.argv[1:]); "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(code)"
+        "import sys; from clir_bench.cli import main; code = main(sys.argv[1:]); "
+        "status = open('/proc/self/status').read(); "  # ru_maxrss would include the parent's
+        "print(status.split('VmHWM:')[1].split()[0], file=sys.stderr); sys.exit(code)"
     )
-    started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, "compare", str(tmp_path)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert time.monotonic() - started < 60  # about 3 on one idle core
     assert int(done.stderr.split()[-1]) < 600_000  # KiB

@@ -24,7 +24,7 @@ def test_every_recipe_is_valid(path: Path) -> None:
 
 
 def test_recipes_of_the_comparison_differ_in_method_alone() -> None:
-    compared = [check_recipe(read_recipe(p), p.name) for p in RECIPES if p.stem != "optical"]
+    compared = [check_recipe(read_recipe(p), p.name) for p in RECIPES if "optical" not in p.stem]
     assert len({recipe.model_copy(update={"method": ""}).fingerprint() for recipe in compared}) == 1
 
 

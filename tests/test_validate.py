@@ -587,6 +587,7 @@ def test_any_text_is_a_run_or_a_data_error(text: bytes) -> None:
 
 
 @pytest.mark.realdata
+@pytest.mark.slow
 def test_a_real_submission_of_a_random_ranking_recomputes(real_data: Path, tmp_path: Path) -> None:
     card = tmp_path / "card.toml"
     card.write_text(CARD, encoding="utf-8")
