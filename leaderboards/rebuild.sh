@@ -24,7 +24,7 @@ run --task tatoeba --task mtop-translation --task mtop-intent --pairs '*-en'
 run --task xquad-r --pairs '*-en,*-mul'
 
 for system in "${systems[@]}"; do
-    clir-bench submit "$results/$system" --card "leaderboards/results/$system/system.toml"
+    clir-bench submit "$results/$system" --card "leaderboards/results/$system/system.toml" --overwrite
 done
 clir-bench leaderboard build
 clir-bench validate leaderboards/results
