@@ -334,9 +334,9 @@ class _Evaluation:
         answered: list[PreparedPair] = []
         seconds: list[float] = []
         for prepared in group.pairs:
-            started = time.perf_counter()
             try:
                 collection = self.loader.load(prepared.pair)
+                started = time.perf_counter()
                 query_sets.append(self._encode_queries(prepared, collection))
             except ClirBenchError as error:
                 self.ledger.failed(prepared.pair, str(error))

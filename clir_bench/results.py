@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import math
 import os
 import re
 import tempfile
@@ -27,6 +26,9 @@ from clir_bench.runs import format_run
 from clir_bench.schema import SCHEMA_VERSION, Result, SuiteResult
 from clir_bench.scoring import QueryScores
 from clir_bench.types import LanguagePair, Run
+
+_LARGEST_VALUE = 1e12
+"""No measure of a query is larger; sums of millions of such values are still finite."""
 
 
 def system_folder(name: str) -> str:
@@ -57,7 +59,7 @@ def read_result(path: Path) -> Result | SuiteResult:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ResultError(f"{path}: no such result") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # or a number of thousands of digits
         raise ResultError(f"{path}: not a result: {error}") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
@@ -124,8 +126,10 @@ def read_values(path: Path) -> QueryScores:
             values = [float(column) for column in columns[1:]]
         except ValueError:
             raise DataError(f"{path}:{number}: values must be numbers") from None
-        if not all(map(math.isfinite, values)):
-            raise DataError(f"{path}:{number}: values must be finite numbers")
+        if not all(abs(value) <= _LARGEST_VALUE for value in values):
+            raise DataError(
+                f"{path}:{number}: values must be finite numbers of at most {_LARGEST_VALUE:g}"
+            )
         if len(values) != len(header):
             raise DataError(f"{path}:{number}: expected {len(header)} values, found {len(values)}")
         query_ids.append(columns[0])

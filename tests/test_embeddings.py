@@ -23,7 +23,7 @@ from killed_runs import N_DOCUMENTS, SHARD, WINDOW, larger_folder, left
 from clir_bench import retrieval
 from clir_bench.adapters.source import locate
 from clir_bench.embeddings import entry as entries
-from clir_bench.embeddings import store
+from clir_bench.embeddings import occupancy, store
 from clir_bench.embeddings.identity import Corpus, identify, key_of, key_sha256
 from clir_bench.embeddings.occupancy import alone, shared
 from clir_bench.embeddings.shards import (
@@ -786,3 +786,12 @@ def test_runs_killed_here_and_there_go_on_and_end_in_the_same_bytes(tmp_path: Pa
 def test_runs_killed_at_every_write_and_rename_end_in_the_same_bytes(tmp_path: Path) -> None:
     done = killed(tmp_path, 0, seed=1)
     assert done["kills"] >= done["points"] >= 200
+
+
+def test_using_an_entry_makes_it_young_again(tmp_path: Path) -> None:
+    with occupancy.shared(tmp_path):
+        pass
+    os.utime(tmp_path / occupancy.LOCK, (1, 1))
+    with occupancy.shared(tmp_path):
+        pass
+    assert (tmp_path / occupancy.LOCK).stat().st_mtime > 1

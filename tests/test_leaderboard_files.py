@@ -307,3 +307,14 @@ def test_the_system_card_of_these_tests_is_a_valid_one(folder: Path) -> None:
     path = store(folder / "results", "ours", GOOD, card=SYSTEM_CARD)
     assert path.is_file()
     assert board_of(folder).systems["ours"].training.bitext == ("OPUS-100 en-sw",)
+
+
+def test_a_system_card_behind_a_link_is_left_out(folder: Path) -> None:
+    store(folder / "results", "ours", GOOD, card=SYSTEM_CARD)
+    card = folder / "results" / "ours" / "system.toml"
+    elsewhere = folder / "elsewhere.toml"
+    card.rename(elsewhere)
+    card.symlink_to(elsewhere)
+    board = board_of(folder)
+    assert "ours" not in board.systems
+    assert "a link" in board.sections[0].left_out[0].reason

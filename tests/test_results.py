@@ -322,11 +322,7 @@ def test_files_are_as_readable_as_any_other_new_file(tmp_path: Path) -> None:
 
 
 @SMALL
-@given(
-    st.lists(
-        st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 2), min_size=1, max_size=9
-    )
-)
+@given(st.lists(st.tuples(*[st.floats(-1e12, 1e12)] * 2), min_size=1, max_size=9))
 def test_per_query_values_round_trip_exactly(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float, float]]
 ) -> None:
@@ -359,6 +355,7 @@ def test_values_are_stored_beside_the_result_and_read_with_it(tmp_path: Path) ->
         ("q1\t0.5\n", ":1: expected a header"),
         ("query_id\tAP\nq1\t0.5\nq2\thigh\n", ":3: values must be numbers"),
         ("query_id\tAP\nq1\tnan\n", ":2: values must be finite numbers"),
+        ("query_id\tAP\nq1\t1.7e308\n", ":2: values must be finite numbers of at most 1e.12"),
         ("query_id\tAP\tRR\nq1\t0.5\n", ":2: expected 2 values, found 1"),
     ],
 )
@@ -418,3 +415,10 @@ def test_fingerprint_differs_with_anything_that_moves_a_score(changed: dict[str,
 
 def test_names_in_other_scripts_do_not_share_a_folder() -> None:
     assert system_folder("日本") != system_folder("中文")
+
+
+def test_a_result_with_a_number_of_thousands_of_digits_is_a_result_error(tmp_path: Path) -> None:
+    path = tmp_path / "dev.json"
+    path.write_text('{"schema_version": ' + "1" * 5000 + "}", encoding="utf-8")
+    with pytest.raises(ResultError, match="not a result"):
+        read_result(path)

@@ -24,6 +24,7 @@ from clir_bench import registry
 from clir_bench.errors import DataError, ResultError
 from clir_bench.submission import bounded, compact
 from clir_bench.submission.bounded import read_gzip, read_plain, read_xz
+from clir_bench.submission.layout import find_systems
 from clir_bench.submission.statements import LARGEST_RESULT_BYTES, read_statement
 from clir_bench.submission.validation import validate
 from clir_bench.types import Run
@@ -595,3 +596,11 @@ def test_a_real_submission_of_a_random_ranking_recomputes(real_data: Path, tmp_p
     result = tmp_path / "full" / "hashing" / "xquad" / "validation.json"
     assert clir("submit", result, "--to", tmp_path / "to", "--card", card) == 0
     assert clir("validate", tmp_path / "to") == 0
+
+
+def test_a_stray_json_beside_a_card_leaves_the_folder_a_system(tmp_path: Path) -> None:
+    for name in ("alpha", "beta"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "system.toml").touch()
+    (tmp_path / "alpha" / "notes.json").touch()
+    assert [path.name for path in find_systems(tmp_path)] == ["alpha", "beta"]

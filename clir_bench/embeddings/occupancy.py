@@ -60,6 +60,8 @@ def _share(folder: Path, when_alone: Callable[[], object]) -> int | None:
         if _lock(handle, _ALONE) and _still_there(folder, handle):
             when_alone()
         if not _lock(handle, fcntl.LOCK_SH) or _still_there(folder, handle):
+            with suppress(OSError):  # of a cache that is only read
+                os.utime(handle)  # when it was used last, by which old entries are removed
             return handle
         os.close(handle)  # the folder was removed before the lock was had
 

@@ -133,6 +133,8 @@ def _entry(path: Path, section: SectionDefinition, expected: Mapping[LanguagePai
     if problems:
         raise ResultError(f"{path}: {'; '.join(problems)}")
     card_file = card_path(path.parents[2], folder)
+    if card_file.is_symlink() or (card_file.exists() and not card_file.is_file()):
+        raise ResultError(f"{card_file}: a link; expected a plain file")
     card = read_system_card(card_file)
     if card.name != result.system.name:
         raise ResultError(f"{path}: {card_file.name} is of a system called {printable(card.name)}")

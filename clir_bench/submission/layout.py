@@ -68,12 +68,14 @@ def find_systems(path: Path) -> list[Path]:
         if path.suffix == ".json":
             return [path.absolute().parent.parent]
         raise ResultError(f"{shown(path)}: expected a folder of results, a system's, or a result")
-    if (path / CARD_FILE).is_file() or any(_is_task(entry) for entry in _folders(path)):
+    inside = _folders(path)
+    # A folder that has a card is a system, whatever else lies in it by mistake.
+    tasks = (_is_task(entry) and not (entry / CARD_FILE).exists() for entry in inside)
+    if (path / CARD_FILE).is_file() or any(tasks):
         return [path]
-    found = _folders(path)
-    if not found:
+    if not inside:
         raise ResultError(f"{shown(path)}: no submission in this folder")
-    return found
+    return inside
 
 
 def list_system(folder: Path) -> tuple[SystemFiles, list[Problem]]:
