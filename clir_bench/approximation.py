@@ -13,6 +13,7 @@ from clir_bench.errors import UsageError
 from clir_bench.index import exact
 from clir_bench.index.approximate import ApproximateIndex, DocIds, IndexSpec, recalls, sample_of
 from clir_bench.index.topk import TopK, id_ranks
+from clir_bench.index.trial import check_usable
 from clir_bench.retrieval import PassCost, QuerySet, vector_blocks, without_same_id
 from clir_bench.schema import ApproximateSearch
 from clir_bench.types import Document, Encoder, Run, TokenEncoder
@@ -22,7 +23,8 @@ def check_index(index: IndexSpec | None, encoder: Encoder | TokenEncoder) -> Non
     """Find out about an impossible index before the first document is read.
 
     Raises:
-        UsageError: FAISS does not make it for the encoder's vectors, or they are one a token.
+        UsageError: FAISS does not make it for the encoder's vectors, it cannot be used, or the
+            encoder makes one vector a token.
     """
     if index is None:
         return
@@ -31,7 +33,7 @@ def check_index(index: IndexSpec | None, encoder: Encoder | TokenEncoder) -> Non
             f"--index {str(index)!r}: model {encoder.info.name!r} makes one vector a token, which "
             "is searched exactly; leave --index out"
         )
-    index.empty(encoder.dim)
+    check_usable(index, encoder.dim)
 
 
 def search_corpus_by_index(

@@ -36,6 +36,7 @@ CUTOFFS = (10, 100, 1000)
 """Depths that recall is measured at, besides the depth of the run."""
 SAMPLED_QUERIES = 100
 """Queries a pair that are also searched exactly."""
+SUGGESTED = "expected exact, or a factory string such as HNSW32, SQfp16 or 'IVF1024,Flat;nprobe=32'"
 _TRAINING_DOCUMENTS, _TRAINING_A_CELL = 65_536, 64
 _WRITE_BYTES = 1 << 20
 
@@ -80,8 +81,7 @@ class IndexSpec(NamedTuple):
         except (RuntimeError, AssertionError) as error:
             raise UsageError(
                 f"--index {str(self)!r}: FAISS makes no such index for vectors of {dim} numbers "
-                f"({_said(error)}); expected exact, or a factory string such as HNSW32, SQfp16 or "
-                "'IVF1024,Flat;nprobe=32'"
+                f"({faiss_said(error)}); {SUGGESTED}"
             ) from None
         return index
 
@@ -126,9 +126,10 @@ class ApproximateIndex:
 
         Raises:
             DataError: There are too few documents to learn from.
+            UsageError: FAISS does not add to it.
         """
         if self._index.is_trained:
-            self._index.add(np.ascontiguousarray(vectors))
+            self._fill(np.ascontiguousarray(vectors))
             return
         self._waiting.append(vectors)
         if sum(map(len, self._waiting)) >= self._wanted:
@@ -143,6 +144,7 @@ class ApproximateIndex:
 
         Raises:
             DataError: There are too few documents to learn from, or it was stored with others.
+            UsageError: FAISS does not add to it, or cannot write it.
         """
         if self._waiting:
             self._train()
@@ -151,12 +153,15 @@ class ApproximateIndex:
                 f"{self._folder}: the stored index {self.spec} has {self._index.ntotal:,} "
                 f"documents, the corpus {n_documents:,}; remove {_name(self.spec, '.json')}"
             )
-        self.size_bytes = _written(self._index, lambda data: None)
+        with self._doing("writing it"):
+            self.size_bytes = written(self._index, lambda data: None)
         if self._folder is not None and not self.stored:
             try:
                 _store(self._index, self.spec, self._folder)
             except (OSError, RuntimeError) as error:  # FAISS makes the one the other
-                logger.warning("%s: the index cannot be stored: %s", self._folder, _said(error))
+                logger.warning(
+                    "%s: the index cannot be stored: %s", self._folder, faiss_said(error)
+                )
 
     @stage("search")
     def search(
@@ -175,9 +180,13 @@ class ApproximateIndex:
             k: Documents a query; an index may find fewer.
             ids_of: Returns the ids of documents by their places in the corpus, ascending.
             names: The queries' ids.
+
+        Raises:
+            UsageError: FAISS does not search it as asked.
         """
         k = min(k, self._index.ntotal)
-        scores, rows = self._index.search(np.ascontiguousarray(queries), k)
+        with self._doing("searching"):
+            scores, rows = self._index.search(np.ascontiguousarray(queries), k)
         return _run(scores, rows, ids_of, names)
 
     def _train(self) -> None:
@@ -188,9 +197,24 @@ class ApproximateIndex:
         except RuntimeError as error:
             raise DataError(
                 f"--index {self.spec}: {len(vectors):,} documents are too few to train it on "
-                f"({_said(error)}); choose a smaller index, or exact search"
+                f"({faiss_said(error)}); choose a smaller index, or exact search"
             ) from None
-        self._index.add(vectors)
+        self._fill(vectors)
+
+    def _fill(self, vectors: Vectors) -> None:
+        with self._doing("adding documents"):
+            self._index.add(vectors)
+
+    @contextmanager
+    def _doing(self, what: str) -> Iterator[None]:
+        """Name the index in whatever FAISS raises."""
+        try:
+            yield
+        except (RuntimeError, AssertionError) as error:
+            raise UsageError(
+                f"--index {str(self.spec)!r}: FAISS failed at {what} ({faiss_said(error)}); "
+                f"{SUGGESTED}"
+            ) from None
 
 
 class DocIds:
@@ -294,7 +318,7 @@ def _store(index: Any, spec: IndexSpec, folder: Path) -> None:
             digest.update(data)
             file.write(data)
 
-        _written(index, write)
+        written(index, write)
     known = {
         "factory": spec.factory,
         "faiss": faiss.__version__,
@@ -321,7 +345,7 @@ def _beside(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def _written(index: Any, write: Callable[[bytes], None]) -> int:
+def written(index: Any, write: Callable[[bytes], None]) -> int:
     """Write an index piece by piece, and return its size in bytes."""
     import faiss
 
@@ -359,6 +383,6 @@ def _read(spec: IndexSpec, dim: int, folder: Path) -> Any | None:
     return index
 
 
-def _said(error: BaseException) -> str:
+def faiss_said(error: BaseException) -> str:
     """Return the part of a FAISS message that people can use, the place in its source left out."""
     return str(error).rpartition(":")[2].strip() or type(error).__name__
