@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clir_bench.index import exact, maxsim
+from clir_bench.index import exact, maxsim, topk
+from clir_bench.index.ids import Ids
 from clir_bench.index.topk import TopK, best_of_block, first_by_id, id_ranks
 from clir_bench.types import Run, Vectors
 
@@ -123,6 +124,41 @@ def test_ids_are_compared_by_code_point_as_trec_eval_compares_their_utf8() -> No
     queries, documents = np.ones((1, 1), np.float32), np.ones((len(ids), 1), np.float32)
     run = search_in_blocks(queries, documents, ids, 4, [3])
     assert as_lists(run)[0] == sorted(ids, key=lambda doc_id: doc_id.encode(), reverse=True)[:4]
+
+
+def test_ids_of_any_characters_are_kept_exactly() -> None:
+    names = ["", "a\0", "\0", "é", "\N{MATHEMATICAL BOLD CAPITAL A}", "\ud800", "d" * 300, "d"]
+    ids = Ids()
+    ids.append(names[:3])
+    ids.append([])
+    ids.append(names[3:])
+    assert (len(ids), ids.at(np.arange(8))) == (8, names)
+    ids.keep(np.array([6, 1, 4]))
+    assert (len(ids), ids.at(np.arange(3))) == (3, [names[6], names[1], names[4]])
+    ids.keep(np.array([], dtype=np.int64))
+    assert (len(ids), ids.at(np.array([], dtype=np.int64))) == (0, [])
+
+
+def test_ids_kept_depend_on_queries_and_k_and_not_on_the_corpus() -> None:
+    ranking = TopK(4, 10)
+    for block in range(200):  # always better ones, so that nothing of the last block stays
+        scores = np.full((4, 10), block, dtype=np.float32)
+        ranking.add(scores, np.arange(40).reshape(4, 10), [f"d{block}-{n}" for n in range(40)])
+        assert len(ranking._ids) <= 60
+    assert as_lists(ranking.run(list("abcd"))) == [
+        sorted((f"d199-{n}" for n in range(first, first + 10)), reverse=True)
+        for first in (0, 10, 20, 30)
+    ]
+
+
+def test_queries_merged_a_few_at_a_time_rank_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(7)
+    queries = generator.integers(-2, 3, (23, 3)).astype(np.float32)
+    documents = generator.integers(-2, 3, (90, 3)).astype(np.float32)
+    ids = [f"d{number}" for number in generator.permutation(90)]
+    monkeypatch.setattr(topk, "_MERGED_AT_ONCE", 50)
+    run = search_in_blocks(queries, documents, ids, 12, [20, 50, 51])
+    assert as_lists(run) == brute_force(queries @ documents.T, ids, 12)
 
 
 def test_negative_zero_and_zero_are_one_score() -> None:

@@ -284,7 +284,7 @@ def _run(
     places = places.reshape(rows.shape)
     n_missing = int((different < 0).sum())
     ids = np.array([""] * n_missing + list(ids_of(different[n_missing:])), dtype=object)
-    break_ties(scores, places, ids)
+    break_ties(scores, places, lambda some: ids[some].tolist())
     doc_ids = tuple(
         tuple(ids[of_query[:n]].tolist()) for of_query, n in zip(places, n_found, strict=True)
     )
