@@ -1,0 +1,301 @@
+"""Stored vectors that are damaged, on full or read-only disks, shared, and killed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import killed_runs
+import numpy as np
+import pytest
+from folders import Folder
+from killed_runs import N_DOCUMENTS, SHARD, WINDOW
+from stored_vectors import (  # noqa: F401 - fixtures
+    N_TEXTS,
+    Asked,
+    bytes_of,
+    documents,
+    expected_fixture,
+    flip,
+    folder_fixture,
+    refuse,
+    run,
+    swahili,
+    vectors_fixture,
+)
+
+from clir_bench.embeddings import entry as entries
+from clir_bench.embeddings import occupancy, store
+from clir_bench.embeddings.occupancy import alone, shared
+from clir_bench.embeddings.shards import (
+    DamagedShardError,
+    ShardWriter,
+    read_shard,
+)
+from clir_bench.embeddings.store import Keeping
+from clir_bench.encoders.hashing import DIM
+from clir_bench.errors import OutputError
+from clir_bench.types import Vectors
+
+# Damage
+
+
+DAMAGES: dict[str, Callable[[Path, Path], object]] = {
+    "a flipped bit": lambda data, _: flip(data),
+    "truncated": lambda data, _: os.truncate(data, 1000),
+    "longer": lambda data, _: data.write_bytes(data.read_bytes() + b"\0" * 4),
+    "empty": lambda data, _: os.truncate(data, 0),
+    "no vectors": lambda data, _: data.unlink(),
+    "a broken manifest": lambda _, manifest: manifest.write_text("{"),
+    "a manifest of nothing": lambda _, manifest: manifest.write_text("{}"),
+    "another's manifest": lambda _, m: shutil.copy(m.with_name("000000.json"), m),
+    "no manifest": lambda _, manifest: manifest.unlink(),
+}
+
+
+# What differs for late interaction is the layout of the data, not of the manifest.
+@pytest.mark.parametrize(
+    ("late", "damage"),
+    [(False, damage) for damage in DAMAGES] + [(True, "a flipped bit"), (True, "truncated")],
+)
+def test_a_damaged_shard_is_noticed_and_encoded_again_alone(
+    folder: Folder, vectors: Path, caplog: pytest.LogCaptureFixture, damage: str, late: bool
+) -> None:
+    run(folder, Asked(late), vectors, "before")
+    (data,) = swahili(vectors).glob("000001-*.f32")
+    whole = data.read_bytes()
+    DAMAGES[damage](data, data.with_name("000001.json"))
+    encoder, third = Asked(late), Asked(late)
+    run(folder, encoder, vectors, "after")
+    assert bytes_of(folder, "after") == bytes_of(folder, "before")
+    expected = [line["text"] for line in documents(folder, "sw")[SHARD : 2 * SHARD]]
+    assert encoder.texts == [text for text in expected if text]
+    assert ("shard 1 of" in caplog.text) == (damage != "no manifest")
+    assert data.read_bytes() == whole
+    run(folder, third, vectors, "third")
+    assert third.texts == []
+
+
+def test_a_shard_of_other_documents_is_not_taken(tmp_path: Path) -> None:
+    writer = ShardWriter(tmp_path, 0, 2, late=False)
+    writer.add(np.ones((2, 2), dtype=np.float32))
+    writer.finish(["a", "b"], 2, 0.1, {})
+    assert read_shard(tmp_path, 0, ["a", "b"], 2) is not None
+    assert read_shard(tmp_path, 1, ["a", "b"], 2) is None
+    for ids, n_documents in ((["b", "a"], 2), (["a", "c"], 2), (["a", "b"], 3)):
+        with pytest.raises(DamagedShardError, match="other documents"):
+            read_shard(tmp_path, 0, ids, n_documents)
+
+
+def test_a_shard_without_any_text_is_a_shard(tmp_path: Path) -> None:
+    for number, late in enumerate((False, True)):
+        ShardWriter(tmp_path, number, 3, late=late).finish([], 5, 0.0, {})
+        shard = read_shard(tmp_path, number, [], 5)
+        assert shard is not None
+        assert len(shard.vectors(0, 0)) == 0
+
+
+# Disks
+
+
+@pytest.mark.parametrize("call", ["mkstemp", "fsync", "replace"])
+def test_a_disk_that_fills_up_ends_storing_and_not_the_run(
+    folder: Folder,
+    vectors: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    expected: dict[str, bytes],
+    call: str,
+) -> None:
+    finish, done = entries.Writing.finish, []
+
+    def second_fails(self: Any, *arguments: Any) -> None:
+        with monkeypatch.context() as patch:
+            if done:
+                target = {"mkstemp": "tempfile.mkstemp", "fsync": "os.fsync"}.get(call)
+                patch.setattr(target or "pathlib.Path.replace", refuse(errno.ENOSPC))
+            done.append(1)
+            finish(self, *arguments)
+
+    monkeypatch.setattr(entries.Writing, "finish", second_fails)
+    run(folder, Asked(), vectors)
+    assert bytes_of(folder) == expected
+    assert caplog.text.count("vectors cannot be stored: No space left on device") == 2  # corpora
+    assert {path.name for path in swahili(vectors).glob("??????.json")} == {"000000.json"}
+    assert not list(vectors.glob("*/.0*")), "a half-written file is left"
+    monkeypatch.undo()
+
+
+def test_too_little_disk_is_found_out_before_anything_is_encoded(
+    folder: Folder, vectors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 400_000))
+    encoder = Asked()
+    needed = (N_DOCUMENTS["sw"] + N_DOCUMENTS["de"]) * DIM * 4
+    assert needed > 500_000
+    with pytest.raises(OutputError, match=r"532 kB are needed in .*vectors, which has 400 kB free"):
+        run(folder, encoder, vectors)
+    assert encoder.texts == []
+
+
+def test_by_default_too_little_disk_is_said_and_the_run_goes_on(
+    folder: Folder,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    expected: dict[str, bytes],
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(store, "AUTO_DOCUMENTS", 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 600_000))
+    run(folder, Asked(), Keeping())
+    assert "vectors are not stored" in caplog.text
+    assert "takes at most half" in caplog.text
+    assert bytes_of(folder) == expected
+
+
+def test_late_interaction_stops_storing_when_the_first_shard_tells_it_will_not_fit(
+    folder: Folder,
+    vectors: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 100_000))
+    run(folder, Asked(late=True), vectors)
+    assert "missing shards need" in caplog.text
+    assert {path.name for path in swahili(vectors).glob("??????.json")} == {"000000.json"}
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_before_anything_is_encoded(
+    folder: Folder, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    encoder = Asked()
+    with pytest.raises(OutputError, match=r"file/vectors cannot be written: Not a directory"):
+        run(folder, encoder, tmp_path / "file" / "vectors")
+    assert encoder.texts == []
+
+
+def test_a_cache_that_is_only_read_serves_what_it_has(
+    folder: Folder, vectors: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, bytes]
+) -> None:
+    run(folder, Asked(), vectors, "before")
+    real_open = os.open
+
+    def read_only(path: Any, flags: int, *rest: Any, **named: Any) -> int:
+        if str(path).startswith(str(vectors)) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real_open(path, flags, *rest, **named)
+
+    monkeypatch.setattr(os, "open", read_only)
+    encoder = Asked()
+    run(folder, encoder, vectors)
+    assert encoder.texts == []
+    assert bytes_of(folder) == expected
+    (swahili(vectors) / "000001.json").unlink()
+    with pytest.raises(OutputError, match="Read-only file system"):
+        run(folder, encoder, vectors, "third")
+
+
+# Several at once
+
+
+@dataclass
+class WithAnother(Asked):
+    """Lets another run of the same do everything while it encodes its second window."""
+
+    other: Callable[[], object] = lambda: None
+
+    def encode_documents(self, texts: Sequence[str], *, language: str) -> Vectors:
+        found = super().encode_documents(texts, language=language)
+        other, self.other = self.other, lambda: None
+        if len(self.texts) > WINDOW:
+            other()
+        else:
+            self.other = other
+        return found
+
+
+@pytest.mark.parametrize("mode", ["keep", "auto"])
+def test_two_runs_at_once_on_one_cache_are_safe(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, expected: dict[str, bytes], mode: Any
+) -> None:
+    monkeypatch.setattr(store, "AUTO_DOCUMENTS", 0)
+    keeping = Keeping(mode, store.embeddings_directory())
+    encoder = WithAnother()
+    encoder.other = lambda: run(folder, Asked(), keeping, "other")
+    run(folder, encoder, keeping)
+    assert bytes_of(folder) == bytes_of(folder, "other") == expected
+    # The second run has stored all shards but the one in hand meanwhile.
+    assert len(encoder.texts) < N_TEXTS["sw"] + N_TEXTS["de"]
+    left_over = list(keeping.root.iterdir())
+    assert len(left_over) == (2 if mode == "keep" else 0)
+
+
+def test_whoever_removes_waits_for_nobody_and_takes_nothing_in_use(tmp_path: Path) -> None:
+    folder, swept = tmp_path / "entry", []
+    with shared(folder, lambda: swept.append(1)):
+        with alone(folder) as mine:
+            assert not mine
+        with shared(folder, lambda: swept.append(2)):
+            assert not entries.remove(folder)
+    assert swept == [1]
+    assert entries.remove(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_half_written_is_swept_by_the_next(
+    folder: Folder, vectors: Path
+) -> None:
+    run(folder, Asked(), vectors, "before")
+    here = swahili(vectors)
+    before = {path.name for path in here.iterdir()}
+    for name in (".000003.abcd", ".000003.json.abcd", ".entry.json.x", f"000003-{'0' * 16}.f32"):
+        (here / name).write_text("half")
+    run(folder, Asked(), vectors, "after")
+    assert {path.name for path in here.iterdir()} == before
+
+
+# Kills
+
+
+def killed(folder: Path, n_runs: int, seed: int) -> dict[str, int]:
+    """Kill and resume runs in processes of their own; see `killed_runs`."""
+    done = subprocess.run(
+        [sys.executable, killed_runs.__file__, str(folder), str(n_runs), str(seed)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_runs_killed_here_and_there_go_on_and_end_in_the_same_bytes(tmp_path: Path) -> None:
+    assert killed(tmp_path, 8, seed=0)["kills"] >= 8
+
+
+@pytest.mark.slow
+def test_runs_killed_at_every_write_and_rename_end_in_the_same_bytes(tmp_path: Path) -> None:
+    done = killed(tmp_path, 0, seed=1)
+    assert done["kills"] >= done["points"] >= 200
+
+
+def test_using_an_entry_makes_it_young_again(tmp_path: Path) -> None:
+    with occupancy.shared(tmp_path):
+        pass
+    os.utime(tmp_path / occupancy.LOCK, (1, 1))
+    with occupancy.shared(tmp_path):
+        pass
+    assert (tmp_path / occupancy.LOCK).stat().st_mtime > 1
