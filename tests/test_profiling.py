@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from clir_bench import profiling
 from clir_bench.cli.profile import profile_text
 from clir_bench.cli.run import command
+from clir_bench.embeddings.shards import ShardWriter, read_shard
 from clir_bench.encoders.rates import matrix_rate, operations
 from clir_bench.profiling import Profile, profiled, stage, staged
 
@@ -82,6 +86,28 @@ def test_nothing_is_measured_unless_asked_nor_in_other_threads() -> None:
         thread.start()
         thread.join()
     assert dict(profile.seconds) == {}
+
+
+def test_storing_vectors_counts_as_writing_and_reading_them_back_as_reading(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def taking(seconds: float, what: Any) -> Any:
+        def done(*arguments: Any) -> Any:
+            clock.now += seconds
+            return what(*arguments)
+
+        return done
+
+    monkeypatch.setattr(os, "fsync", taking(2, os.fsync))
+    monkeypatch.setattr(hashlib, "file_digest", taking(5, hashlib.file_digest))
+    with profiled() as profile:
+        writer = ShardWriter(tmp_path, 0, 2, late=False)
+        monkeypatch.setattr(writer, "_put", taking(1, writer._put))
+        writer.add(np.ones((2, 2), dtype=np.float32))
+        writer.finish(["a", "b"], 2, 0.1, {})
+        read_shard(tmp_path, 0, ["a", "b"], 2)
+    # Once for the vectors; their file and its manifest are each made sure to be on the disk.
+    assert dict(profile.seconds) == {"write": 1 + 2 * 2, "read": 5}
 
 
 def test_what_no_stage_took_is_other() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from clir_bench.profiling import stage
 from clir_bench.types import Vectors
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class ShardWriter:
         self._temporary = Path(name)
         self._file = os.fdopen(handle, "wb", buffering=_BUFFER)
 
+    @stage("write")
     def add(self, vectors: Vectors | list[Vectors]) -> None:
         """Write the vectors of the next texts.
 
@@ -124,6 +126,7 @@ class ShardWriter:
             self._lengths.append(len(tokens))
             self._write(tokens)
 
+    @stage("write")
     def finish(
         self, ids: Sequence[str], n_documents: int, seconds: float, made_with: dict[str, str]
     ) -> Manifest:
@@ -178,6 +181,7 @@ class ShardWriter:
             self._file.write(array.data)
 
 
+@stage("read")
 def read_shard(folder: Path, number: int, ids: Sequence[str], n_documents: int) -> Shard | None:
     """Return a shard, or None when it is not there.
 
