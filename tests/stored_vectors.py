@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,20 @@ def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+
+
+DAMAGES: dict[str, Callable[[Path, Path], object]] = {
+    "a flipped bit": lambda data, _: flip(data),
+    "truncated": lambda data, _: os.truncate(data, 1000),
+    "longer": lambda data, _: data.write_bytes(data.read_bytes() + b"\0" * 4),
+    "empty": lambda data, _: os.truncate(data, 0),
+    "no vectors": lambda data, _: data.unlink(),
+    "a broken manifest": lambda _, manifest: manifest.write_text("{"),
+    "a manifest of nothing": lambda _, manifest: manifest.write_text("{}"),
+    "another's manifest": lambda _, m: shutil.copy(m.with_name("000000.json"), m),
+    "no manifest": lambda _, manifest: manifest.unlink(),
+}
+"""What may happen to a shard; called with the paths of its vectors and its manifest."""
 
 
 def refuse(error: int) -> Any:

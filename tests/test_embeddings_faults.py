@@ -20,6 +20,7 @@ import pytest
 from folders import Folder
 from killed_runs import N_DOCUMENTS, SHARD, WINDOW
 from stored_vectors import (  # noqa: F401 - fixtures
+    DAMAGES,
     N_TEXTS,
     Asked,
     bytes_of,
@@ -47,19 +48,6 @@ from clir_bench.errors import OutputError
 from clir_bench.types import Vectors
 
 # Damage
-
-
-DAMAGES: dict[str, Callable[[Path, Path], object]] = {
-    "a flipped bit": lambda data, _: flip(data),
-    "truncated": lambda data, _: os.truncate(data, 1000),
-    "longer": lambda data, _: data.write_bytes(data.read_bytes() + b"\0" * 4),
-    "empty": lambda data, _: os.truncate(data, 0),
-    "no vectors": lambda data, _: data.unlink(),
-    "a broken manifest": lambda _, manifest: manifest.write_text("{"),
-    "a manifest of nothing": lambda _, manifest: manifest.write_text("{}"),
-    "another's manifest": lambda _, m: shutil.copy(m.with_name("000000.json"), m),
-    "no manifest": lambda _, manifest: manifest.unlink(),
-}
 
 
 # What differs for late interaction is the layout of the data, not of the manifest.

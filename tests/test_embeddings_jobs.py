@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from folders import Folder, clir
 from killed_runs import left
 from stored_vectors import (  # noqa: F401 - fixtures
+    DAMAGES,
     N_TEXTS,
     Asked,
     bytes_of,
@@ -27,11 +29,13 @@ from stored_vectors import (  # noqa: F401 - fixtures
     vectors_fixture,
 )
 
+from clir_bench.embeddings.identity import Corpus
 from clir_bench.embeddings.shards import (
     ShardWriter,
     data_path,
     read_manifest,
 )
+from clir_bench.embeddings.store import EmbeddingStore
 from clir_bench.errors import EncoderError, MissingDataError, OutputError, UsageError
 from clir_bench.jobs import Job
 
@@ -70,6 +74,69 @@ def test_merge_names_what_is_missing_and_what_is_there_instead(
     with pytest.raises(MissingDataError, match=r'encoder.dtype: "float32", here "bfloat16"'):
         run(folder, other, vectors, stored_only=True)
     assert other.texts == []
+
+
+@pytest.mark.parametrize("damage", ["truncated", "no vectors", "a broken manifest"])
+def test_merge_refuses_a_shard_of_another_size_before_anything_is_done(
+    folder: Folder, vectors: Path, damage: str
+) -> None:
+    encode(folder, Asked(), Job(0, 1), vectors)
+    (data,) = swahili(vectors).glob("000001-*.f32")
+    DAMAGES[damage](data, data.with_name("000001.json"))
+    merging = Asked()
+    problem = r"damaged: mine test sw: shard 1: 000001.* `clir-bench cache verify --repair --emb"
+    with pytest.raises(MissingDataError, match=problem):
+        run(folder, merging, vectors, stored_only=True)
+    assert merging.texts == []
+
+
+def test_merge_names_what_is_missing_and_what_is_damaged_together(
+    folder: Folder, vectors: Path
+) -> None:
+    encode(folder, Asked(), Job(1, 2), vectors)
+    (data,) = swahili(vectors).glob("000001-*.f32")
+    os.truncate(data, 8)
+    with pytest.raises(MissingDataError, match=r"not encoded yet: mine .* damaged: mine test sw"):
+        run(folder, Asked(), vectors, stored_only=True)
+
+
+def test_merge_refuses_a_shard_whose_checksum_is_wrong_and_encodes_nothing(
+    folder: Folder, vectors: Path, expected: dict[str, bytes]
+) -> None:
+    encode(folder, Asked(), Job(0, 1), vectors)
+    (data,) = swahili(vectors).glob("000001-*.f32")
+    flip(data)
+    merging = Asked()
+    result = run(folder, merging, vectors, stored_only=True)
+    assert merging.texts == []
+    assert result.pairs["en-de"].status == "done"
+    for pair in ("en-sw", "fr-sw"):
+        error = str(result.pairs[pair].error)
+        assert "shard 1 is damaged (000001-" in error
+        assert f"`clir-bench cache verify --repair --embeddings {vectors}`" in error
+    # What it says to do, and a job that is run again, mend it.
+    assert clir("cache", "verify", "--repair", "--embeddings", vectors) == 1
+    assert encode(folder, Asked(), Job(0, 1), vectors).n_encoded == 1
+    run(folder, merging, vectors, stored_only=True)
+    assert merging.texts == []
+    assert bytes_of(folder) == expected
+
+
+def test_merge_refuses_a_shard_that_vanishes_meanwhile(
+    folder: Folder, vectors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode(folder, Asked(), Job(0, 1), vectors)
+    required = EmbeddingStore.require
+
+    def require(self: EmbeddingStore, corpora: Sequence[Corpus]) -> None:
+        required(self, corpora)
+        (swahili(vectors) / "000001.json").unlink()
+
+    monkeypatch.setattr(EmbeddingStore, "require", require)
+    merging = Asked()
+    result = run(folder, merging, vectors, stored_only=True)
+    assert "shard 1 is not there any more" in str(result.pairs["en-sw"].error)
+    assert merging.texts == []
 
 
 def test_a_job_run_again_encodes_only_what_is_not_there(folder: Folder, vectors: Path) -> None:

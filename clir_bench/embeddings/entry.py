@@ -22,13 +22,14 @@ from clir_bench.embeddings.shards import (
     DamagedShardError,
     Shard,
     ShardWriter,
+    check_size,
     data_path,
     manifest_path,
     read_manifest,
     read_shard,
     write_beside,
 )
-from clir_bench.errors import OutputError
+from clir_bench.errors import MissingDataError, OutputError
 from clir_bench.results import system_folder
 from clir_bench.types import Vectors
 
@@ -53,6 +54,7 @@ class Entry:
         dim: Length of every vector.
         late: Whether a document has several vectors.
         required: Fail when a shard cannot be written; otherwise say so once and go on without.
+        stored_only: Fail when a shard is not there or damaged; otherwise it is encoded.
     """
 
     folder: Path
@@ -62,6 +64,7 @@ class Entry:
     dim: int
     late: bool
     required: bool = False
+    stored_only: bool = False
     _writable: bool = field(default=True, init=False)
 
     @property
@@ -73,6 +76,18 @@ class Entry:
         """Return the numbers of the shards that are not done."""
         done = done_shards(self.folder)
         return [number for number in range(self.n_shards) if number not in done]
+
+    def damages(self) -> dict[int, str]:
+        """Return what can be seen to be wrong with shards that are done without reading them."""
+        found = {}
+        for number in sorted(done_shards(self.folder)):
+            try:
+                manifest = read_manifest(self.folder, number)
+                if manifest is not None:
+                    check_size(self.folder, number, manifest)
+            except DamagedShardError as error:
+                found[number] = str(error)
+        return found
 
     def needed_bytes(self) -> int | None:
         """Return what the missing shards will take, None while nobody can know."""
@@ -107,10 +122,18 @@ class Entry:
             number: Of the shard.
             ids: Of the texts it covers, in the order of their vectors.
             n_documents: Documents it covers, those without text included.
+
+        Raises:
+            MissingDataError: It must be encoded, and nothing may be.
         """
         try:
-            return read_shard(self.folder, number, ids, n_documents)
+            shard = read_shard(self.folder, number, ids, n_documents)
         except DamagedShardError as error:
+            if self.stored_only:
+                raise MissingDataError(
+                    f"{self.folder}: shard {number} is damaged ({error}), and nothing is encoded "
+                    f"here; {repair_remedy(self.folder.parent)}"
+                ) from None
             logger.warning(
                 "stored vectors: shard %d of %s is damaged (%s); encoding it again",
                 number,
@@ -118,6 +141,12 @@ class Entry:
                 error,
             )
             return None
+        if shard is None and self.stored_only:
+            raise MissingDataError(
+                f"{self.folder}: shard {number} is not there any more, and nothing is encoded "
+                "here; run its job again"
+            )
+        return shard
 
     @contextmanager
     def writing(self, number: int) -> Iterator[Writing]:
@@ -215,6 +244,14 @@ class Writing:
 def entry_folder(root: Path, model: str, key: dict[str, str]) -> Path:
     """Return the folder of the entry that `key` names."""
     return root / f"{system_folder(model)[:60]}-{key_sha256(key)[:32]}"
+
+
+def repair_remedy(root: Path) -> str:
+    """Return what to do about damaged shards where nothing may be encoded."""
+    return (
+        f"`clir-bench cache verify --repair --embeddings {root}` takes damaged shards out; then "
+        "run their jobs again"
+    )
 
 
 def done_shards(folder: Path) -> set[int]:

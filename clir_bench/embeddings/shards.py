@@ -221,19 +221,32 @@ def read_manifest(folder: Path, number: int) -> Manifest | None:
         raise DamagedShardError(f"{path.name} cannot be read: {error.strerror or error}") from None
 
 
+def check_size(folder: Path, number: int, manifest: Manifest) -> Path:
+    """Return where a shard's vectors are; says nothing of what they are.
+
+    Raises:
+        DamagedShardError: They are missing, too few or too many.
+    """
+    path = data_path(folder, number, manifest)
+    try:
+        size_bytes = path.stat().st_size
+    except OSError as error:
+        raise DamagedShardError(f"{path.name} cannot be read: {error.strerror or error}") from None
+    if size_bytes != manifest.size_bytes:
+        raise DamagedShardError(
+            f"{path.name} has {size_bytes:,} bytes, expected {manifest.size_bytes:,}"
+        )
+    return path
+
+
 def check_data(folder: Path, number: int, manifest: Manifest) -> None:
     """Read a shard's vectors and compare them with their checksum.
 
     Raises:
         DamagedShardError: They are missing, too few or changed.
     """
-    path = data_path(folder, number, manifest)
+    path = check_size(folder, number, manifest)
     try:
-        size_bytes = path.stat().st_size
-        if size_bytes != manifest.size_bytes:
-            raise DamagedShardError(
-                f"{path.name} has {size_bytes:,} bytes, expected {manifest.size_bytes:,}"
-            )
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 from clir_bench.adapters.source import cache_directory
-from clir_bench.embeddings.entry import KEPT, Entry, entry_folder, read_description, remove
+from clir_bench.embeddings.entry import (
+    KEPT,
+    Entry,
+    entry_folder,
+    read_description,
+    remove,
+    repair_remedy,
+)
 from clir_bench.embeddings.identity import Corpus, Identity, key_of
 from clir_bench.errors import EncoderError, MissingDataError, OutputError, UsageError
 from clir_bench.types import Encoder, TokenEncoder
@@ -88,6 +95,7 @@ class EmbeddingStore:
         self._model, self._dim, self._window = encoder.info.name, encoder.dim, window
         self._late = isinstance(encoder, TokenEncoder)
         self._stored: set[Corpus] = set()
+        self._stored_only = False
         self._finished: list[Path] = []
 
     @property
@@ -100,7 +108,16 @@ class EmbeddingStore:
         shard_documents = SHARD_WINDOWS * self._window
         key = key_of(self.identity, corpus, self._window, shard_documents)
         folder = entry_folder(self.keeping.root, self._model, key)
-        return Entry(folder, key, corpus, shard_documents, self._dim, self._late, required)
+        return Entry(
+            folder,
+            key,
+            corpus,
+            shard_documents,
+            self._dim,
+            self._late,
+            required,
+            self._stored_only,
+        )
 
     def plan(self, corpora: Sequence[Corpus], *, all_of_them: bool = False) -> None:
         """Decide what is stored, and find out now whether it can be.
@@ -168,37 +185,53 @@ class EmbeddingStore:
         self._finished.clear()
 
     def require(self, corpora: Sequence[Corpus]) -> None:
-        """Check that every shard is done.
+        """Check that every shard is done; from now on none is encoded.
+
+        Damage that sizes do not tell is found when a shard is read.
 
         Raises:
             UsageError: Nothing is stored at all.
             EncoderError: The encoder cannot be told from its other versions.
-            MissingDataError: Says of which corpora shards are missing, and whether vectors made
-                otherwise are there.
+            MissingDataError: Says of which corpora shards are missing or damaged, and whether
+                vectors made otherwise are there.
         """
         if self.keeping.mode == "off":
             raise UsageError("there are no stored vectors to merge with --embeddings off")
         if self.identity.untold:
             raise EncoderError(f"vectors cannot have been stored: {self.identity.untold}")
-        problems = []
-        for corpus in corpora:
-            entry = self.entry(corpus)
-            if missing := entry.missing():
-                shown = ", ".join(map(str, missing[:_SHOWN])) + (", ..." * (len(missing) > _SHOWN))
-                others = "".join(
-                    f"; vectors of the same documents are there with another {other}"
-                    for other in self._near_misses(entry.key)[:_SHOWN]
-                )
-                problems.append(
-                    f"{corpus.label}: {len(missing):,} of {entry.n_shards:,} shards ({shown})"
-                    f"{others}"
-                )
-        if problems:
-            raise MissingDataError(
-                f"{self.keeping.root}: not encoded yet: {'. '.join(problems)}. Run the jobs that "
-                "did not end once more (run --num-shards N --shard-id I), or `clir-bench run` to "
-                "encode what is missing here"
+        self._stored_only = True
+        entries = [self.entry(corpus) for corpus in corpora]
+        said = []
+        if missing := [text for entry in entries if (text := self._missing_of(entry))]:
+            said.append(
+                f"not encoded yet: {'. '.join(missing)}. Run the jobs that did not end once more "
+                "(run --num-shards N --shard-id I), or `clir-bench run` to encode what is missing "
+                "here"
             )
+        if damaged := [
+            f"{entry.corpus.label}: shard {number}: {problem}"
+            for entry in entries
+            for number, problem in entry.damages().items()
+        ]:
+            more = f" and {len(damaged) - _SHOWN:,} more" if len(damaged) > _SHOWN else ""
+            said.append(
+                f"damaged: {'; '.join(damaged[:_SHOWN])}{more}. {repair_remedy(self.keeping.root)}"
+            )
+        if said:
+            raise MissingDataError(f"{self.keeping.root}: {'. '.join(said)}")
+
+    def _missing_of(self, entry: Entry) -> str:
+        """Say which shards of an entry are not done, and what is there in their place."""
+        missing = entry.missing()
+        if not missing:
+            return ""
+        shown = ", ".join(map(str, missing[:_SHOWN])) + (", ..." * (len(missing) > _SHOWN))
+        others = "".join(
+            f"; vectors of the same documents are there with another {other}"
+            for other in self._near_misses(entry.key)[:_SHOWN]
+        )
+        label = entry.corpus.label
+        return f"{label}: {len(missing):,} of {entry.n_shards:,} shards ({shown}){others}"
 
     def _near_misses(self, wanted: dict[str, str]) -> list[str]:
         """Say how stored vectors of the same documents differ from those wanted."""
