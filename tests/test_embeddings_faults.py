@@ -17,7 +17,7 @@ from typing import Any
 import killed_runs
 import numpy as np
 import pytest
-from folders import Folder
+from folders import Folder, write_jsonl
 from killed_runs import N_DOCUMENTS, SHARD, WINDOW
 from stored_vectors import (  # noqa: F401 - fixtures
     DAMAGES,
@@ -36,6 +36,7 @@ from stored_vectors import (  # noqa: F401 - fixtures
 
 from clir_bench.embeddings import entry as entries
 from clir_bench.embeddings import occupancy, store
+from clir_bench.embeddings.entry import done_shards
 from clir_bench.embeddings.occupancy import alone, shared
 from clir_bench.embeddings.shards import (
     DamagedShardError,
@@ -162,6 +163,43 @@ def test_late_interaction_stops_storing_when_the_first_shard_tells_it_will_not_f
     run(folder, Asked(late=True), vectors)
     assert "missing shards need" in caplog.text
     assert {path.name for path in swahili(vectors).glob("??????.json")} == {"000000.json"}
+
+
+@pytest.mark.parametrize(
+    ("keeping", "share", "fits"),
+    [("auto", 0.9, True), ("auto", 1.1, False), ("keep", 1.1, True), ("keep", 2.1, False)],
+)
+def test_late_interaction_takes_half_of_the_free_disk_unless_told_a_folder(
+    folder: Folder,
+    vectors: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    keeping: Any,
+    share: float,
+    fits: bool,
+) -> None:
+    # Every document has three words, and five whole shards are what the first one promises.
+    rows = [{**row, "text": "Kitale na Mombasa"} for row in documents(folder, "sw")]
+    write_jsonl(folder.data / "sw" / "corpus.jsonl", rows)
+    usage = namedtuple("usage", "total used free")
+    n_shards = -(-N_DOCUMENTS["sw"] // SHARD)
+    whole = int(2 * n_shards * SHARD * (3 * DIM * 4 + 8) / share)
+
+    def left_over(_: Path) -> Any:
+        taken = sum(path.stat().st_size for path in vectors.rglob("*.f32"))
+        return usage(whole, taken, whole - taken)
+
+    monkeypatch.setattr(store, "AUTO_DOCUMENTS", 20)
+    monkeypatch.setattr(shutil, "disk_usage", left_over)
+    stored: list[int] = []
+    monkeypatch.setattr(
+        store.EmbeddingStore,
+        "finished",
+        lambda self, corpus: stored.append(len(done_shards(self.entry(corpus).folder))),
+    )
+    run(folder, Asked(late=True), Keeping(keeping, vectors))
+    assert stored[0] == (n_shards if fits else 1)
+    assert ("for a run that was told no folder" in caplog.text) == (keeping == "auto" and not fits)
 
 
 def test_a_folder_that_cannot_be_written_is_found_out_before_anything_is_encoded(

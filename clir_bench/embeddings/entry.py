@@ -55,6 +55,7 @@ class Entry:
         late: Whether a document has several vectors.
         required: Fail when a shard cannot be written; otherwise say so once and go on without.
         stored_only: Fail when a shard is not there or damaged; otherwise it is encoded.
+        disk_share: Part of the disk that is free before it may take.
     """
 
     folder: Path
@@ -65,7 +66,9 @@ class Entry:
     late: bool
     required: bool = False
     stored_only: bool = False
+    disk_share: float = 1.0
     _writable: bool = field(default=True, init=False)
+    _written_bytes: int = field(default=0, init=False)
 
     @property
     def n_shards(self) -> int:
@@ -178,8 +181,11 @@ class Entry:
         if not self.late:
             return
         need, free = self.needed_bytes() or 0, shutil.disk_usage(self.folder).free
-        if need > free:
+        room = int(self.disk_share * (free + self._written_bytes)) - self._written_bytes
+        if need > room:
             message = f"the missing shards need {need:,} bytes more, of which {free:,} are free"
+            if room < free:
+                message += f", {max(room, 0):,} of them for a run that was told no folder"
             self._give_up(OSError(errno.ENOSPC, message))
 
     def _give_up(self, error: OSError) -> None:
@@ -226,12 +232,13 @@ class Writing:
         if self._writer is None:
             return
         try:
-            self._writer.finish(ids, n_documents, seconds, _made_with())
+            manifest = self._writer.finish(ids, n_documents, seconds, _made_with())
         except OSError as error:
             self.abandon()
             self._entry._give_up(error)
         else:
             self._writer = None
+            self._entry._written_bytes += manifest.size_bytes
             self._entry._check_room()
 
     def abandon(self) -> None:

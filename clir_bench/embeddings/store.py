@@ -96,6 +96,7 @@ class EmbeddingStore:
         self._late = isinstance(encoder, TokenEncoder)
         self._stored: set[Corpus] = set()
         self._stored_only = False
+        self._disk_share = AUTO_SHARE if keeping.mode == "auto" else 1.0
         self._finished: list[Path] = []
 
     @property
@@ -115,8 +116,9 @@ class EmbeddingStore:
             shard_documents,
             self._dim,
             self._late,
-            required,
-            self._stored_only,
+            required=required,
+            stored_only=self._stored_only,
+            disk_share=self._disk_share,
         )
 
     def plan(self, corpora: Sequence[Corpus], *, all_of_them: bool = False) -> None:
@@ -132,6 +134,7 @@ class EmbeddingStore:
         """
         self._stored = set()
         asked = self.keeping.mode == "keep" or all_of_them
+        self._disk_share = 1.0 if asked else AUTO_SHARE
         if self.keeping.mode == "off":
             return
         if self.identity.untold:
@@ -274,7 +277,7 @@ class EmbeddingStore:
             size_text(free),
             "" if asked else "; they are removed when the results are stored",
         )
-        room = free if asked else int(free * AUTO_SHARE)
+        room = int(free * self._disk_share)
         if need <= room:
             return ""
         of = "" if asked else ", of which a run takes at most half unless it is told a folder"
