@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from clir_bench.index import exact, maxsim, topk
+from clir_bench.index.blocks import Block
 from clir_bench.index.ids import Ids
 from clir_bench.index.topk import TopK, best_of_block, first_by_id, id_ranks
 from clir_bench.types import Run, Vectors
@@ -124,6 +125,33 @@ def test_ids_are_compared_by_code_point_as_trec_eval_compares_their_utf8() -> No
     queries, documents = np.ones((1, 1), np.float32), np.ones((len(ids), 1), np.float32)
     run = search_in_blocks(queries, documents, ids, 4, [3])
     assert as_lists(run)[0] == sorted(ids, key=lambda doc_id: doc_id.encode(), reverse=True)[:4]
+
+
+def test_block_returns_what_was_added_and_starts_anew() -> None:
+    vectors = np.random.default_rng(0).standard_normal((5000, 3)).astype(np.float32)
+    block = Block(max_documents=1500, max_bytes=10**9)
+    for first, end in ((0, 1), (1, 700), (700, 1499)):
+        block.add(vectors[first:end])
+    assert not block.is_full
+    block.add(vectors[1499:4999])  # more than there is spare room for
+    assert (block.is_full, block.n_documents, block.size_bytes) == (True, 4999, 4999 * 12)
+    taken = block.take()
+    block.add(vectors[4999:])
+    assert np.array_equal(taken, vectors[:4999]), "what was taken is not written to again"
+    assert np.array_equal(block.take(), vectors[4999:])
+    assert (block.n_documents, block.size_bytes) == (0, 0)
+
+
+def test_block_is_full_by_bytes_and_keeps_tokens_as_they_are() -> None:
+    block = Block(max_documents=10**6, max_bytes=100)
+    first, second = np.ones((5, 4), np.float32), np.zeros((2, 4), np.float32)
+    block.add([first])
+    assert not block.is_full
+    block.add([second])
+    assert (block.is_full, block.n_documents, block.size_bytes) == (True, 2, 112)
+    taken = block.take()
+    assert taken[0] is first
+    assert taken[1] is second
 
 
 def test_ids_of_any_characters_are_kept_exactly() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.int64]
+_Places = NDArray[np.int64]
 _CHUNK = 65_536
 _ENCODING, _ERRORS = "utf-8", "surrogatepass"
 
@@ -21,7 +21,7 @@ class Ids:
 
     def __init__(self) -> None:
         self._text = b""
-        self._ends: Rows = np.zeros(1, dtype=np.int64)
+        self._ends: _Places = np.zeros(1, dtype=np.int64)
         """Of every id in `_text`; a 0 stands before the first."""
 
     def __len__(self) -> int:
@@ -34,7 +34,7 @@ class Ids:
         self._text += b"".join(parts)
         self._ends = np.concatenate([self._ends, self._ends[-1] + np.cumsum(lengths)])
 
-    def at(self, places: Rows) -> list[str]:
+    def at(self, places: _Places) -> list[str]:
         """Return the ids at some places, `(n,)`."""
         text = self._text
         starts, ends = self._ends[places].tolist(), self._ends[places + 1].tolist()
@@ -43,7 +43,7 @@ class Ids:
             for start, end in zip(starts, ends, strict=True)
         ]
 
-    def keep(self, places: Rows) -> None:
+    def keep(self, places: _Places) -> None:
         """Drop all ids but those at some places, `(n,)`; they stand in the order of `places`."""
         characters = np.frombuffer(self._text, dtype=np.uint8)
         parts = []

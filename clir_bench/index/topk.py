@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from clir_bench.index.ids import Ids, Rows
+from clir_bench.index.ids import Ids
 from clir_bench.profiling import stage
 from clir_bench.types import Run
 
 Scores = NDArray[np.float32]
+Rows = NDArray[np.int64]
 _MERGED_AT_ONCE = 2**18
 """Scores merged at once, some 40 bytes each."""
 _MOST_UNUSED = 1.5
