@@ -55,11 +55,11 @@ def list_(folder: Path | None, as_json: bool) -> None:
     rows = [
         [
             entry.name[-12:],
-            entry.model,
+            entry.model if entry.readable else "unreadable",
             entry.revision[:12],
             entry.corpus,
-            f"{entry.n_documents:,}",
-            f"{entry.n_done} of {entry.n_shards}",
+            f"{entry.n_documents:,}" if entry.readable else "",
+            f"{entry.n_done} of {entry.n_shards}" if entry.readable else str(entry.n_done),
             size_text(entry.size_bytes),
             _age(entry.idle_seconds),
             "yes" if entry.kept else "until scored",
@@ -81,11 +81,18 @@ def list_(folder: Path | None, as_json: bool) -> None:
 def verify(ctx: click.Context, keys: tuple[str, ...], folder: Path | None, repairing: bool) -> None:
     """Read every shard, or those of KEYS alone, and compare it with its checksum.
 
-    A run checks what it reads by itself. Exits with 1 when a shard is damaged.
+    A run checks what it reads by itself. Exits with 1 when a shard is damaged or
+    an entry does not say what it is of.
     """
-    n_damaged = 0
+    n_damaged = n_unreadable = 0
     entries = _chosen(stored(folder or embeddings_directory()), keys)
     for entry in entries:
+        if not entry.readable:
+            n_unreadable += 1
+            click.echo(
+                f"{entry.name}: entry.json cannot be read; `clir-bench cache prune "
+                f"{entry.name[-12:]}` removes it, and a run that uses it writes it anew"
+            )
         found = []
         for number, problem in damages(entry):
             click.echo(f"{entry.name}: shard {number}: {problem}")
@@ -95,7 +102,7 @@ def verify(ctx: click.Context, keys: tuple[str, ...], folder: Path | None, repai
             click.echo(f"{entry.name}: in use; its shards are left as they are")
     n_shards = sum(entry.n_done for entry in entries)
     click.echo(f"{n_shards} shards of {len(entries)} corpora checked, {n_damaged} damaged")
-    if n_damaged:
+    if n_damaged or n_unreadable:
         ctx.exit(1)
 
 
@@ -134,9 +141,9 @@ def prune(
     for entry in chosen:
         if discard(entry):
             freed += entry.size_bytes
-            click.echo(f"removed {entry.name} ({entry.corpus}, {size_text(entry.size_bytes)})")
+            click.echo(f"removed {entry.name} ({_label(entry)}, {size_text(entry.size_bytes)})")
         else:
-            click.echo(f"kept {entry.name} ({entry.corpus}): in use, or it cannot be removed")
+            click.echo(f"kept {entry.name} ({_label(entry)}): in use, or it cannot be removed")
     click.echo(f"{size_text(freed)} freed in {root}")
 
 
@@ -147,6 +154,10 @@ def _chosen(entries: list[Stored], keys: tuple[str, ...]) -> list[Stored]:
             names = [entry.name[-12:] for entry in entries]
             raise UnknownNameError("key", key, names, "`clir-bench cache list` lists them.")
     return [entry for entry in entries if not keys or entry.name.endswith(keys)]
+
+
+def _label(entry: Stored) -> str:
+    return entry.corpus if entry.readable else "unreadable"
 
 
 def _age(seconds: float) -> str:

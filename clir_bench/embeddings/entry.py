@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from clir_bench import __version__, environment
+from clir_bench.embeddings.description import FILE, read_description
 from clir_bench.embeddings.identity import Corpus, key_sha256
 from clir_bench.embeddings.occupancy import alone, shared
 from clir_bench.embeddings.shards import (
@@ -171,10 +171,9 @@ class Entry:
             "version": 1,
         }
         text = json.dumps(known, indent=1, sort_keys=True) + "\n"
-        path = self.folder / "entry.json"
         found = read_description(self.folder)
-        if found is None or found["key"] != self.key:
-            write_beside(path, text)
+        if found is None or found.key != self.key:
+            write_beside(self.folder / FILE, text)
 
     def _check_room(self) -> None:
         """Stop before the disk is full: how long texts are is known from the first shard on."""
@@ -268,17 +267,6 @@ def done_shards(folder: Path) -> set[int]:
     except OSError:
         return set()
     return {int(match[1]) for name in names if (match := _MANIFEST.fullmatch(name))}
-
-
-def read_description(folder: Path) -> dict[str, Any] | None:
-    """Return what an entry says of itself, or None when it says nothing readable."""
-    try:
-        found = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(found, dict) or not isinstance(found.get("key"), dict):
-        return None
-    return found
 
 
 def sweep(folder: Path) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -10,17 +10,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from clir_bench.embeddings.description import FILE, read_description, visible
 from clir_bench.embeddings.entry import (
     KEPT,
     REMOVED,
     done_shards,
     drop_shard,
-    read_description,
     remove,
     sweep,
 )
 from clir_bench.embeddings.occupancy import LOCK, alone
 from clir_bench.embeddings.shards import DamagedShardError, check_data, read_manifest
+
+_NAME = re.compile(r".+-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Stored:
 
     Attributes:
         name: Of its folder.
+        readable: Whether it says what it is of; otherwise the fields that tell are empty.
         corpus: Task, split and document language it was made for first.
         model: The encoder's name.
         revision: The encoder's.
@@ -41,6 +44,7 @@ class Stored:
 
     folder: Path
     name: str
+    readable: bool
     corpus: str
     model: str
     revision: str
@@ -54,7 +58,15 @@ class Stored:
 
 def stored(root: Path) -> list[Stored]:
     """Return the entries in a folder, by name; anything else in it is passed over."""
-    return [found for path in sorted(root.glob("*/entry.json")) if (found := _stored(path.parent))]
+    try:
+        folders = sorted(root.iterdir())
+    except OSError:
+        return []
+    return [
+        found
+        for folder in folders
+        if not folder.name.startswith(".") and (found := _stored(folder)) is not None
+    ]
 
 
 def damages(entry: Stored) -> Iterator[tuple[int, str]]:
@@ -97,22 +109,28 @@ def sweep_leftovers(root: Path) -> int:
 
 
 def _stored(folder: Path) -> Stored | None:
+    """Return what is known of an entry, None of what is none or is removed meanwhile."""
     known = read_description(folder)
-    if known is None:
+    # Somebody else's folder that happens to hold an entry.json must never be removed as broken.
+    if known is None and not (_NAME.fullmatch(folder.name) and folder.is_dir()):
         return None
-    used = folder / (LOCK if (folder / LOCK).exists() else "entry.json")
-    n_documents, shard_documents = int(known["n_documents"]), int(known["shard_documents"])
+    paths = (folder / LOCK, folder / FILE, folder)
+    try:
+        used = next(path for path in paths if path.exists()).stat().st_mtime
+    except (OSError, StopIteration):
+        return None
     return Stored(
         folder=folder,
-        name=folder.name,
-        corpus=str(known["corpus"]),
-        model=str(json.loads(known["key"].get("encoder.name", '""'))),
-        revision=str(json.loads(known["key"].get("encoder.revision", '""'))),
-        n_documents=n_documents,
-        n_shards=-(-n_documents // shard_documents),
+        name=visible(folder.name),
+        readable=known is not None,
+        corpus="" if known is None else visible(known.corpus),
+        model="" if known is None else known.of_encoder("name"),
+        revision="" if known is None else known.of_encoder("revision"),
+        n_documents=0 if known is None else known.n_documents,
+        n_shards=0 if known is None else -(-known.n_documents // known.shard_documents),
         n_done=len(done_shards(folder)),
         size_bytes=_size_bytes(folder),
-        idle_seconds=max(0.0, time.time() - used.stat().st_mtime),
+        idle_seconds=max(0.0, time.time() - used),
         kept=(folder / KEPT).exists(),
     )
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from clir_bench.adapters.source import cache_directory
+from clir_bench.embeddings.description import read_description, visible
 from clir_bench.embeddings.entry import (
     KEPT,
     Entry,
     entry_folder,
-    read_description,
     remove,
     repair_remedy,
 )
@@ -243,13 +243,16 @@ class EmbeddingStore:
             description = read_description(folder.parent)
             if description is None:
                 continue
-            key = description["key"]
+            key = description.key
             if key == wanted or key.get("corpus.sha256") != wanted["corpus.sha256"]:
                 continue
             differing = sorted(
                 name for name in {*key, *wanted} if key.get(name) != wanted.get(name)
             )
-            shown = [f"{name}: {key.get(name)}, here {wanted.get(name)}" for name in differing]
+            shown = [
+                visible(f"{name}: {key.get(name)}, here {wanted.get(name)}", 300)
+                for name in differing
+            ]
             found.append(" and ".join(shown))
         return found
 

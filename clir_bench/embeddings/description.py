@@ -1,0 +1,60 @@
+"""What an entry says of itself in its `entry.json`, which anybody may have edited or broken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+FILE = "entry.json"
+_LARGEST_BYTES = 1 << 20
+_MOST_DOCUMENTS = 10**12
+
+
+class Description(BaseModel):
+    """What the vectors of an entry are of.
+
+    Attributes:
+        corpus: Task, split and document language it was made for first.
+        key: Everything the vectors depend on, each value as JSON.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    version: Literal[1]
+    corpus: str
+    key: dict[str, str]
+    n_documents: int = Field(ge=0, le=_MOST_DOCUMENTS)
+    shard_documents: int = Field(ge=1, le=_MOST_DOCUMENTS)
+
+    def of_encoder(self, name: str) -> str:
+        """Return a field of the encoder as people may see it, "" where it has none."""
+        try:
+            value = json.loads(self.key.get(f"encoder.{name}", '""'))
+        except (ValueError, RecursionError):
+            return ""
+        return visible(value) if isinstance(value, str) else ""
+
+
+def read_description(folder: Path) -> Description | None:
+    """Return what an entry says of itself, or None when it says nothing readable."""
+    try:
+        with (folder / FILE).open("rb") as file:
+            return Description.model_validate_json(file.read(_LARGEST_BYTES))
+    except (OSError, ValidationError):
+        return None
+
+
+def visible(text: str, longest: int = 120) -> str:
+    r"""Return a text of moderate length on which no terminal can choke.
+
+    >>> visible("LaBSE\x1b[2J")
+    'LaBSE\\x1b[2J'
+    """
+    shown = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text[:longest]
+    )
+    return shown if len(text) <= longest else f"{shown}..."
