@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from clir_bench.embeddings.entry import Entry
-from clir_bench.embeddings.identity import Corpus
 from clir_bench.errors import UsageError
 from clir_bench.index import exact
 from clir_bench.index.approximate import ApproximateIndex, DocIds, IndexSpec, recalls, sample_of
 from clir_bench.index.topk import TopK, id_ranks
 from clir_bench.index.trial import check_usable
-from clir_bench.retrieval import PassCost, QuerySet, vector_blocks, without_same_id
+from clir_bench.retrieval import QuerySet, vector_blocks, without_same_id
 from clir_bench.schema import ApproximateSearch
-from clir_bench.types import Document, Encoder, Run, TokenEncoder
+from clir_bench.types import Encoder, Run, TokenEncoder
+from clir_bench.windows import DocumentVectors, PassCost
 
 
 def check_index(index: IndexSpec | None, encoder: Encoder | TokenEncoder) -> None:
@@ -36,51 +35,38 @@ def check_index(index: IndexSpec | None, encoder: Encoder | TokenEncoder) -> Non
     check_usable(index, encoder.dim)
 
 
-def search_corpus_by_index(
-    encoder: Encoder,
-    documents: Iterable[Document],
+def search_by_index(
+    documents: DocumentVectors,
     query_sets: Sequence[QuerySet],
     index: ApproximateIndex,
     *,
     k: int,
-    corpus: Corpus,
     advance: Callable[[int], None] = lambda _: None,
-    entry: Entry | None = None,
 ) -> tuple[list[Run], PassCost, list[ApproximateSearch]]:
     """Rank a corpus for every query set by an approximate index, and measure what it misses.
 
     A sample of every set's queries is searched exactly in the same pass.
 
     Args:
-        encoder: What turns documents into vectors.
-        documents: The corpus.
+        documents: The corpus' vectors.
         query_sets: At least one.
         index: With nothing in it, or read from where it is stored.
         k: Documents a query.
-        corpus: What is known of the documents.
         advance: Called with the number of documents done since the last call.
-        entry: Where vectors are stored, already opened; None to store none.
 
     Returns:
-        What `retrieval.search_corpus` returns, and one record a query set.
+        What `retrieval.search` returns, and one record a query set.
 
     Raises:
         DataError: The corpus is too small for the index to be trained, or the stored index is not
             of this corpus.
     """
-    cost = PassCost(search_seconds=[0.0] * len(query_sets))
+    cost = documents.cost
+    cost.search_seconds = [0.0] * len(query_sets)
     samples = [_sampled(query_set) for query_set in query_sets]
     rankings = [TopK(len(s.query_ids), k + s.skip_same_id) for s in samples]
     doc_ids = DocIds()
-    blocks = vector_blocks(
-        encoder,
-        documents,
-        cost,
-        language=corpus.language,
-        document_text=corpus.document_text,
-        advance=advance,
-        entry=entry,
-    )
+    blocks = vector_blocks(documents, advance)
     for ids, vectors in blocks:
         ranks = id_ranks(ids)
         for sample, ranking in zip(samples, rankings, strict=True):

@@ -7,6 +7,7 @@
     +-- DataError               a file or a collection is not what its format says
     |   +-- MissingDataError    a file is not there and cannot be fetched
     +-- EncoderError            an encoder failed, or returned something unusable
+    |   +-- WorkerError         workers cannot be started, or were lost again and again
     +-- PluginError             an entry point that cannot be imported or lacks a method
     +-- ConformanceError        an encoder or adapter does not pass the checks for plugins
     +-- ResultError             a stored result that cannot be read, or must not be overwritten
@@ -69,6 +70,10 @@ class MissingDataError(DataError):
 
 class EncoderError(ClirBenchError):
     """An encoder failed, or returned something that cannot be searched with."""
+
+
+class WorkerError(EncoderError):
+    """Workers cannot be started, do not agree with each other, or were lost again and again."""
 
 
 class PluginError(ClirBenchError):

@@ -15,67 +15,32 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
-from clir_bench import environment, retrieval
+from clir_bench import environment, windows
 from clir_bench.adapters import Source
-from clir_bench.approximation import check_index, search_corpus_by_index
+from clir_bench.approximation import check_index
 from clir_bench.cards import SAMPLE, TaskCard
-from clir_bench.embeddings.entry import Entry
 from clir_bench.embeddings.identity import Corpus, identify
 from clir_bench.embeddings.store import AUTO, EmbeddingStore, Keeping
 from clir_bench.errors import ClirBenchError, UnknownNameError
-from clir_bench.index.approximate import ApproximateIndex, IndexSpec
+from clir_bench.index.approximate import IndexSpec
 from clir_bench.languages import load_scheme
 from clir_bench.ledger import Ledger
-from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
+from clir_bench.passes import Answer, GroupAnswers, Passes, query_key
+from clir_bench.preparation import Group, Loader, prepare
+from clir_bench.progress import Progress, Silent
 from clir_bench.results import check_writable, result_path
-from clir_bench.retrieval import (
-    PassCost,
-    QuerySet,
-    QueryVectors,
-    encode_queries,
-    search_corpus,
-)
-from clir_bench.schema import ApproximateSearch, Cost, Result, SettingsRecord, SystemRecord
+from clir_bench.schema import Cost, Result, SettingsRecord, SystemRecord
 from clir_bench.scoring import JUDGED, parse_measures, score
-from clir_bench.types import Collection, Encoder, LanguagePair, Query, Run, TokenEncoder
+from clir_bench.types import Encoder, LanguagePair, TokenEncoder
+from clir_bench.workers.choice import Workers
+from clir_bench.workers.work import Executor, Here
 
 _SAVING_SHARE = 0.05
 """Part of a run's time that may go into storing the result while the run goes on."""
-
-
-class Progress(Protocol):
-    """What shows a person how far a run is; the command line has a bar."""
-
-    def begin(self, label: str, total: int | None) -> None:
-        """Start a phase of `total` documents and queries, None when it is not known."""
-        ...
-
-    def advance(self, n: int) -> None:
-        """Say that `n` more are done."""
-        ...
-
-    def end(self) -> None:
-        """End the phase."""
-        ...
-
-
-class Silent:
-    """Progress nobody sees."""
-
-    def begin(self, label: str, total: int | None) -> None:
-        """Do nothing."""
-
-    def advance(self, n: int) -> None:
-        """Do nothing."""
-
-    def end(self) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +85,22 @@ class System:
         encoder: As `encoders.load_encoder` returns it.
         spec: What it was asked for as.
         package: Name and version of the package that provides it.
+        workers: Who may encode besides this process, None for nobody.
     """
 
     encoder: Encoder | TokenEncoder
     spec: str
     package: str = "unknown package"
+    workers: Workers | None = None
+
+    def executor(self, n_texts: int) -> Executor:
+        """Return who encodes so many texts: this process, unless workers are worth it.
+
+        Raises:
+            UsageError: Ray is asked for and not installed.
+            WorkerError: There is no cluster at the address.
+        """
+        return Here(self.encoder) if self.workers is None else self.workers.executor(n_texts)
 
     def store(self, settings: Settings) -> EmbeddingStore:
         """Return where the vectors of this system's documents are stored."""
@@ -136,7 +112,7 @@ class System:
             seed=settings.seed,
         )
         return EmbeddingStore(
-            settings.embeddings, identity, self.encoder, window=retrieval.ENCODE_BLOCK
+            settings.embeddings, identity, self.encoder, window=windows.ENCODE_BLOCK
         )
 
 
@@ -271,14 +247,10 @@ class _Evaluation:
         settings: Settings,
         progress: Progress,
     ) -> None:
-        self.ledger = ledger
-        self.loader = loader
-        self.encoder = system.encoder
+        self.ledger, self.loader, self.settings = ledger, loader, settings
+        self.system = system
         self.store = system.store(settings)
-        self.stored_only, self.index = settings.stored_only, settings.index
         self.progress = progress
-        self._query_vectors: dict[tuple[str, str], QueryVectors] = {}
-        self._query_uses: Counter[tuple[str, str]] = Counter()
 
     def run(self) -> Result:
         """Check everything, run what is left to run, and return the stored result."""
@@ -288,7 +260,7 @@ class _Evaluation:
             todo = self._check()
             corpora = [Corpus.of(group, self.loader) for group in todo]
             self.store.plan(corpora)
-            if self.stored_only:
+            if self.settings.stored_only:
                 self.store.require(corpora)
             try:
                 self._save()
@@ -316,105 +288,52 @@ class _Evaluation:
         return todo
 
     def _run_groups(self, todo: Sequence[Group]) -> None:
-        self._query_uses.update(_query_key(pair) for group in todo for pair in group.pairs)
+        executor = self.system.executor(self._texts_left(todo))
+        passes = Passes(
+            self.loader,
+            executor,
+            self.store,
+            self.progress,
+            top_k=self.ledger.settings.top_k,
+            dim=self.system.encoder.dim,
+            index=self.settings.index,
+        )
         self.progress.begin("running", sum(group.n_documents for group in todo))
         saved = save_seconds = 0.0
-        for group in todo:
-            self._run_group(group)
+        for found in passes.answers(todo):
+            self._score(found)
             started = time.monotonic()
             if started - saved > save_seconds / _SAVING_SHARE:
                 self._save()
                 saved = time.monotonic()
                 save_seconds = saved - started
 
-    def _run_group(self, group: Group) -> None:
-        """Answer all pairs of one corpus with one pass over it."""
-        collections: list[Collection] = []
-        query_sets: list[QuerySet] = []
-        answered: list[PreparedPair] = []
-        seconds: list[float] = []
-        for prepared in group.pairs:
-            try:
-                collection = self.loader.load(prepared.pair)
-                started = time.perf_counter()
-                query_sets.append(self._encode_queries(prepared, collection))
-            except ClirBenchError as error:
-                self.ledger.failed(prepared.pair, str(error))
-                continue
-            collections.append(collection)
-            answered.append(prepared)
-            seconds.append(time.perf_counter() - started)
-        if not answered:
-            return
-        corpus = Corpus.of(group, self.loader)
-        try:
-            with self.store.opened(corpus) as entry:
-                runs, cost, approximate = self._search(group, corpus, query_sets, entry)
-        except ClirBenchError as error:
-            for prepared in answered:
-                self.ledger.failed(prepared.pair, str(error))
-            return
-        for number, (prepared, collection, run) in enumerate(
-            zip(answered, collections, runs, strict=True)
-        ):
+    def _texts_left(self, todo: Sequence[Group]) -> int:
+        """Return how many texts are still to be encoded."""
+        queries = {
+            query_key(pair): pair.inspection.counts.queries
+            for group in todo
+            for pair in group.pairs
+        }
+        documents = sum(self.store.documents_left(Corpus.of(group, self.loader)) for group in todo)
+        return documents + sum(queries.values())
+
+    def _score(self, found: GroupAnswers) -> None:
+        """Score a group's answers and note everything in the ledger."""
+        for pair, error in found.failures.items():
+            self.ledger.failed(pair, error)
+        for answer in found.answers:
             started = time.perf_counter()
             try:
-                scores = score(run, collection.qrels, self.ledger.measures)
+                scores = score(answer.run, answer.collection.qrels, self.ledger.measures)
             except ClirBenchError as error:
-                self.ledger.failed(prepared.pair, str(error))
+                self.ledger.failed(answer.prepared.pair, str(error))
                 continue
             scored = time.perf_counter() - started
-            self.ledger.done(
-                prepared,
-                run,
-                scores,
-                _cost(cost, number, len(run.query_ids), seconds[number], scored),
-                approximate[number] if approximate else None,
-            )
-        if all(pair.pair in self.ledger.scores for pair in group.pairs):
-            self.store.finished(corpus)
-
-    def _search(
-        self, group: Group, corpus: Corpus, query_sets: Sequence[QuerySet], entry: Entry | None
-    ) -> tuple[list[Run], PassCost, list[ApproximateSearch]]:
-        """Pass over a corpus, with the index that was asked for; exact search has no records."""
-        documents, k = corpus_of(self.loader, group.corpus_pairs), self.ledger.settings.top_k
-        if self.index is None or isinstance(self.encoder, TokenEncoder):
-            runs, cost = search_corpus(
-                self.encoder,
-                documents,
-                query_sets,
-                k=k,
-                language=corpus.language,
-                document_text=corpus.document_text,
-                advance=self.progress.advance,
-                entry=entry,
-            )
-            return runs, cost, []
-        folder = entry.folder if entry is not None and self.store.keeps else None
-        return search_corpus_by_index(
-            self.encoder,
-            documents,
-            query_sets,
-            ApproximateIndex(self.index, self.encoder.dim, folder),
-            k=k,
-            corpus=corpus,
-            advance=self.progress.advance,
-            entry=entry,
-        )
-
-    def _encode_queries(self, prepared: PreparedPair, collection: Collection) -> QuerySet:
-        """Return the judged queries' vectors, encoding equal queries of equal language once."""
-        judged = {qrel.query_id for qrel in collection.qrels}
-        queries = [query for query in collection.queries if query.query_id in judged]
-        key = _query_key(prepared)
-        if key not in self._query_vectors:
-            self._query_vectors[key] = encode_queries(self.encoder, queries, prepared.pair.query)
-        vectors = self._query_vectors[key]
-        self._query_uses[key] -= 1
-        if not self._query_uses[key]:
-            del self._query_vectors[key]
-        return QuerySet(_ids(queries), vectors, collection.skip_same_id)
+            cost = _cost(answer, scored)
+            self.ledger.done(answer.prepared, answer.run, scores, cost, answer.approximate)
+        if all(pair.pair in self.ledger.scores for pair in found.group.pairs):
+            self.store.finished(found.corpus)
 
     def _save(self) -> Result:
         result = self.ledger.save(tuple(dict.fromkeys(self.loader.source.unofficial)))
@@ -423,22 +342,13 @@ class _Evaluation:
         return result
 
 
-def _query_key(prepared: PreparedPair) -> tuple[str, str]:
-    return prepared.pair.query, prepared.inspection.queries_sha256
-
-
-def _ids(queries: Sequence[Query]) -> list[str]:
-    return [query.query_id for query in queries]
-
-
-def _cost(
-    cost: PassCost, number: int, n_queries: int, query_seconds: float, score_seconds: float
-) -> Cost:
-    search_seconds = cost.search_seconds[number]
+def _cost(answer: Answer, score_seconds: float) -> Cost:
+    cost, n_queries = answer.cost, len(answer.run.query_ids)
+    search_seconds = cost.search_seconds[answer.number]
     return Cost(
         documents_per_second=_rate(cost.n_documents, cost.encode_seconds),
-        queries_per_second=_rate(n_queries, query_seconds + search_seconds),
-        encode_seconds=round(cost.encode_seconds + query_seconds, 4),
+        queries_per_second=_rate(n_queries, answer.query_seconds + search_seconds),
+        encode_seconds=round(cost.encode_seconds + answer.query_seconds, 4),
         index_seconds=round(cost.index_seconds + cost.store_seconds, 4),
         search_seconds=round(search_seconds, 4),
         score_seconds=round(score_seconds, 4),

@@ -9,8 +9,9 @@ from pathlib import Path
 from clir_bench.adapters.source import Source, sha256_of
 from clir_bench.cards import TaskCard
 from clir_bench.errors import ClirBenchError, DataError
-from clir_bench.evaluate import Progress, Settings, new_ledger
+from clir_bench.evaluate import Settings, new_ledger
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
+from clir_bench.progress import Progress
 from clir_bench.retrieval import without_same_id
 from clir_bench.runs import read_run
 from clir_bench.schema import Result, SystemRecord

@@ -10,10 +10,12 @@ from clir_bench.cards import TaskCard
 from clir_bench.embeddings.entry import Entry
 from clir_bench.embeddings.identity import Corpus
 from clir_bench.errors import ClirBenchError, EncoderError, OutputError, UsageError
-from clir_bench.evaluate import Progress, Settings, Silent, System, card_for, check_pairs
+from clir_bench.evaluate import Settings, System, card_for, check_pairs
 from clir_bench.preparation import Loader, corpus_of, prepare
-from clir_bench.retrieval import encode_shards
+from clir_bench.progress import Progress, Silent
 from clir_bench.types import Document, LanguagePair
+from clir_bench.windows import DocumentVectors
+from clir_bench.workers.work import Executor
 
 
 @dataclass(frozen=True)
@@ -87,36 +89,51 @@ def encode_job(
         preparation = prepare(loader, pairs, progress.advance)
         progress.end()
         done.failures += [f"{pair}: {error}" for pair, error in preparation.failures.items()]
-        store.plan([Corpus.of(group, loader) for group in preparation.groups], all_of_them=True)
+        corpora = [Corpus.of(group, loader) for group in preparation.groups]
+        store.plan(corpora, all_of_them=True)
+        n_left = sum(store.documents_left(corpus) for corpus in corpora) // job.n_jobs
+        share = _Share(job, system.executor(n_left), done, progress)
         progress.begin(f"encoding, job {job.number} of {job.n_jobs}", None)
-        for group in preparation.groups:
-            with store.opened(Corpus.of(group, loader), required=True) as entry:
+        for corpus, group in zip(corpora, preparation.groups, strict=True):
+            with store.opened(corpus, required=True) as entry:
                 if entry is not None:
-                    documents = corpus_of(loader, group.corpus_pairs)
-                    _encode(system, entry, documents, job, done, progress)
+                    share.encode(entry, corpus_of(loader, group.corpus_pairs))
     finally:
         progress.end()
     return done
 
 
-def _encode(
-    system: System,
-    entry: Entry,
-    documents: Iterable[Document],
-    job: Job,
-    done: JobDone,
-    progress: Progress,
-) -> None:
-    """Encode the job's shards of one corpus, and count them in `done`."""
-    numbers = range((job.number - done.n_shards) % job.n_jobs, entry.n_shards, job.n_jobs)
-    done.n_mine += len(numbers)
-    done.n_shards += entry.n_shards
-    try:
-        done.n_encoded += encode_shards(
-            system.encoder, documents, entry, numbers, advance=progress.advance
+@dataclass(frozen=True)
+class _Share:
+    """What is the job's own of all corpora."""
+
+    job: Job
+    executor: Executor
+    done: JobDone
+    progress: Progress
+
+    def encode(self, entry: Entry, documents: Iterable[Document]) -> None:
+        """Encode the job's shards of one corpus, those that are not stored, and count them."""
+        job, done = self.job, self.done
+        numbers = range((job.number - done.n_shards) % job.n_jobs, entry.n_shards, job.n_jobs)
+        done.n_mine += len(numbers)
+        done.n_shards += entry.n_shards
+        vectors = DocumentVectors(
+            documents,
+            self.executor,
+            language=entry.corpus.language,
+            document_text=entry.corpus.document_text,
+            entry=entry,
+            numbers=numbers,
+            tokens=self.progress.tokens,
         )
-    except OutputError:
-        raise
-    except ClirBenchError as error:
-        done.failures.append(f"{entry.corpus.label}: {error}")
-    done.n_missing += len(entry.missing())
+        try:
+            for window in vectors.windows():
+                self.progress.advance(window.n_documents)
+        except OutputError:
+            raise
+        except ClirBenchError as error:
+            done.failures.append(f"{entry.corpus.label}: {error}")
+        else:
+            done.n_encoded += vectors.n_encoded_shards
+        done.n_missing += len(entry.missing())

@@ -15,13 +15,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
 
 _active: Profile | None = None
+_counted: Counter[str] = Counter()
 
 
 class Profile:
@@ -29,17 +30,23 @@ class Profile:
 
     Attributes:
         seconds: By stage; time outside all of them is the rest of `total_seconds`.
-        counts: What was worked on, such as "tokens".
+        worker_seconds: Time other processes spent encoding, all of them together.
         total_seconds: From beginning to end, 0 before the end.
     """
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        self.counts: Counter[str] = Counter()
+        self.worker_seconds = 0.0
         self.total_seconds = 0.0
+        self._before = counted()
         self._running: list[str] = []
         self._since = time.perf_counter()
         self._thread = threading.get_ident()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What was worked on since the beginning, such as "tokens"."""
+        return counted() - self._before
 
     def enter(self, name: str) -> None:
         """Let the time from now on count for `name`."""
@@ -110,11 +117,17 @@ def _staged(profile: Profile, name: str, items: Iterable[_Item]) -> Iterator[_It
 
 
 def count(name: str, n: int) -> None:
-    """Add to a count of the profile, if there is one."""
+    """Count what is worked on, such as "tokens"."""
+    _counted[name] += n
+
+
+def counted() -> Counter[str]:
+    """Return what this process has counted since it began, workers' shares included."""
+    return _counted.copy()
+
+
+def count_worker(seconds: float, counts: Mapping[str, int]) -> None:
+    """Add what another process counted while it encoded for this one."""
+    _counted.update(counts)
     if _active is not None:
-        _active.counts[name] += n
-
-
-def is_profiled() -> bool:
-    """Return whether anybody wants to know."""
-    return _active is not None
+        _active.worker_seconds += seconds

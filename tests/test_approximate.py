@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from folders import clir, make_folder
 
-from clir_bench.approximation import check_index, search_corpus_by_index
-from clir_bench.embeddings.identity import Corpus
+from clir_bench.approximation import check_index, search_by_index
 from clir_bench.errors import DataError, UsageError
 from clir_bench.index import approximate
 from clir_bench.index.approximate import ApproximateIndex, DocIds, IndexSpec, recalls, sample_of
@@ -19,10 +18,11 @@ from clir_bench.results import read_result
 from clir_bench.retrieval import QuerySet, search_corpus
 from clir_bench.schema import ApproximateSearch, Result
 from clir_bench.types import Document, EncoderInfo, Run, Vectors
+from clir_bench.windows import DocumentVectors
+from clir_bench.workers.work import Here
 
 DIM = 16
 N = 700
-CORPUS = Corpus("0" * 64, N, "en", "{text}")
 
 
 class LookUp:
@@ -54,8 +54,11 @@ def searched(
     text: str, queries: QuerySet = QUERIES, *, k: int = 20, folder: Path | None = None
 ) -> tuple[Run, ApproximateSearch, bool]:
     index = ApproximateIndex(spec(text), DIM, folder)
-    (found,), _, (record,) = search_corpus_by_index(
-        ENCODER, DOCUMENTS, [queries], index, k=k, corpus=CORPUS
+    (found,), _, (record,) = search_by_index(
+        DocumentVectors(DOCUMENTS, Here(ENCODER), language="en", document_text="{text}"),
+        [queries],
+        index,
+        k=k,
     )
     return found, record, index.stored
 
@@ -166,7 +169,7 @@ def test_stored_index_of_another_corpus_is_refused(tmp_path: Path) -> None:
 
 def test_training_begins_when_enough_documents_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approximate, "_TRAINING_DOCUMENTS", 300)
-    monkeypatch.setattr("clir_bench.retrieval.ENCODE_BLOCK", 64)
+    monkeypatch.setattr("clir_bench.windows.ENCODE_BLOCK", 64)
     monkeypatch.setattr("clir_bench.retrieval._SEARCH_BLOCK_DOCUMENTS", 64)
     found, record, _ = searched("IVF4,Flat;nprobe=4")
     assert found.doc_ids == exactly().doc_ids
@@ -226,7 +229,7 @@ def test_what_faiss_raises_on_the_way_names_the_index(
     text: str, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clir_bench.retrieval._SEARCH_BLOCK_DOCUMENTS", 300)
-    monkeypatch.setattr("clir_bench.retrieval.ENCODE_BLOCK", 300)
+    monkeypatch.setattr("clir_bench.windows.ENCODE_BLOCK", 300)
     with pytest.raises(UsageError, match=f"--index '{text}': FAISS failed at {failing}"):
         searched(text)
 

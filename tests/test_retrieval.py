@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from clir_bench import retrieval
-from clir_bench.retrieval import QuerySet, document_string, encode_queries, search_corpus
+from clir_bench import retrieval, windows
+from clir_bench.retrieval import QuerySet, encode_queries, search_corpus
 from clir_bench.types import Document, Encoder, EncoderInfo, Query, Run, TokenEncoder, Vectors
+from clir_bench.windows import document_string
 
 DIM = 5
 INFO = EncoderInfo(name="fake", revision="1", similarity="dot")
@@ -125,7 +126,7 @@ def search(
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Encode 7 documents at a time and search 20."""
-    monkeypatch.setattr(retrieval, "ENCODE_BLOCK", 7)
+    monkeypatch.setattr(windows, "ENCODE_BLOCK", 7)
     monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_DOCUMENTS", 20)
 
 
@@ -152,7 +153,7 @@ def test_ranking_over_several_blocks_is_brute_force(encoder: Encoder, k: int) ->
 def test_blocks_are_also_cut_by_their_size_in_bytes(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retrieval, "ENCODE_BLOCK", 3)
+    monkeypatch.setattr(windows, "ENCODE_BLOCK", 3)
     monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_BYTES", 100)
     documents = corpus(40)
     expected = brute_force(QUERIES, documents, 10, isinstance(encoder, Tokens))
@@ -254,7 +255,7 @@ def test_documents_of_a_mixed_corpus_are_encoded_with_their_own_language() -> No
 def test_corpus_is_read_once_as_it_is_encoded_and_let_go_after_its_block(
     monkeypatch: pytest.MonkeyPatch, at_a_time: int, arrays: int
 ) -> None:
-    monkeypatch.setattr(retrieval, "ENCODE_BLOCK", at_a_time)
+    monkeypatch.setattr(windows, "ENCODE_BLOCK", at_a_time)
     encoder = Dense()
     produced: list[int] = []
 

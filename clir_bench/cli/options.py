@@ -115,3 +115,39 @@ index = click.option(
     help="Search by one of FAISS's approximate indexes: HNSW32, SQfp16, 'IVF1024,Flat;nprobe=32'. "
     "What it misses is measured; the result is not official.",
 )
+
+
+def _workers(_: click.Context, __: click.Parameter, value: str) -> int | None:
+    if value == "auto":
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value!r}: expected auto or a number of at least 1")
+    return int(value)
+
+
+workers = click.option(
+    "--workers",
+    metavar="auto|N",
+    default="auto",
+    show_default=True,
+    callback=_workers,
+    help="Processes that encode. auto: one a GPU, or one a core, where the work is worth it; 1: "
+    "this process alone.",
+)
+worker_threads = click.option(
+    "--worker-threads",
+    type=click.IntRange(1),
+    help="Threads of each worker on a processor. Default: an equal share of the cores; 1 with Ray.",
+)
+executor = click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where workers are: on this machine, or actors of a Ray cluster.",
+)
+address = click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Of the Ray cluster. Default: the one of $RAY_ADDRESS or of this machine.",
+)

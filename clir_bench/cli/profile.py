@@ -39,6 +39,10 @@ def profile_text(label: str, profile: Profile) -> str:
         f"  {stage:<9}{spent:>9.2f} s {spent / max(total, 1e-9):>6.1%}"
         for stage, spent in seconds.items()
     ]
+    if profile.worker_seconds:
+        lines.append(
+            f"  encode is waiting for workers, who took {profile.worker_seconds:,.2f} s in all"
+        )
     lines.append(f"  peak memory {environment.peak_memory_bytes() / 2**20:,.0f} MiB")
     return "\n".join(lines)
 

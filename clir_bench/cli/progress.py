@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,12 +19,15 @@ class Bar:
     def __init__(self, label: str) -> None:
         self._label = label
         self._bar: tqdm[Any] | None = None
+        self._n_tokens = 0
+        self._since = 0.0
 
     def begin(self, label: str, total: int | None) -> None:
         """Start a phase of `total` documents."""
         from tqdm import tqdm
 
         self.end()
+        self._n_tokens, self._since = 0, time.monotonic()
         self._bar = tqdm(
             desc=f"{self._label}, {label}",
             total=total,
@@ -38,6 +42,14 @@ class Bar:
         """Say that `n` more documents are done."""
         if self._bar is not None:
             self._bar.update(n)
+
+    def tokens(self, n: int) -> None:
+        """Say that `n` more tokens went through the model; the bar shows how many a second."""
+        if self._bar is None or not n:
+            return
+        self._n_tokens += n
+        rate = self._n_tokens / max(time.monotonic() - self._since, 1e-9)
+        self._bar.set_postfix_str(f"{self._bar.format_sizeof(rate)} tokens/s", refresh=False)
 
     def end(self) -> None:
         """Take the bar away."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +26,15 @@ from clir_bench.encoders.described import read_description
 from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
 from clir_bench.evaluate import Settings, System, card_for, evaluate, stored_split
 from clir_bench.index.approximate import IndexSpec
+from clir_bench.jobs import Job as Divided
 from clir_bench.languages import load_scheme
 from clir_bench.results import result_path, to_json
 from clir_bench.schema import Result, SuiteResult, SystemRecord
 from clir_bench.scoring import parse_measures
 from clir_bench.suite import part_of, part_pairs, run_suite
 from clir_bench.types import LanguagePair
+from clir_bench.workers.choice import Workers
+from clir_bench.workers.work import Loading
 
 _EPILOG = """\b
 Examples:
@@ -125,6 +129,10 @@ class _Request:
     help="Divide the encoding among so many jobs; `clir-bench merge` then makes the results.",
 )
 @click.option("--shard-id", type=click.IntRange(0), help="Which of them this is, from 0.")
+@options.workers
+@options.worker_threads
+@options.executor
+@options.address
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one a line.")
 @click.pass_context
 def command(
@@ -157,6 +165,10 @@ def command(
     index: IndexSpec | None,
     num_shards: int | None,
     shard_id: int | None,
+    workers: int | None,
+    worker_threads: int | None,
+    executor: str,
+    address: str | None,
     as_json: bool,
     stored_only: bool = False,
 ) -> None:
@@ -177,6 +189,8 @@ def command(
         stored_only=stored_only,
         index=index,
     )
+    if address and executor != "ray":
+        raise UsageError("--address is for --executor ray")
     divided = divided_job(num_shards, shard_id, embeddings)
     if sample and split not in (None, SAMPLE):
         raise UsageError("--sample and --split exclude each other")
@@ -191,37 +205,23 @@ def command(
         _check_name(model)
     problems: list[str] = []
     for model in models:
+        loading = Loading(model, device, dtype, batch_size, batch_tokens, trust_remote_code, seed)
         try:
-            encoder = load_encoder(
-                model,
-                device=device,
-                dtype=dtype,
-                batch_size=batch_size,
-                batch_tokens=batch_tokens,
-                trust_remote_code=trust_remote_code,
-                seed=seed,
-            )
+            encoder = loading.load()
         except UsageError:
             raise
         except ClirBenchError as error:
             problems.append(f"model {model}: {error}")
             continue
-        system = System(encoder, model, provider(model))
-        for job in jobs:
-            if divided is None:
-                with reported(profile, f"{model} on {job.card.id}", encoder):
-                    problems += _run_job(job, system, request)
-            else:
-                for card, chosen, part_split in job.tasks():
-                    problems += run_divided(
-                        divided,
-                        card,
-                        chosen,
-                        system,
-                        data_dir=data_dir,
-                        split=part_split,
-                        settings=settings,
-                    )
+        cluster = (address or "auto") if executor == "ray" else None
+        with Workers(encoder, loading, workers, worker_threads, cluster) as staff:
+            one_model = _OneModel(System(encoder, model, provider(model), staff), request)
+            for job in jobs:
+                if divided is None:
+                    with reported(profile, f"{model} on {job.card.id}", encoder):
+                        problems += one_model.run(job)
+                else:
+                    problems += one_model.encode_share(job, divided)
     for problem in problems:
         click.echo(f"failed: {problem}", err=True)
     if problems:
@@ -273,23 +273,6 @@ def _job(
     return _Job(card, split, tuple(chosen))
 
 
-def _run_job(job: _Job, system: System, request: _Request) -> list[str]:
-    """Run one task or suite, print its table, and return what failed."""
-    name = f"{system.encoder.info.name} on {job.card.id}"
-    try:
-        if isinstance(job.card, SuiteCard):
-            suite = _run_parts(job, job.card, system, request)
-            _print(suite, request)
-            return [f"{name}, {part.task}: {part.error}" for part in suite.parts if part.error]
-        result = _run_task(job.card, job.pairs, job.split, system, request)
-    except ClirBenchError as error:
-        if isinstance(error, UsageError):
-            raise
-        return [f"{name}: {error}"]
-    _print(result, request)
-    return _failures(name, job, result)
-
-
 def _failures(name: str, job: _Job, result: Result) -> list[str]:
     """Return a line for each of the first few pairs that failed, and one for the others."""
     failed = [pair for pair in job.pairs if result.pairs[str(pair)].status == "failed"]
@@ -300,39 +283,71 @@ def _failures(name: str, job: _Job, result: Result) -> list[str]:
     return lines
 
 
-def _run_task(
-    card: TaskCard,
-    pairs: tuple[LanguagePair, ...],
-    split: str,
-    system: System,
-    request: _Request,
-) -> Result:
-    return evaluate(
-        card,
-        system,
-        output=request.output,
-        source=locate(card, split, request.data_dir),
-        split=split,
-        pairs=pairs,
-        settings=request.settings,
-        progress=Bar(f"{system.encoder.info.name} on {card.id}"),
-    )
+@dataclass(frozen=True)
+class _OneModel:
+    """A model and what is asked of it."""
 
+    system: System
+    request: _Request
 
-def _run_parts(job: _Job, suite: SuiteCard, system: System, request: _Request) -> SuiteResult:
-    encoder = system.encoder
-    record = SystemRecord.of(
-        encoder.info, dim=encoder.dim, spec=system.spec, package=system.package
-    )
-    return run_suite(
-        suite,
-        job.parts,
-        lambda card, pairs, split: _run_task(card, tuple(pairs), split, system, request),
-        output=request.output,
-        system=record,
-        settings=request.settings,
-        started=time.time(),
-    )
+    def run(self, job: _Job) -> list[str]:
+        """Run one task or suite, print its table, and return what failed."""
+        name = f"{self.system.encoder.info.name} on {job.card.id}"
+        try:
+            if isinstance(job.card, SuiteCard):
+                suite = self._run_parts(job, job.card)
+                _print(suite, self.request)
+                return [f"{name}, {part.task}: {part.error}" for part in suite.parts if part.error]
+            result = self._run_task(job.card, job.pairs, job.split)
+        except ClirBenchError as error:
+            if isinstance(error, UsageError):
+                raise
+            return [f"{name}: {error}"]
+        _print(result, self.request)
+        return _failures(name, job, result)
+
+    def encode_share(self, job: _Job, divided: Divided) -> list[str]:
+        """Encode a share of a task's or suite's documents, and return what failed."""
+        return [
+            problem
+            for card, pairs, split in job.tasks()
+            for problem in run_divided(
+                divided,
+                card,
+                pairs,
+                self.system,
+                data_dir=self.request.data_dir,
+                split=split,
+                settings=self.request.settings,
+            )
+        ]
+
+    def _run_task(self, card: TaskCard, pairs: Sequence[LanguagePair], split: str) -> Result:
+        return evaluate(
+            card,
+            self.system,
+            output=self.request.output,
+            source=locate(card, split, self.request.data_dir),
+            split=split,
+            pairs=pairs,
+            settings=self.request.settings,
+            progress=Bar(f"{self.system.encoder.info.name} on {card.id}"),
+        )
+
+    def _run_parts(self, job: _Job, suite: SuiteCard) -> SuiteResult:
+        encoder = self.system.encoder
+        record = SystemRecord.of(
+            encoder.info, dim=encoder.dim, spec=self.system.spec, package=self.system.package
+        )
+        return run_suite(
+            suite,
+            job.parts,
+            self._run_task,
+            output=self.request.output,
+            system=record,
+            settings=self.request.settings,
+            started=time.time(),
+        )
 
 
 def _print(result: Result | SuiteResult, request: _Request) -> None:

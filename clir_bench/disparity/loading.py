@@ -14,8 +14,9 @@ from clir_bench.cards import TaskCard, load_card
 from clir_bench.disparity.pool import KEPT, Pool
 from clir_bench.disparity.ranking import Ranking, rankings
 from clir_bench.errors import DataError, UsageError
-from clir_bench.evaluate import Progress, card_for
+from clir_bench.evaluate import card_for
 from clir_bench.preparation import Loader, corpus_of, prepare
+from clir_bench.progress import Progress
 from clir_bench.runs import read_run
 from clir_bench.schema import Result
 from clir_bench.summary import is_pool

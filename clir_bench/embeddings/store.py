@@ -160,6 +160,13 @@ class EmbeddingStore:
             return
         self._stored = set(chosen)
 
+    def documents_left(self, corpus: Corpus) -> int:
+        """Return how many documents of a corpus that was planned for are still to be encoded."""
+        if corpus not in self._stored:
+            return corpus.n_documents
+        entry = self.entry(corpus)
+        return min(len(entry.missing()) * entry.shard_documents, corpus.n_documents)
+
     @contextmanager
     def opened(self, corpus: Corpus, *, required: bool = False) -> Iterator[Entry | None]:
         """Use a corpus' entry, None when it is not stored.

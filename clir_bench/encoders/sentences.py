@@ -188,7 +188,7 @@ def _count_tokens(model: Any) -> None:
     def watched(inputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         with profiling.stage("tokenize"):
             features = preprocess(inputs, *args, **kwargs)
-        if profiling.is_profiled() and (mask := _mask(features, len(inputs))) is not None:
+        if (mask := _mask(features, len(inputs))) is not None:
             lengths = mask.sum(dim=1)
             profiling.count("texts", len(inputs))
             profiling.count("tokens", int(lengths.sum()))
