@@ -1,6 +1,7 @@
 """Peak memory against the size of the corpus: exact search with an encoder that looks vectors up.
 
-python benchmarks/memory.py --documents 100000 1000000 10000000
+python benchmarks/memory.py --documents 100000 1000000 10000000 \\
+    --queries 50 500 --top-k 100 1000 --csv benchmarks/measured/memory.csv
 
 Documents and their vectors are made when they are asked for, so that nothing but the search keeps
 anything. Every size is run in a process of its own, and the peak is the process' highest resident
@@ -15,11 +16,16 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import records
+from tables import markdown
 
 DIM = 128
 _TABLE = 4096
@@ -87,42 +93,52 @@ def measure(n_documents: int, n_queries: int, k: int) -> dict[str, float]:
     }
 
 
+def measured_apart(n_documents: int, n_queries: int, k: int) -> dict[str, Any]:
+    """Search one corpus in a process of its own."""
+    options = {"--documents": n_documents, "--queries": n_queries, "--top-k": k}
+    done = subprocess.run(
+        [sys.executable, __file__, "--alone"]
+        + [str(part) for option in options.items() for part in option],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
+    )
+    found = json.loads(done.stdout)
+    print(found, file=sys.stderr, flush=True)
+    return {
+        "documents": n_documents,
+        "queries": n_queries,
+        "top_k": k,
+        "peak_mb": found["peak_mb"],
+        "processor_seconds": found["processor"],
+        "wall_seconds": found["wall"],
+    }
+
+
 def main() -> None:
     """Measure every size and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--documents", type=int, nargs="+", default=[100_000, 1_000_000])
-    parser.add_argument("--queries", type=int, default=500)
-    parser.add_argument("--top-k", type=int, default=1000)
+    parser.add_argument("--queries", type=int, nargs="+", default=[500])
+    parser.add_argument("--top-k", type=int, nargs="+", default=[1000], help="one for each")
+    parser.add_argument("--csv", type=Path, help="write the figures there")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    depths = list(zip(arguments.queries, arguments.top_k, strict=True))
     if arguments.alone:
-        found = measure(arguments.documents[0], arguments.queries, arguments.top_k)
-        print(json.dumps(found))
+        print(json.dumps(measure(arguments.documents[0], *depths[0])))
         return
-    print("| documents | peak MB | against the first | processor seconds | wall seconds |")
-    print("|---:|---:|---:|---:|---:|")
-    first = 0.0
-    for n_documents in arguments.documents:
-        options = {
-            "--documents": n_documents,
-            "--queries": arguments.queries,
-            "--top-k": arguments.top_k,
-        }
-        done = subprocess.run(
-            [sys.executable, __file__, "--alone"]
-            + [str(part) for option in options.items() for part in option],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
-        )
-        found = json.loads(done.stdout)
-        first = first or found["peak_mb"]
-        print(
-            f"| {n_documents:,} | {found['peak_mb']:.0f} | {found['peak_mb'] / first:.2f} "
-            f"| {found['processor']:.1f} | {found['wall']:.0f} |",
-            flush=True,
-        )
+    rows = [
+        measured_apart(n_documents, n_queries, k)
+        for n_queries, k in depths
+        for n_documents in arguments.documents
+    ]
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = arguments.csv or Path(folder) / "memory.csv"
+        records.write(path, rows, records.about_here(threads, ("faiss-cpu", "numpy")))
+        print(markdown("memory", records.read(path)))
 
 
 if __name__ == "__main__":
