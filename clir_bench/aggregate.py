@@ -15,6 +15,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -167,9 +168,19 @@ def question_groups(
         parallel: Whether equal ids in two query languages are the same question. Equal ids in one
             query language always are.
     """
+    ids = tuple((pair, pair_scores.query_ids) for pair, pair_scores in scores.items())
+    return list(_question_groups(ids, parallel))
+
+
+@lru_cache(
+    maxsize=2
+)  # the systems of a board, and two that are compared, answer one set of queries
+def _question_groups(
+    ids: tuple[tuple[LanguagePair, tuple[str, ...]], ...], parallel: bool
+) -> tuple[QuestionGroup, ...]:
     where: dict[str, list[tuple[LanguagePair, int]]] = {}
-    for pair, pair_scores in scores.items():
-        for row, query_id in enumerate(pair_scores.query_ids):
+    for pair, query_ids in ids:
+        for row, query_id in enumerate(query_ids):
             key = query_id if parallel else f"{pair.query}\t{query_id}"
             where.setdefault(key, []).append((pair, row))
     groups: dict[tuple[LanguagePair, ...], list[str]] = {}
@@ -179,8 +190,9 @@ def question_groups(
     for pairs, keys in groups.items():
         keys.sort()
         rows = np.array([[row for _, row in where[key]] for key in keys], dtype=np.intp)
+        rows.flags.writeable = False
         found.append(QuestionGroup(pairs, tuple(keys), rows))
-    return found
+    return tuple(found)
 
 
 def mean_of_tasks(parts: Sequence[tuple[Summary, str]]) -> Estimate:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -112,31 +112,59 @@ def read_values(path: Path) -> QueryScores:
     Raises:
         DataError: The file is not what `write_values` writes.
     """
-    header: tuple[str, ...] | None = None
-    query_ids: list[str] = []
-    rows: list[list[float]] = []
-    for number, line in read_lines(path):
-        columns = line.split("\t")
-        if header is None:
-            if columns[0] != "query_id":
-                raise DataError(f"{path}:1: expected a header that begins with query_id")
-            header = tuple(columns[1:])
-            continue
-        try:
-            values = [float(column) for column in columns[1:]]
-        except ValueError:
-            raise DataError(f"{path}:{number}: values must be numbers") from None
-        if not all(abs(value) <= _LARGEST_VALUE for value in values):
-            raise DataError(
-                f"{path}:{number}: values must be finite numbers of at most {_LARGEST_VALUE:g}"
-            )
-        if len(values) != len(header):
-            raise DataError(f"{path}:{number}: expected {len(header)} values, found {len(values)}")
-        query_ids.append(columns[0])
-        rows.append(values)
-    if header is None or not rows:
+    return _values([line for _, line in read_lines(path)], path)
+
+
+def parse_values(text: bytes, path: Path) -> QueryScores:
+    """Return the per-query values in what `path` unpacks to.
+
+    Raises:
+        DataError: It is not what `write_values` writes.
+    """
+    try:
+        lines = text.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        number = text.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{number}: not UTF-8: {error.reason}; convert the file") from None
+    if not lines[-1]:
+        lines.pop()
+    return _values([line.removesuffix("\r") for line in lines], path)
+
+
+def _values(lines: Sequence[str], path: Path) -> QueryScores:
+    """Return what is in the lines of a file of values, all columns at once."""
+    names = lines[0].split("\t") if lines else ["query_id"]
+    if names[0] != "query_id":
+        raise DataError(f"{path}:1: expected a header that begins with query_id")
+    width, rows = len(names), lines[1:]
+    if not rows:
         raise DataError(f"{path}: no values")
-    return QueryScores(tuple(query_ids), header, np.array(rows))
+    values = np.empty((len(rows), width - 1))
+    cells = "\t".join(rows).split("\t")
+    try:
+        regular = all(row.count("\t") == width - 1 for row in rows)
+        for column in range(width - 1) if regular else ():
+            values[:, column] = [float(cell) for cell in cells[column + 1 :: width]]
+    except ValueError:
+        regular = False
+    if not regular or not (np.abs(values) <= _LARGEST_VALUE).all():
+        raise DataError(f"{path}:{_first_problem(rows, width - 1)}")
+    return QueryScores(tuple(cells[::width]), tuple(names[1:]), values)
+
+
+def _first_problem(rows: Sequence[str], n_values: int) -> str:
+    """Return the first line that is wrong, and how."""
+    for number, row in enumerate(rows, start=2):
+        cells = row.split("\t")[1:]
+        try:
+            values = [float(cell) for cell in cells]
+        except ValueError:
+            return f"{number}: values must be numbers"
+        if not all(abs(value) <= _LARGEST_VALUE for value in values):
+            return f"{number}: values must be finite numbers of at most {_LARGEST_VALUE:g}"
+        if len(values) != n_values:
+            return f"{number}: expected {n_values} values, found {len(values)}"
+    return "2: no values"
 
 
 def read_scores(

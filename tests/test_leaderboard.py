@@ -5,17 +5,25 @@ from __future__ import annotations
 import gzip
 import math
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from stored_results import BOARD, Values, store, store_board
 
+from clir_bench import aggregate
+from clir_bench.disparity.summary import disparities
 from clir_bench.errors import DataError, MissingDataError, UnknownNameError, UsageError
+from clir_bench.languages import load_scheme
+from clir_bench.leaderboard import entries
 from clir_bench.leaderboard.assembly import assemble
 from clir_bench.leaderboard.board import Board, Row, Section
 from clir_bench.leaderboard.definition import read_definition, read_definitions
 from clir_bench.leaderboard.official import FILE_NAME, read_official
 from clir_bench.leaderboard.pins import data_hashes, wanted
+from clir_bench.scoring import QueryScores
 from clir_bench.submission.plan import plan_of
+from clir_bench.types import LanguagePair
 
 GOOD: Values = {"sw-en": [1, 0, 0, 0], "de-en": [1, 1, 1, 0]}
 BOARDS = Path(__file__).parent.parent / "leaderboards"
@@ -68,6 +76,49 @@ def test_means_gap_and_spread_are_those_worked_by_hand(folder: Path) -> None:
     assert row.disparity.spread.mean == 0.25  # |0.75 - 0.25| / 2
     assert row.missing == ()
     assert row.group == 1
+
+
+def test_a_row_is_resampled_once_and_its_values_are_unpacked_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for system in ("ours", "theirs"):
+        store(folder / "results", system, GOOD)
+    unpacked, resampled = [], []
+    read_gzip, bootstrap = entries.read_gzip, aggregate._bootstrap
+
+    def reading(path: Path, *bounds: int) -> bytes:
+        unpacked.append(path.name)
+        return read_gzip(path, *bounds)
+
+    def resampling(*arguments: Any) -> Any:
+        resampled.append(1)
+        return bootstrap(*arguments)
+
+    monkeypatch.setattr(entries, "read_gzip", reading)
+    monkeypatch.setattr(gzip, "open", None)
+    monkeypatch.setattr(aggregate, "_bootstrap", resampling)
+    assert len(only_section(folder).rows) == 2
+    assert sorted(unpacked) == sorted([f"{pair}.values.tsv.gz" for pair in GOOD] * 2)
+    assert len(resampled) == 2
+
+
+def test_a_rows_disparity_is_that_of_its_values(folder: Path) -> None:
+    values: Values = {"sw-en": [1, 0, 0, 0.5], "de-en": [1, 1, 0.25, 0]}
+    store(folder / "results", "ours", values)
+    found = only_row(folder).disparity
+    scores = {
+        LanguagePair.parse(pair): QueryScores(tuple("abcd"), ("P@1",), np.array(of_pair)[:, None])
+        for pair, of_pair in values.items()
+    }
+    section = read_definition(folder / "sentences.toml").sections[0]
+    wanted = disparities(
+        scores, load_scheme("joshi"), parallel_queries=section.card.parallel_queries
+    )["P@1"]
+    assert found is not None
+    assert found.gap is not None
+    assert wanted.gap is not None
+    assert found.gap.mean == round(wanted.gap.mean, 6)
+    assert found.worst_language == wanted.worst
 
 
 def test_numbers_are_rounded_so_that_other_machines_give_the_same_bytes(folder: Path) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from clir_bench import results
 from clir_bench.errors import DataError, OutputError, ResultError
 from clir_bench.results import (
+    parse_values,
     read_result,
     read_scores,
     read_values,
@@ -357,13 +358,38 @@ def test_values_are_stored_beside_the_result_and_read_with_it(tmp_path: Path) ->
         ("query_id\tAP\nq1\tnan\n", ":2: values must be finite numbers"),
         ("query_id\tAP\nq1\t1.7e308\n", ":2: values must be finite numbers of at most 1e.12"),
         ("query_id\tAP\tRR\nq1\t0.5\n", ":2: expected 2 values, found 1"),
+        # As many cells as they should be, in the wrong lines.
+        ("query_id\tAP\tRR\nq1\t0.5\nq2\t1\t1\t1\n", ":2: expected 2 values, found 1"),
+        ("query_id\tAP\nq1\t1\n\nq2\t1\n", ":3: expected 1 values, found 0"),
+        ("query_id\tAP\nq1\t1\nq2\t-inf\n", ":3: values must be finite numbers"),
+        ("query_id\tAP\nq1\t1\n\udcff\t1\n", ":3: not UTF-8"),
     ],
 )
 def test_values_file_that_is_none_is_named(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "values.tsv.gz"
-    path.write_bytes(gzip.compress(text.encode()))
+    data = text.encode(errors="surrogateescape")
+    path.write_bytes(gzip.compress(data))
     with pytest.raises(DataError, match=rf"values\.tsv\.gz(: )?{problem}"):
         read_values(path)
+    with pytest.raises(DataError, match=rf"values\.tsv\.gz(: )?{problem}"):
+        parse_values(data, path)
+
+
+@pytest.mark.parametrize("text", ["{}", "\ufeff{}", "{}\n"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_values_are_read_whatever_ends_their_lines(
+    tmp_path: Path, text: str, line_end: str
+) -> None:
+    path = tmp_path / "values.tsv.gz"
+    lines = ["query_id\tAP\tRR", "q\u2028 1\t0.1\t1", "q2\t-0.0\t1e-300"]
+    data = text.format("\n".join(lines)).replace("\n", line_end).encode()
+    path.write_bytes(gzip.compress(data))
+    for found in (read_values(path), parse_values(data, path)):
+        assert found.query_ids == ("q\u2028 1", "q2")
+        assert found.measures == ("AP", "RR")
+        expected = np.array([[0.1, 1.0], [-0.0, 1e-300]])
+        assert found.values.tobytes() == expected.tobytes()
+        assert found.values.flags.c_contiguous, "the order decides the last bits of sums"
 
 
 def test_run_is_stored_with_the_hash_of_its_bytes(tmp_path: Path) -> None:

@@ -175,6 +175,30 @@ def disparities(
     Raises:
         UsageError: There is no pair, or pairs with a pool and without are mixed.
     """
+    check_unmixed(scores)
+    summary = summarise(
+        scores, scheme, parallel_queries=parallel_queries, n_resamples=n_resamples, seed=seed
+    )
+    return {measure: disparity_by(measure, summary, scheme) for measure in summary.overall}
+
+
+def disparity_by(measure: str, summary: Summary, scheme: TierScheme) -> Disparity:
+    """Return the disparity of values that have been summed up under `scheme`.
+
+    Args:
+        measure: One of the summary's.
+        summary: Of pairs that passed `check_unmixed`.
+        scheme: What decided the pairs' languages and tiers.
+    """
+    return _disparity(summary, scheme, measure, list(summary.overall).index(measure))
+
+
+def check_unmixed(scores: Mapping[LanguagePair, QueryScores]) -> None:
+    """Refuse pairs over which no mean is taken.
+
+    Raises:
+        UsageError: There is no pair, or pairs with a pool of languages and without are mixed.
+    """
     if not scores:
         raise UsageError("no pair is scored: disparity needs at least one that is done")
     if len(apart(scores)) > 1:
@@ -182,14 +206,6 @@ def disparities(
             "pairs with a pool of languages (en-mul) and without (en-sw) are never averaged; "
             "take them apart"
         )
-    summary = summarise(
-        scores, scheme, parallel_queries=parallel_queries, n_resamples=n_resamples, seed=seed
-    )
-    measures = next(iter(scores.values())).measures
-    return {
-        measure: _disparity(summary, scheme, measure, column)
-        for column, measure in enumerate(measures)
-    }
 
 
 def apart(

@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clir_bench.aggregate import Estimate, summarise
+from clir_bench.aggregate import Estimate, Summary, summarise
 from clir_bench.comparison.groups import rank_groups
-from clir_bench.disparity.summary import disparities
+from clir_bench.disparity.summary import check_unmixed, disparity_by
 from clir_bench.languages import TierScheme, pair_language, pair_tier, resolve
 from clir_bench.leaderboard.board import (
     TIER_ORDER,
@@ -156,7 +156,7 @@ class _Section:
             },
             pairs={str(pair): _rounded(summary.pairs[pair]) for pair in sorted(summary.pairs)},
             missing=tuple(str(p) for p in definition.chosen_pairs if p not in entry.scores),
-            disparity=self._disparity(entry) if group else None,
+            disparity=self._disparity(entry, summary) if group else None,
             speed=_speed(entry),
             date=entry.date,
             result_file=_relative(entry.path, self.folder),
@@ -167,13 +167,9 @@ class _Section:
             },
         )
 
-    def _disparity(self, entry: Entry) -> Disparity:
-        primary = self.definition.measures[0]
-        found = disparities(
-            {pair: values.only([primary]) for pair, values in entry.scores.items()},
-            self.scheme,
-            parallel_queries=self.definition.card.parallel_queries,
-        )[primary]
+    def _disparity(self, entry: Entry, summary: Summary) -> Disparity:
+        check_unmixed(entry.scores)
+        found = disparity_by(self.definition.measures[0], summary, self.scheme)
         spread = found.spread
         return Disparity(
             gap=None if found.gap is None else _round(found.gap),

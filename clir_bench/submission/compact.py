@@ -131,12 +131,13 @@ def parse_compact(text: bytes, *, depth: int, n_queries: int, tag: str, where: s
         DataError: The text is not byte for byte what that run is written as.
     """
     _check_lines(text, depth * n_queries, where)
-    tokens = [token.decode("utf-8", "replace") for token in text.split()]
+    tokens = text.split()
     if not tokens or len(tokens) % 6:
         raise DataError(f"{where}: expected lines `query_id Q0 doc_id rank score tag`")
-    found: dict[str, list[str]] = {}
-    for query_id, doc_id in zip(tokens[0::6], tokens[2::6], strict=True):
-        found.setdefault(query_id, []).append(doc_id)
+    by_query: dict[bytes, list[str]] = {}
+    for query_token, doc_token in zip(tokens[0::6], tokens[2::6], strict=True):
+        by_query.setdefault(query_token, []).append(doc_token.decode("utf-8", "replace"))
+    found = {token.decode("utf-8", "replace"): ids for token, ids in by_query.items()}
     _check_rankings(found, depth, where)
     doc_ids = tuple(tuple(ids) for ids in found.values())
     run = Run(tuple(found), doc_ids, [_falling(len(ids), depth) for ids in doc_ids])
@@ -191,7 +192,7 @@ def _first_difference(text: bytes, expected: bytes) -> int:
 
 
 def _width(identifiers: Iterable[str]) -> int:
-    return max((len(identifier.encode()) for identifier in identifiers), default=0)
+    return max(map(len, map(str.encode, identifiers)), default=0)
 
 
 def _falling(n: int, depth: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

@@ -17,7 +17,7 @@ import numpy as np
 from clir_bench.adapters.source import Source, sha256_of
 from clir_bench.errors import ClirBenchError, DataError
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
-from clir_bench.results import read_values, system_folder, to_json
+from clir_bench.results import parse_values, system_folder, to_json
 from clir_bench.schema import PairCounts, PairResult, Result
 from clir_bench.scoring import QueryScores, score
 from clir_bench.submission import compact
@@ -206,8 +206,7 @@ def _read_values(statement: Statement, pair: LanguagePair) -> QueryScores:
         DataError: The file is not what `results.write_values` writes, or has other measures.
     """
     file = _values_file(statement, pair)
-    read_gzip(file, LARGEST_VALUES_BYTES, LARGEST_VALUES_BYTES)
-    values = read_values(file)
+    values = parse_values(read_gzip(file, LARGEST_VALUES_BYTES, LARGEST_VALUES_BYTES), file)
     if values.measures != statement.result.task.measures:
         raise DataError(f"{shown(file)}: its columns are not the result's measures, in order")
     if len(set(values.query_ids)) < len(values.query_ids):
