@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,11 @@ from clir_bench.types import LanguagePair, Run
 
 _LARGEST_VALUE = 1e12
 """No measure of a query is larger; sums of millions of such values are still finite."""
+
+_RANDOM = r"\.[a-z0-9_]{8}"  # as `mkstemp` ends names
+_OF_PAIR = re.compile(rf"\..+\.(run|values\.tsv)\.gz{_RANDOM}")
+_STALE_SECONDS = 3600
+"""A file that nobody has written to for so long was left by a run that was killed."""
 
 
 def system_folder(name: str) -> str:
@@ -193,7 +198,7 @@ def read_scores(
 
 
 def check_writable(path: Path) -> None:
-    """Find out now whether `path` could be written later.
+    """Find out now whether `path` could be written later, and remove what killed runs left there.
 
     Raises:
         OutputError: Says which path and why.
@@ -201,8 +206,23 @@ def check_writable(path: Path) -> None:
     with _said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        now = os.fstat(handle).st_mtime  # by the clock of the file system, perhaps another machine
         os.close(handle)
         Path(name).unlink()
+    _sweep(path.parent, re.compile(rf"\.{re.escape(path.name)}{_RANDOM}"), now)
+    _sweep(path.with_suffix(""), _OF_PAIR, now)
+
+
+def _sweep(folder: Path, names: re.Pattern[str], now: float) -> None:
+    """Remove files half written, by name, that are too old to be in the making."""
+    try:
+        found = [path for path in folder.iterdir() if names.fullmatch(path.name)]
+    except OSError:
+        return
+    for path in found:
+        with suppress(OSError):
+            if now - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from clir_bench import results
 from clir_bench.errors import DataError, OutputError, ResultError
 from clir_bench.results import (
+    check_writable,
     parse_values,
     read_result,
     read_scores,
@@ -390,6 +391,54 @@ def test_values_are_read_whatever_ends_their_lines(
         expected = np.array([[0.1, 1.0], [-0.0, 1e-300]])
         assert found.values.tobytes() == expected.tobytes()
         assert found.values.flags.c_contiguous, "the order decides the last bits of sums"
+
+
+@pytest.fixture
+def half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What runs leave that are killed before each of the three kinds of files is renamed."""
+    path = tmp_path / "system" / "task" / "dev.json"
+    run = from_scores({"q1": {"d1": 0.1}})
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", kill)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        for write in (
+            lambda: write_result(path, result()),
+            lambda: write_run(path, PAIR, run, "tag"),
+            lambda: write_values(path, PAIR, VALUES),
+        ):
+            with pytest.raises(Killed):
+                write()
+    found = [path for path in tmp_path.rglob(".*") if path.is_file()]
+    assert len(found) == 3
+    return found
+
+
+def test_next_run_removes_what_killed_ones_left_half_written(
+    tmp_path: Path, half_written: list[Path]
+) -> None:
+    path = tmp_path / "system" / "task" / "dev.json"
+    write_result(path, result())
+    write_values(path, PAIR, VALUES)
+    others = [path.with_name(".test.json.abcd1234"), path.with_name(".dev.json.mine")]
+    for other in others:
+        other.write_text("not of this result")
+    for old in [*half_written, *others]:
+        os.utime(old, (1, 1))
+    whole = {other for other in tmp_path.rglob("*") if other not in half_written}
+    check_writable(path)
+    assert {*tmp_path.rglob("*")} == whole
+
+
+def test_what_another_run_is_writing_now_stays(tmp_path: Path, half_written: list[Path]) -> None:
+    check_writable(tmp_path / "system" / "task" / "dev.json")
+    assert all(path.exists() for path in half_written)
 
 
 def test_run_is_stored_with_the_hash_of_its_bytes(tmp_path: Path) -> None:
