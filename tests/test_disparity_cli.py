@@ -18,8 +18,8 @@ from clir_bench.disparity.loading import load_pool
 from clir_bench.disparity.pool import pool_disparity
 from clir_bench.disparity.report import report_of
 from clir_bench.errors import DataError, MissingDataError
-from clir_bench.progress import Silent
 from clir_bench.languages import load_scheme
+from clir_bench.progress import Silent
 from clir_bench.results import read_result, read_scores, write_result
 from clir_bench.schema import Result
 

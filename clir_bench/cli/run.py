@@ -213,7 +213,7 @@ def command(
         except ClirBenchError as error:
             problems.append(f"model {model}: {error}")
             continue
-        cluster = (address or "auto") if executor == "ray" else None
+        cluster = (address or "") if executor == "ray" else None
         with Workers(encoder, loading, workers, worker_threads, cluster) as staff:
             one_model = _OneModel(System(encoder, model, provider(model), staff), request)
             for job in jobs:

@@ -36,8 +36,8 @@ class Workers:
         number: Of workers; None for as many as this machine has GPUs or cores for, where the work
             is worth it.
         threads: Of each worker on processors; None for an equal share of the cores.
-        address: Of a Ray cluster: "auto", "local" or "host:port"; None for processes of this
-            machine.
+        address: Of a Ray cluster, empty for that of $RAY_ADDRESS or of this machine; None for
+            processes of this machine.
     """
 
     encoder: CheckedEncoder | CheckedTokenEncoder

@@ -53,9 +53,7 @@ def send_encoded(connection: Connection, number: int, encoded: Encoded) -> None:
     Raises:
         OSError: Nobody is there any more.
     """
-    vectors = encoded.vectors
-    lengths = [len(tokens) for tokens in vectors] if isinstance(vectors, list) else None
-    rows = _below_one_another(vectors)
+    rows, lengths = joined(encoded.vectors)
     send(
         connection,
         {
@@ -78,13 +76,19 @@ def receive_encoded(connection: Connection, message: dict[str, Any]) -> Encoded:
         OSError: The same, noticed in another way.
     """
     rows = np.frombuffer(connection.recv_bytes(), dtype="<f4").reshape(message["shape"])
-    vectors: Vectors | list[Vectors] = rows
-    if message["lengths"] is not None:
-        vectors = np.split(rows, np.cumsum(message["lengths"])[:-1]) if message["lengths"] else []
-    return Encoded(vectors, message["seconds"], message["counts"])
+    return Encoded(parted(rows, message["lengths"]), message["seconds"], message["counts"])
 
 
-def _below_one_another(vectors: Vectors | list[Vectors]) -> Vectors:
+def joined(vectors: Vectors | list[Vectors]) -> tuple[Vectors, list[int] | None]:
+    """Return vectors as one array, and for late interaction how many rows of it are each text's."""
     if not isinstance(vectors, list):
-        return vectors
-    return np.concatenate(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
+        return vectors, None
+    rows = np.concatenate(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
+    return rows, [len(tokens) for tokens in vectors]
+
+
+def parted(rows: Vectors, lengths: list[int] | None) -> Vectors | list[Vectors]:
+    """Undo `joined`."""
+    if lengths is None:
+        return rows
+    return np.split(rows, np.cumsum(lengths)[:-1]) if lengths else []

@@ -206,9 +206,10 @@ class Pool:
         """See to it that everybody has work, and take in what was done."""
         self._start()
         self._give()
-        for event in self._crew.wait(seconds):
-            self._take(event)
-        self._give()
+        if self._is_anybody_left():
+            for event in self._crew.wait(seconds):
+                self._take(event)
+            self._give()
 
     def _start(self) -> None:
         staff = self._staff
@@ -219,10 +220,16 @@ class Pool:
                 staff.starting.add(self._crew.start())
             except WorkerError as error:
                 self._not_started(error)
-        if staff.problem is not None and not staff.ready and not staff.starting:
-            for ticket in self._tickets.values():
-                if ticket.is_open:
-                    ticket.error = staff.problem
+
+    def _is_anybody_left(self) -> bool:
+        """Return whether there are workers, now or soon; if not, no batch will be encoded."""
+        staff = self._staff
+        if staff.problem is None or staff.ready or staff.starting:
+            return True
+        for ticket in self._tickets.values():
+            if ticket.is_open:
+                ticket.error = staff.problem
+        return False
 
     def _give(self) -> None:
         """Give the oldest batches to the workers with the least in hand."""
