@@ -1,14 +1,11 @@
-"""Stored vectors that are damaged, on full or read-only disks, shared, and killed."""
+"""Stored vectors that are damaged, shared, and left by killed runs."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections import namedtuple
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +14,8 @@ from typing import Any
 import killed_runs
 import numpy as np
 import pytest
-from folders import Folder, write_jsonl
-from killed_runs import N_DOCUMENTS, SHARD, WINDOW
+from folders import Folder
+from killed_runs import SHARD, WINDOW
 from stored_vectors import (  # noqa: F401 - fixtures
     DAMAGES,
     N_TEXTS,
@@ -36,7 +33,6 @@ from stored_vectors import (  # noqa: F401 - fixtures
 
 from clir_bench.embeddings import entry as entries
 from clir_bench.embeddings import occupancy, store
-from clir_bench.embeddings.entry import done_shards
 from clir_bench.embeddings.occupancy import alone, shared
 from clir_bench.embeddings.shards import (
     DamagedShardError,
@@ -44,8 +40,6 @@ from clir_bench.embeddings.shards import (
     read_shard,
 )
 from clir_bench.embeddings.store import Keeping
-from clir_bench.encoders.hashing import DIM
-from clir_bench.errors import OutputError
 from clir_bench.types import Vectors
 
 # Damage
@@ -91,146 +85,6 @@ def test_a_shard_without_any_text_is_a_shard(tmp_path: Path) -> None:
         shard = read_shard(tmp_path, number, [], 5)
         assert shard is not None
         assert len(shard.vectors(0, 0)) == 0
-
-
-# Disks
-
-
-@pytest.mark.parametrize("call", ["mkstemp", "fsync", "replace"])
-def test_a_disk_that_fills_up_ends_storing_and_not_the_run(
-    folder: Folder,
-    vectors: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    expected: dict[str, bytes],
-    call: str,
-) -> None:
-    finish, done = entries.Writing.finish, []
-
-    def second_fails(self: Any, *arguments: Any) -> None:
-        with monkeypatch.context() as patch:
-            if done:
-                target = {"mkstemp": "tempfile.mkstemp", "fsync": "os.fsync"}.get(call)
-                patch.setattr(target or "pathlib.Path.replace", refuse(errno.ENOSPC))
-            done.append(1)
-            finish(self, *arguments)
-
-    monkeypatch.setattr(entries.Writing, "finish", second_fails)
-    run(folder, Asked(), vectors)
-    assert bytes_of(folder) == expected
-    assert caplog.text.count("vectors cannot be stored: No space left on device") == 2  # corpora
-    assert {path.name for path in swahili(vectors).glob("??????.json")} == {"000000.json"}
-    assert not list(vectors.glob("*/.0*")), "a half-written file is left"
-    monkeypatch.undo()
-
-
-def test_too_little_disk_is_found_out_before_anything_is_encoded(
-    folder: Folder, vectors: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 400_000))
-    encoder = Asked()
-    needed = (N_DOCUMENTS["sw"] + N_DOCUMENTS["de"]) * DIM * 4
-    assert needed > 500_000
-    with pytest.raises(OutputError, match=r"532 kB are needed in .*vectors, which has 400 kB free"):
-        run(folder, encoder, vectors)
-    assert encoder.texts == []
-
-
-def test_by_default_too_little_disk_is_said_and_the_run_goes_on(
-    folder: Folder,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    expected: dict[str, bytes],
-) -> None:
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(store, "AUTO_DOCUMENTS", 0)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 600_000))
-    run(folder, Asked(), Keeping())
-    assert "vectors are not stored" in caplog.text
-    assert "takes at most half" in caplog.text
-    assert bytes_of(folder) == expected
-
-
-def test_late_interaction_stops_storing_when_the_first_shard_tells_it_will_not_fit(
-    folder: Folder,
-    vectors: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 100_000))
-    run(folder, Asked(late=True), vectors)
-    assert "missing shards need" in caplog.text
-    assert {path.name for path in swahili(vectors).glob("??????.json")} == {"000000.json"}
-
-
-@pytest.mark.parametrize(
-    ("keeping", "share", "fits"),
-    [("auto", 0.9, True), ("auto", 1.1, False), ("keep", 1.1, True), ("keep", 2.1, False)],
-)
-def test_late_interaction_takes_half_of_the_free_disk_unless_told_a_folder(
-    folder: Folder,
-    vectors: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    keeping: Any,
-    share: float,
-    fits: bool,
-) -> None:
-    # Every document has three words, and five whole shards are what the first one promises.
-    rows = [{**row, "text": "Kitale na Mombasa"} for row in documents(folder, "sw")]
-    write_jsonl(folder.data / "sw" / "corpus.jsonl", rows)
-    usage = namedtuple("usage", "total used free")
-    n_shards = -(-N_DOCUMENTS["sw"] // SHARD)
-    whole = int(2 * n_shards * SHARD * (3 * DIM * 4 + 8) / share)
-
-    def left_over(_: Path) -> Any:
-        taken = sum(path.stat().st_size for path in vectors.rglob("*.f32"))
-        return usage(whole, taken, whole - taken)
-
-    monkeypatch.setattr(store, "AUTO_DOCUMENTS", 20)
-    monkeypatch.setattr(shutil, "disk_usage", left_over)
-    stored: list[int] = []
-    monkeypatch.setattr(
-        store.EmbeddingStore,
-        "finished",
-        lambda self, corpus: stored.append(len(done_shards(self.entry(corpus).folder))),
-    )
-    run(folder, Asked(late=True), Keeping(keeping, vectors))
-    assert stored[0] == (n_shards if fits else 1)
-    assert ("for a run that was told no folder" in caplog.text) == (keeping == "auto" and not fits)
-
-
-def test_a_folder_that_cannot_be_written_is_found_out_before_anything_is_encoded(
-    folder: Folder, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    encoder = Asked()
-    with pytest.raises(OutputError, match=r"file/vectors cannot be written: Not a directory"):
-        run(folder, encoder, tmp_path / "file" / "vectors")
-    assert encoder.texts == []
-
-
-def test_a_cache_that_is_only_read_serves_what_it_has(
-    folder: Folder, vectors: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, bytes]
-) -> None:
-    run(folder, Asked(), vectors, "before")
-    real_open = os.open
-
-    def read_only(path: Any, flags: int, *rest: Any, **named: Any) -> int:
-        if str(path).startswith(str(vectors)) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-        return real_open(path, flags, *rest, **named)
-
-    monkeypatch.setattr(os, "open", read_only)
-    encoder = Asked()
-    run(folder, encoder, vectors)
-    assert encoder.texts == []
-    assert bytes_of(folder) == expected
-    (swahili(vectors) / "000001.json").unlink()
-    with pytest.raises(OutputError, match="Read-only file system"):
-        run(folder, encoder, vectors, "third")
 
 
 # Several at once
