@@ -102,6 +102,11 @@ class System:
         """
         return Here(self.encoder) if self.workers is None else self.workers.executor(n_texts)
 
+    @property
+    def device(self) -> str:
+        """Where the model runs in this process, "cpu" for one that does not say."""
+        return str(getattr(getattr(self.encoder, "inner", None), "device", "cpu"))
+
     def store(self, settings: Settings) -> EmbeddingStore:
         """Return where the vectors of this system's documents are stored."""
         identity = identify(
@@ -296,6 +301,7 @@ class _Evaluation:
             self.progress,
             top_k=self.ledger.settings.top_k,
             dim=self.system.encoder.dim,
+            device=self.system.device,
             index=self.settings.index,
         )
         self.progress.begin("running", sum(group.n_documents for group in todo))

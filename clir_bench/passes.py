@@ -89,6 +89,7 @@ class Passes:
         progress: Told of documents and tokens done.
         top_k: Documents a query.
         dim: Length of every vector.
+        device: Where vectors are compared, as `retrieval.search` takes it.
         index: An approximate index to search, None for exact search.
     """
 
@@ -101,10 +102,12 @@ class Passes:
         *,
         top_k: int,
         dim: int,
+        device: str = "cpu",
         index: IndexSpec | None = None,
     ) -> None:
         self._loader, self._executor, self._store = loader, executor, store
         self._progress, self._top_k, self._dim, self._index = progress, top_k, dim, index
+        self._device = device
         self._waiting: deque[Group] = deque()
         self._begun: deque[_Begun] = deque()
         self._queries: dict[tuple[str, str], Pending] = {}
@@ -228,7 +231,9 @@ class Passes:
         """Pass over a corpus, with the index that was asked for; exact search has no records."""
         advance = self._progress.advance
         if self._index is None or documents.late:
-            runs, cost = search(documents, query_sets, k=self._top_k, advance=advance)
+            runs, cost = search(
+                documents, query_sets, k=self._top_k, advance=advance, device=self._device
+            )
             return runs, cost, []
         folder = entry.folder if entry is not None and self._store.keeps else None
         index = ApproximateIndex(self._index, self._dim, folder)

@@ -14,12 +14,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from clir_bench.embeddings.entry import Entry
+from clir_bench.index import device as accelerated
 from clir_bench.index import exact, maxsim
+from clir_bench.index.blocks import Block
 from clir_bench.index.topk import TopK, id_ranks
 from clir_bench.types import Document, Encoder, Query, Run, TokenEncoder, Vectors
 from clir_bench.windows import DocumentVectors, PassCost
@@ -95,21 +96,38 @@ def search(
     *,
     k: int,
     advance: Callable[[int], None] = lambda _: None,
+    device: str = "cpu",
 ) -> tuple[list[Run], PassCost]:
-    """Rank a corpus for every query set; arguments and returns are `search_corpus`'s."""
+    """Rank a corpus for every query set.
+
+    Args:
+        documents: The corpus' vectors.
+        query_sets: At least one.
+        k: Documents a query.
+        advance: Called with the number of documents done since the last call.
+        device: Where vectors are compared: a CUDA device, else this processor. Late interaction is
+            compared on the processor.
+
+    Returns:
+        What `search_corpus` returns.
+    """
     # One more, for the document that `skip_same_id` takes out again.
     rankings = [TopK(len(s.query_ids), k + s.skip_same_id) for s in query_sets]
     cost = documents.cost
     cost.search_seconds = [0.0] * len(query_sets)
+    on_gpu = device.startswith("cuda") and not documents.late
     find: Any = maxsim.search_block if documents.late else exact.search_block
+    if on_gpu:
+        find = partial(accelerated.search_block, device=device)
     for ids, vectors in vector_blocks(documents, advance):
         ranks = id_ranks(ids)
+        block = accelerated.placed(vectors, device) if on_gpu else vectors
         for number, (query_set, ranking) in enumerate(zip(query_sets, rankings, strict=True)):
             started = time.perf_counter()
-            scores, rows = find(query_set.vectors, vectors, ranking.k, ranks)
+            scores, rows = find(query_set.vectors, block, ranking.k, ranks)
             ranking.add(scores, rows, ids)
             cost.search_seconds[number] += time.perf_counter() - started
-        del vectors  # or this block would stay in memory while the next one is encoded
+        del vectors, block  # or they would stay in memory while the next ones are encoded
     runs = [
         without_same_id(ranking.run(s.query_ids), k) if s.skip_same_id else ranking.run(s.query_ids)
         for s, ranking in zip(query_sets, rankings, strict=True)
@@ -127,42 +145,22 @@ def vector_blocks(
         advance: Called with the number of documents done since the last call.
     """
     ids: list[str] = []
-    parts: list[Any] = []
-    size_bytes = 0
+    block = Block(_SEARCH_BLOCK_DOCUMENTS, _SEARCH_BLOCK_BYTES)
     cost, windows = documents.cost, documents.windows()
     while True:
         window = next(windows, None)
         if window is not None:
             ids += window.ids
-            parts += window.parts
-            size_bytes += sum(_size_bytes(part) for part in window.parts)
+            while window.parts:  # each is let go as soon as it is in place
+                block.add(window.parts.pop(0))
             cost.n_documents += len(window.ids)
-            window.parts.clear()  # the block lets its vectors go when it has been searched
-        full = size_bytes >= _SEARCH_BLOCK_BYTES or len(ids) >= _SEARCH_BLOCK_DOCUMENTS
-        if ids and (full or window is None):
-            cost.index_size_bytes += size_bytes
-            yield ids, _joined(parts)
-            ids, size_bytes = [], 0
+        if ids and (block.is_full or window is None):
+            cost.index_size_bytes += block.size_bytes
+            yield ids, block.take()
+            ids = []
         if window is None:
             return
         advance(window.n_documents)
-
-
-def _joined(parts: list[Any]) -> Any:
-    """Return the vectors of all parts, and empty `parts`."""
-    joined: Any
-    if isinstance(parts[0], list):
-        joined = [vectors for part in parts for vectors in part]
-    else:
-        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    parts.clear()
-    return joined
-
-
-def _size_bytes(vectors: QueryVectors) -> int:
-    if isinstance(vectors, list):
-        return sum(item.nbytes for item in vectors)
-    return vectors.nbytes
 
 
 def without_same_id(run: Run, k: int | None = None) -> Run:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
 
 from clir_bench import retrieval, windows
+from clir_bench.index import device
 from clir_bench.retrieval import QuerySet, encode_queries, search_corpus
 from clir_bench.types import Document, Encoder, EncoderInfo, Query, Run, TokenEncoder, Vectors
-from clir_bench.windows import document_string
+from clir_bench.windows import DocumentVectors, document_string
+from clir_bench.workers.work import Here
 
 DIM = 5
 INFO = EncoderInfo(name="fake", revision="1", similarity="dot")
@@ -315,3 +318,30 @@ def test_title_and_text_are_encoded_as_the_card_says() -> None:
 )
 def test_document_string(document: Document, template: str, expected: str) -> None:
     assert document_string(document, template) == expected
+
+
+def test_where_the_model_is_on_a_gpu_blocks_are_compared_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(windows, "ENCODE_BLOCK", 7)
+    monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_DOCUMENTS", 20)
+    there: list[str] = []
+    placed, search_block = device.placed, device.search_block
+
+    def watched_placed(vectors: Vectors, where: str) -> object:
+        there.append(where)
+        return placed(vectors, "cpu")
+
+    def watched_search(*arguments: Any, device: str) -> object:
+        there.append(device)
+        return search_block(*arguments, device="cpu")
+
+    monkeypatch.setattr(device, "placed", watched_placed)
+    monkeypatch.setattr(device, "search_block", watched_search)
+    documents, queries = corpus(50), [Query(f"q{n}", f"w{n} w3") for n in range(4)]
+    vectors = DocumentVectors(documents, Here(Dense()), language="sw", document_text="{text}")
+    query_set = QuerySet([q.query_id for q in queries], encode_queries(Dense(), queries, "en"))
+    (run,), _ = retrieval.search(vectors, [query_set], k=10, device="cuda:1")
+    assert set(there) == {"cuda:1", "cpu"}
+    assert there.count("cuda:1") == 6, "three blocks, each placed once and searched once"
+    assert list(run.doc_ids) == brute_force(queries, documents, 10)
