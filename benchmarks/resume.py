@@ -1,7 +1,7 @@
 """Seconds lost to `kill -9`: runs killed at some share of their documents and started again.
 
     python benchmarks/resume.py --csv benchmarks/measured/resume.csv
-    CLIR_BENCH_DATA=FOLDER python benchmarks/resume.py --encoder all-minilm-l6-v2 --documents 16384
+    CLIR_BENCH_DATA=FOLDER python benchmarks/resume.py --encoder all-minilm-l6-v2 --documents 15000
 
 Lost is what the killed run and the one after it took together beyond a run that was never killed,
 so it holds a second start of Python and of the model, the documents read and checked once more, and
@@ -239,7 +239,7 @@ def main() -> None:
     """Kill and resume, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoder", default=LOOK_UP)
-    parser.add_argument("--documents", type=int, default=65_536)
+    parser.add_argument("--documents", type=int, default=60_000)
     parser.add_argument("--milliseconds", type=float, default=1.0, help="of look-up, a document")
     parser.add_argument("--percent", type=int, nargs="+", default=[10, 50, 90])
     parser.add_argument("--repeat", type=int, default=2, help="runs that are never killed")
