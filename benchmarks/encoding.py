@@ -3,18 +3,19 @@
     CLIR_BENCH_DATA=FOLDER python benchmarks/encoding.py speed
     CLIR_BENCH_DATA=FOLDER python benchmarks/encoding.py scores
 
-`speed` encodes XQuAD paragraphs of four languages, all ways in turn, several times over, and
-prints the median of the ratios to sentence-transformers' float32 at its best batch size, which is
-looked for first; ratios of neighbours, in processor seconds, hold where the machine's speed drifts.
-`scores` encodes all twelve languages in every arithmetic and prints how far nDCG@10 moves.
+`speed` encodes XQuAD paragraphs of four languages, all ways in turn, several times over, and sets
+the least time of each beside the least of sentence-transformers' best batch size in float32 and in
+bfloat16. With one thread times are processor seconds, which other work on the machine moves less.
+`scores` encodes all twelve languages in every arithmetic and prints how far nDCG@10 moves; with
+`--languages` several processes can share them.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from clir_bench import environment
@@ -30,18 +31,41 @@ from clir_bench.types import Document, LanguagePair
 
 MODEL = "all-minilm-l6-v2"
 DTYPES = ("float32", "mixed-bfloat16", "bfloat16")
-BATCH_SIZES = (4, 8, 16, 32, 64)
-BUDGETS = (512, 1024, 2048, 4096, 8192)
-SPEED_LANGUAGES = ("en", "de", "ru", "zh")
+BATCH_SIZES = (8, 16, 32, 64, 128)
+SPEED_LANGUAGES = ("en", "de", "th", "zh")
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to encode the texts.
+
+    Attributes:
+        theirs: Whether it is sentence-transformers' own `encode`.
+        dtype: Arithmetic, as results record it.
+        setting: What it was told besides.
+        run: Encodes texts.
+    """
+
+    theirs: bool
+    dtype: str
+    setting: str
+    run: Callable[[Sequence[str]], Any]
+
+    @property
+    def matrix_dtype(self) -> str:
+        """Of the matrix product whose rate it is compared with: the fastest it uses."""
+        return "float32" if self.dtype == "float32" else "bfloat16"
 
 
 def main() -> None:
     """Print one of the two tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", choices=("speed", "scores"))
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--texts", type=int, default=64, help="paragraphs a language")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--texts", type=int, default=32, help="paragraphs a language")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--languages", nargs="+", help="of `scores`; all twelve if not given")
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES[1:], default=DTYPES[1:])
     arguments = parser.parse_args()
     import torch
 
@@ -51,9 +75,10 @@ def main() -> None:
         f"{torch.__version__}\n"
     )
     if arguments.table == "scores":
-        _print_scores()
+        _print_scores(arguments.languages, ("float32", *arguments.dtypes))
     else:
-        _print_speed(arguments.texts, arguments.repeats)
+        clock = time.process_time if arguments.threads == 1 else time.perf_counter
+        _print_speed(arguments.texts, arguments.repeats, clock)
 
 
 def _loader() -> Loader:
@@ -61,100 +86,118 @@ def _loader() -> Loader:
     return Loader(card, card.default_split, locate(card, card.default_split))
 
 
-def _print_speed(n_texts: int, repeats: int) -> None:
-    import torch
+def _print_speed(n_texts: int, repeats: int, clock: Callable[[], float]) -> None:
+    texts = _paragraphs(n_texts)
+    ways, model = _ways()
+    mask = model.preprocess(texts)["attention_mask"].sum(dim=1)
+    n_tokens = int(mask.sum())
+    work = operations(model[0], {"tokens": n_tokens, "squared_tokens": int((mask**2).sum())})
+    seconds, rates = _measure(ways, texts, repeats, clock)
+    best = {
+        dtype: min(
+            least
+            for way, least in zip(ways, seconds, strict=True)
+            if way.theirs and way.dtype == dtype
+        )
+        for dtype in ("float32", "bfloat16")
+    }
+    print(
+        f"{len(texts)} documents, {n_tokens / len(texts):.0f} tokens each; matrix products: "
+        + ", ".join(f"{rate / 1e9:.0f} Gflop/s in {dtype}" for dtype, rate in rates.items())
+        + "\n\n| encode | dtype | batch | documents/s | tokens/s | share of the matrix rate | "
+        "against its best float32 | against its best bfloat16 |\n|---|---|" + 6 * "---:|"
+    )
+    for way, least in zip(ways, seconds, strict=True):
+        share = work / least / rates[way.matrix_dtype]
+        print(
+            f"| {'sentence-transformers' if way.theirs else '**clir-bench**'} | {way.dtype} "
+            f"| {way.setting} | {len(texts) / least:.0f} | {n_tokens / least:.0f} "
+            f"| {share:.0%} of {way.matrix_dtype} | {best['float32'] / least:.2f} "
+            f"| {best['bfloat16'] / least:.2f} |"
+        )
 
+
+def _paragraphs(n_texts: int) -> list[str]:
     loader = _loader()
     texts: list[str] = []
     for code in SPEED_LANGUAGES:
         documents = list(loader.load(LanguagePair(code, code)).documents)
-        texts += [document.text for document in documents[:: max(1, len(documents) // n_texts)]]
-    encoders = {dtype: load_encoder(MODEL, device="cpu", dtype=dtype) for dtype in DTYPES}
-    models: dict[str, Any] = {
-        dtype: encoders[dtype].inner._model  # type: ignore[union-attr]
-        for dtype in ("float32", "bfloat16")
+        step = max(1, len(documents) // n_texts)
+        texts += [document.text for document in documents[::step][:n_texts]]
+    return texts
+
+
+def _ways() -> tuple[list[Way], Any]:
+    """Return all ways, and the model in float32."""
+    encoders: dict[str, Any] = {
+        dtype: load_encoder(MODEL, device="cpu", dtype=dtype) for dtype in DTYPES
     }
-    mask = models["float32"].preprocess(texts)["attention_mask"].sum(dim=1)
-    counts = {"tokens": int(mask.sum()), "squared_tokens": int((mask**2).sum())}
-    work = operations(models["float32"][0], counts)
-    print(f"{len(texts)} texts, {counts['tokens'] / len(texts):.0f} tokens a text\n")
-    ways: dict[str, Callable[[], Any]] = {}
-    for dtype, model in models.items():
-        name, size = _best(
-            {size: _theirs(model, texts, size) for size in BATCH_SIZES}, f"their {dtype}"
-        )
-        ways[name] = _theirs(model, texts, size)
-    for dtype in DTYPES:
-        if dtype != "float32":
-            tried = {budget: _ours(dtype, texts, budget) for budget in BUDGETS}
-            name, budget = _best(tried, f"our {dtype}, tokens")
-            ways[name] = tried[budget]
-    seconds = _alternating(ways, repeats)
-    rates = {dtype: matrix_rate(dtype, "cpu") for dtype in (torch.float32, torch.bfloat16)}
-    print("\n| | speed against the first | texts a second | share of the matrix rate |")
-    print("|---|---:|---:|---:|")
-    first = next(iter(seconds.values()))
-    for name, spent in seconds.items():
-        ratio = statistics.median(a / b for a, b in zip(first, spent, strict=True))
-        low = "bfloat16" in name
-        rate = rates[torch.bfloat16 if low else torch.float32]
-        least = min(spent)
-        print(
-            f"| {name} | {ratio:.2f} | {len(texts) / least:.0f} | {work / least / rate:.0%} of "
-            f"{rate / 1e9:.0f} Gflop/s {'bfloat16' if low else 'float32'} |"
-        )
+    models = {dtype: encoders[dtype].inner._model for dtype in ("float32", "bfloat16")}
+    ways = [
+        Way(True, dtype, f"{size} texts", _theirs(model, size))
+        for dtype, model in models.items()
+        for size in BATCH_SIZES
+    ]
+    for dtype in ("float32", "mixed-bfloat16"):
+        encoder = encoders[dtype]
+        tokens = encoder.inner._tokens
+        setting = f"{tokens.budget:,} tokens" if tokens else f"{encoder.inner._texts.size} texts"
+        ways.append(Way(False, dtype, setting, _ours(encoder)))
+    return ways, models["float32"]
 
 
-def _theirs(model: Any, texts: Sequence[str], size: int) -> Callable[[], Any]:
-    return lambda: model.encode(list(texts), batch_size=size, show_progress_bar=False)
+def _theirs(model: Any, size: int) -> Callable[[Sequence[str]], Any]:
+    return lambda texts: model.encode(list(texts), batch_size=size, show_progress_bar=False)
 
 
-def _ours(dtype: str, texts: Sequence[str], budget: int) -> Callable[[], Any]:
-    encoder: Any = load_encoder(MODEL, device="cpu", dtype=dtype, batch_tokens=budget)
-    return lambda: encoder.encode_documents(texts, language="en")
+def _ours(encoder: Any) -> Callable[[Sequence[str]], Any]:
+    return lambda texts: encoder.encode_documents(texts, language="en")
 
 
-def _best(tried: dict[int, Callable[[], Any]], name: str) -> tuple[str, int]:
-    """Return the setting that took least, and a name that says it."""
-    seconds = _alternating({str(size): way for size, way in tried.items()}, 2)
-    ordered = sorted(seconds, key=lambda size: min(seconds[size]))
-    least = min(seconds[ordered[0]])
-    print(
-        f"{name}: "
-        + ", ".join(f"{size}: {least / min(spent):.2f}" for size, spent in seconds.items())
-    )
-    return f"{name} {ordered[0]}", int(ordered[0])
+def _measure(
+    ways: Sequence[Way], texts: Sequence[str], repeats: int, clock: Callable[[], float]
+) -> tuple[list[float], dict[str, float]]:
+    """Return the least seconds of every way, all run in turn, and the best rates in between."""
+    import torch
 
-
-def _alternating(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """Return the processor seconds of every way, each run once before and then in turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for way in ways.values():
-        way()
+    seconds = [float("inf")] * len(ways)
+    rates = {"float32": 0.0, "bfloat16": 0.0}
+    for way in ways:
+        way.run(texts[:8])
     for _ in range(repeats):
-        for name, way in ways.items():
-            started = time.process_time()
-            way()
-            seconds[name].append(time.process_time() - started)
-    return seconds
+        for dtype, before in rates.items():
+            rates[dtype] = max(before, matrix_rate(getattr(torch, dtype), "cpu"))
+        for place, way in enumerate(ways):
+            started = clock()
+            way.run(texts)
+            seconds[place] = min(seconds[place], clock() - started)
+    return seconds, rates
 
 
-def _print_scores() -> None:
+def _print_scores(languages: Sequence[str] | None, dtypes: Sequence[str]) -> None:
     loader = _loader()
-    encoders = {dtype: load_encoder(MODEL, device="cpu", dtype=dtype) for dtype in DTYPES}
-    print(f"| pair | {' | '.join(DTYPES)} |")
-    print(f"|---|{'---:|' * len(DTYPES)}")
-    worst = dict.fromkeys(DTYPES, 0.0)
+    encoders = {dtype: load_encoder(MODEL, device="cpu", dtype=dtype) for dtype in dtypes}
+    print(f"| pair | {' | '.join(dtypes)} |")
+    print(f"|---|{'---:|' * len(dtypes)}")
+    worst = dict.fromkeys(dtypes, 0.0)
+    spent = dict.fromkeys(dtypes, 0.0)
     for pair in loader.card.official_pairs():
-        found = {dtype: _ndcg(encoder, loader, pair) for dtype, encoder in encoders.items()}
+        if languages and pair.document not in languages:
+            continue
+        found = {}
+        for dtype, encoder in encoders.items():
+            started = time.process_time()
+            found[dtype] = _ndcg(encoder, loader, pair)
+            spent[dtype] += time.process_time() - started
         exact = found["float32"]
         cells = [f"{exact:.5f}"]
-        for dtype in DTYPES[1:]:
+        for dtype in dtypes[1:]:
             cells.append(f"{found[dtype] - exact:+.5f}")
             worst[dtype] = max(worst[dtype], abs(found[dtype] - exact))
         print(f"| {pair} | {' | '.join(cells)} |", flush=True)
-    cells = [f"{worst[dtype]:.5f}" for dtype in DTYPES[1:]]
+    cells = [f"{worst[dtype]:.5f}" for dtype in dtypes[1:]]
     print(f"| largest move | | {' | '.join(cells)} |")
+    print(f"| processor seconds | {' | '.join(f'{each:.0f}' for each in spent.values())} |")
 
 
 def _ndcg(encoder: Any, loader: Loader, pair: LanguagePair) -> float:

@@ -163,7 +163,7 @@ def test_every_problem_is_named_at_once(home: Path) -> None:
     message = problem(home, "max_tokens = 0", "license = 3", 'dtype = "float16"')
     assert "max_tokens" in message
     assert "license: expected a text, found 3" in message
-    assert "dtype: Input should be 'float32' or 'bfloat16'" in message
+    assert "dtype: Input should be 'float32', 'bfloat16' or 'mixed-bfloat16'" in message
 
 
 @pytest.mark.parametrize(
@@ -212,6 +212,16 @@ def test_other_weights_than_the_stated_ones_are_refused(home: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(home: Path) -> None:
     with pytest.raises(EncoderError, match=r"nowhere'?: no such folder"):
         load_encoder(describe(home, where='folder = "nowhere"'))
+
+
+def test_every_arithmetic_of_the_command_line_can_be_stated(home: Path) -> None:
+    stated = single(describe(home, 'dtype = "mixed-bfloat16"'))
+    assert stated.info.dtype == "mixed-bfloat16"
+    same = single(describe(home), dtype="mixed-bfloat16")
+    assert np.array_equal(
+        stated.encode_documents(["the cat sees"], language="en"),
+        same.encode_documents(["the cat sees"], language="en"),
+    )
 
 
 def test_the_command_lines_dtype_must_not_contradict_the_file(home: Path) -> None:

@@ -66,7 +66,7 @@ class Description(BaseModel):
     document_prompt: str | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     dim: Annotated[int, Field(ge=1)] | None = None
-    dtype: Literal["float32", "bfloat16"] | None = None
+    dtype: Literal["float32", "bfloat16", "mixed-bfloat16"] | None = None
     similarity: Literal["cosine", "dot", "maxsim"] | None = None
     license: _Line | None = None
     training_languages: Annotated[tuple[_LanguageCode, ...], Field(strict=False)] = ()
