@@ -7,7 +7,7 @@ own, or that rank by another measure than the inner product; it says so only whe
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -32,8 +32,8 @@ def check_usable(spec: IndexSpec, dim: int) -> None:
     """
     import faiss
 
-    index = spec.empty(dim)
-    if not faiss.is_similarity_metric(index.metric_type):
+    index, library = spec.empty(dim), cast(Any, faiss)  # whose type stubs lack what follows
+    if not library.is_similarity_metric(index.metric_type):
         raise _unusable(spec, "it ranks by distance, and models here by inner product")
     if part := _unfit_part(index):
         raise _unusable(spec, f"{part} cannot be filled a block of documents at a time")
