@@ -25,9 +25,7 @@ from stored_vectors import (  # noqa: F401 - fixtures
 
 from clir_bench.embeddings import store
 from clir_bench.embeddings.identity import Corpus, identify, key_of, key_sha256
-from clir_bench.embeddings.shards import (
-    read_manifest,
-)
+from clir_bench.embeddings.shards import read_manifest
 from clir_bench.embeddings.store import Keeping
 from clir_bench.encoders.hashing import DIM, HashingEncoder
 from clir_bench.types import EncoderInfo, Vectors

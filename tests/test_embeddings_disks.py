@@ -17,14 +17,12 @@ import pytest
 from folders import Folder, write_jsonl
 from killed_runs import N_DOCUMENTS, SHARD
 from stored_vectors import (  # noqa: F401 - fixtures
-    DAMAGES,
     N_TEXTS,
     Asked,
     bytes_of,
     documents,
     encode,
     expected_fixture,
-    flip,
     folder_fixture,
     refuse,
     run,
@@ -35,9 +33,7 @@ from stored_vectors import (  # noqa: F401 - fixtures
 from clir_bench.embeddings import entry as entries
 from clir_bench.embeddings import shards, store
 from clir_bench.embeddings.entry import done_shards
-from clir_bench.embeddings.shards import (
-    ShardWriter,
-)
+from clir_bench.embeddings.shards import ShardWriter
 from clir_bench.embeddings.store import Keeping
 from clir_bench.encoders.hashing import DIM
 from clir_bench.errors import OutputError
