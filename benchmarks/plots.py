@@ -140,30 +140,34 @@ def xquad(records: Records) -> Any:
         if row["worst_move"]:
             moved = f"nDCG@10 moves by up to {float(row['worst_move']):.5f}"
             _note(axis, moved, (value, place), (38, 0), GUIDE, "left")
-    axis.set_title("wall seconds, all twelve languages")
+    axis.set_title(f"wall seconds, {records.about['languages']}")
     return figure
 
 
 def workers(records: Records) -> Any:
-    """How many times as fast as one worker, and the ideal."""
-    figure, (axis,) = _figure(3.1)
-    most = max(int(row["workers"]) for row in records.rows)
-    axis.plot([1, most], [1, most], "--", color=GUIDE, linewidth=1)
-    _note(axis, "ideal", (most, most), (8, 0), GUIDE, "left")
-    colours = (OURS, SECOND, "#009E73")
-    for executor, colour in zip(records.different("executor"), colours, strict=False):
-        rows = records.where(executor=executor)
-        numbers = [int(row["workers"]) for row in rows]
-        alone = float(rows[0]["wall_seconds"])
-        speeds = [alone / float(row["wall_seconds"]) for row in rows]
-        axis.plot(numbers, speeds, "o-", color=colour)
-        above = 7 if colour == OURS else -7
-        _note(axis, executor, (numbers[-1], speeds[-1]), (8, above), colour, "left")
-    axis.set_xticks(sorted({int(row["workers"]) for row in records.rows}))
-    axis.set_xlim(0.8, most * 1.35)
-    axis.set_ylim(bottom=0)
-    axis.set_xlabel("workers of one thread each")
-    axis.set_title("speed against one worker")
+    """How many times as fast as one worker, and the ideal; a panel for what stands after ", "."""
+    panels: dict[str, list[str]] = {}
+    for executor in records.different("executor"):
+        panels.setdefault(executor.partition(", ")[2], []).append(executor)
+    figure, axes = _figure(3.2, columns=len(panels))
+    for axis, (title, executors) in zip(axes, panels.items(), strict=True):
+        numbers = sorted({int(row["workers"]) for row in records.rows})
+        most = numbers[-1]
+        axis.plot([1, most], [1, most], "--", color=GUIDE, linewidth=1)
+        _note(axis, "ideal", (most, most), (8, 0), GUIDE, "left")
+        for executor, colour, above in zip(executors, (OURS, SECOND), (7, -7), strict=False):
+            rows = records.where(executor=executor)
+            alone = float(rows[0]["wall_seconds"])
+            speeds = [alone / float(row["wall_seconds"]) for row in rows]
+            axis.plot([int(row["workers"]) for row in rows], speeds, "o-", color=colour)
+            last = (int(rows[-1]["workers"]), speeds[-1])
+            _note(axis, executor.partition(", ")[0], last, (8, above), colour, "left")
+        axis.set_xticks(numbers)
+        axis.set_xlim(0.8, most * 1.5)
+        axis.set_ylim(0, most * 1.05)
+        axis.set_xlabel("workers of one thread each")
+        axis.set_title(title, fontsize=10)
+    axes[0].set_ylabel("times as fast as one")
     return figure
 
 

@@ -3,12 +3,14 @@
     python benchmarks/resume.py --csv benchmarks/measured/resume.csv
     CLIR_BENCH_DATA=FOLDER python benchmarks/resume.py --encoder all-minilm-l6-v2 --documents 15000
 
-Lost is what the killed run and the one after it took together beyond a run that was never killed,
-so it holds a second start of Python and of the model, the documents read and checked once more, and
-the shard that was in hand. Every run is a process of its own; its encoder counts documents and
-kills the process when it is asked for more than it may encode. The encoder `look-up` makes vectors
-of 128 numbers out of a text's hash and waits a fixed time a document; every other name is a
-model's, which is given English sentences of Tatoeba. The run file must be the same, byte for byte.
+Seconds are the processor's, and the encoder's waits: other work on the machine does not lengthen
+them; `wall_lost` is by the clock. Lost is what the killed run and the one after it took together
+beyond a run that was never killed, so it holds a second start of Python and of the model, the
+documents read and checked once more, and the shard that was in hand. Every run is a process of its
+own; its encoder counts documents and kills the process when it is asked for more than it may.
+The encoder `look-up` makes vectors of 128 numbers out of a text's hash and waits a fixed time a
+document; every other name is a model's, which is given English sentences of Tatoeba. The run file
+must be the same, byte for byte.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import records
@@ -148,6 +150,14 @@ def run_here(folder: Path, encoder_name: str, milliseconds: float, kill_after: i
         source=locate(card, "test", folder),
         settings=Settings(embeddings=keeping),
     )
+    print(n_encoded)
+
+
+class Took(NamedTuple):
+    """Seconds of the processor and of waiting, and of the clock."""
+
+    seconds: float
+    wall: float
 
 
 class Runs:
@@ -156,40 +166,43 @@ class Runs:
     def __init__(self, folder: Path, arguments: argparse.Namespace) -> None:
         self.folder, self.arguments = folder, arguments
 
-    def seconds(self, output: Path, embeddings: str, kill_after: int = 0) -> float:
-        """Run until the end, or until it kills itself, and return how long it took."""
-        started = time.perf_counter()
-        done = subprocess.run(
-            [
-                *(sys.executable, __file__, "--alone", self.folder),
-                *("--encoder", self.arguments.encoder, "--kill-after", str(kill_after)),
-                *("--milliseconds", str(self.arguments.milliseconds)),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={
-                **os.environ,
-                "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-                "CLIR_BENCH_CACHE": str(output / "cache"),
-                "RESUME_OUTPUT": str(output),
-                "RESUME_EMBEDDINGS": embeddings,
-            },
-        )
-        seconds = time.perf_counter() - started
-        if done.returncode != (-signal.SIGKILL if kill_after else 0):
-            raise SystemExit(f"ended with {done.returncode}:\n{done.stderr[-2000:]}")
-        return seconds
+    def took(self, output: Path, embeddings: str, kill_after: int = 0) -> Took:
+        """Run until the end, or until it kills itself."""
+        command = [
+            *(sys.executable, __file__, "--alone", str(self.folder)),
+            *("--encoder", self.arguments.encoder, "--kill-after", str(kill_after)),
+            *("--milliseconds", str(self.arguments.milliseconds)),
+        ]
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+            "CLIR_BENCH_CACHE": str(output / "cache"),
+            "RESUME_OUTPUT": str(output),
+            "RESUME_EMBEDDINGS": embeddings,
+        }
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            started = time.perf_counter()
+            process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
+            _, status, usage = os.wait4(process.pid, 0)
+            wall = time.perf_counter() - started
+            process.returncode = os.waitstatus_to_exitcode(status)
+            err.seek(0)
+            if process.returncode != (-signal.SIGKILL if kill_after else 0):
+                raise SystemExit(f"ended with {process.returncode}:\n{err.read()[-2000:]}")
+            out.seek(0)
+            n_encoded = kill_after or int(out.read().splitlines()[-1])
+        waited = self.arguments.milliseconds / 1000 if self.arguments.encoder == LOOK_UP else 0
+        return Took(usage.ru_utime + usage.ru_stime + waited * n_encoded, wall)
 
     def killed_and_resumed(
-        self, percent: int, embeddings: str, whole: float, expected: bytes
+        self, percent: int, embeddings: str, whole: Took, expected: bytes
     ) -> dict[str, Any]:
         """Kill a run, start it again, and return what was lost."""
         with tempfile.TemporaryDirectory() as name:
             output = Path(name)
             kill_after = self.arguments.documents * percent // 100
-            before = self.seconds(output, embeddings, kill_after)
-            after = self.seconds(output, embeddings)
+            before = self.took(output, embeddings, kill_after)
+            after = self.took(output, embeddings)
             same = run_bytes(output) == expected
         waits = f", {self.arguments.milliseconds:g} ms a document"
         return {
@@ -198,10 +211,11 @@ class Runs:
             "documents": self.arguments.documents,
             "embeddings": "stored" if embeddings == "auto" else "not stored",
             "killed_at_percent": percent,
-            "uninterrupted_seconds": whole,
-            "seconds_before": before,
-            "seconds_after": after,
-            "seconds_lost": before + after - whole,
+            "uninterrupted_seconds": whole.seconds,
+            "seconds_before": before.seconds,
+            "seconds_after": after.seconds,
+            "seconds_lost": before.seconds + after.seconds - whole.seconds,
+            "wall_lost": before.wall + after.wall - whole.wall,
             "same_bytes": "yes" if same else "NO",
         }
 
@@ -230,9 +244,9 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def _whole(runs: Runs, output: Path, embeddings: str) -> float:
+def _whole(runs: Runs, output: Path, embeddings: str) -> Took:
     shutil.rmtree(output, ignore_errors=True)
-    return runs.seconds(output, embeddings)
+    return runs.took(output, embeddings)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ def markdown(name: str, records: Records) -> str:
     """Return a file's table, and under it what it was measured on."""
     table = TABLES[name](records)
     about = "; ".join(
-        value if key in ("machine", "versions", "note") else f"{key}: {value}"
+        value if key in ("machine", "versions", "languages") else f"{key}: {value}"
         for key, value in records.about.items()
     )
     return f"{table}\n\n{about}.\n"
@@ -104,6 +104,7 @@ def _resume(records: Records) -> str:
             f"{float(row['seconds_before']):.1f}",
             f"{float(row['seconds_after']):.1f}",
             f"{float(row['seconds_lost']):.1f}",
+            f"{float(row['wall_lost']):.1f}",
             row["same_bytes"],
         ]
         for row in records.rows
@@ -116,6 +117,7 @@ def _resume(records: Records) -> str:
         "before, s": _NUMBER,
         "after, s": _NUMBER,
         "lost, s": _NUMBER,
+        "by the clock, s": _NUMBER,
         "same run file": "---",
     }
     return _table(columns, rows)
@@ -171,6 +173,7 @@ def _workers(records: Records) -> str:
                 f"{float(row['wall_seconds']):.1f}",
                 f"{speed:.2f}",
                 f"{share:.0%}",
+                row["same_bytes"],
             ]
         )
     columns = {
@@ -179,6 +182,7 @@ def _workers(records: Records) -> str:
         "wall seconds": _NUMBER,
         "faster by": _NUMBER,
         "share of ideal": _NUMBER,
+        "same run file": "---",
     }
     return _table(columns, rows)
 

@@ -215,7 +215,7 @@ def main() -> None:
         return
     rows = measure(arguments)
     about = records.about_here(arguments.threads, ("torch", "sentence-transformers"))
-    about["languages"] = " ".join(arguments.languages or ["all twelve"])
+    about["languages"] = " ".join(arguments.languages or ["all twelve languages"])
     about["median of"] = str(arguments.repeat)
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.csv or Path(folder) / "xquad.csv"
