@@ -10,13 +10,17 @@ import click
 from clir_bench import environment
 from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.profiling import Profile, profiled
+from clir_bench.workers.choice import Workers
 
 STAGES = ("read", "tokenize", "encode", "write", "search", "score")
 
 
 @contextmanager
 def reported(
-    wanted: bool, label: str, encoder: CheckedEncoder | CheckedTokenEncoder
+    wanted: bool,
+    label: str,
+    encoder: CheckedEncoder | CheckedTokenEncoder,
+    workers: Workers | None = None,
 ) -> Iterator[None]:
     """Measure the block and print to stderr where its time went, if that is wanted."""
     if not wanted:
@@ -25,7 +29,7 @@ def reported(
     with profiled() as profile:
         yield
     click.echo(profile_text(label, profile), err=True)
-    if (share := _share_text(profile, encoder)) is not None:
+    if (share := _share_text(profile, encoder, workers)) is not None:
         click.echo(share, err=True)
 
 
@@ -47,22 +51,41 @@ def profile_text(label: str, profile: Profile) -> str:
     return "\n".join(lines)
 
 
-def _share_text(profile: Profile, encoder: CheckedEncoder | CheckedTokenEncoder) -> str | None:
+def _share_text(
+    profile: Profile, encoder: CheckedEncoder | CheckedTokenEncoder, workers: Workers | None
+) -> str | None:
     """Return the encoder's throughput, None for encoders that do not tell of their tokens."""
     operations = getattr(encoder.inner, "operations", None)
-    n_tokens, spent = profile.counts["tokens"], profile.seconds["encode"]
-    if operations is None or not n_tokens or not spent:
+    n_tokens, waited = profile.counts["tokens"], profile.seconds["encode"]
+    if operations is None or not n_tokens or not waited:
         return None
+    text = (
+        f"  encoded {profile.counts['texts']:,} texts of {n_tokens:,} tokens, "
+        f"{n_tokens / waited:,.0f} tokens a second"
+    )
+    threads = None if workers is None else workers.threads_each
+    if profile.worker_seconds and threads is None:
+        return text  # by other machines, whose rates are not known here
+    done = operations(profile.counts) / (profile.worker_seconds or waited)
+    rate, dtype = _rate(encoder, threads)
+    return (
+        f"{text}: {done / 1e9:,.0f} Gflop/s in {encoder.info.dtype}"
+        f"{' by each worker' if profile.worker_seconds else ''}, {done / rate:.0%} of the "
+        f"{rate / 1e9:,.0f} Gflop/s of a {dtype} matrix product here"
+    )
+
+
+def _rate(encoder: CheckedEncoder | CheckedTokenEncoder, threads: int | None) -> tuple[float, str]:
+    """Return the operations a second of a matrix product as the encoder makes them, and in what."""
     import torch
 
     from clir_bench.encoders.rates import matrix_rate
 
     dtype = torch.float32 if encoder.info.dtype == "float32" else torch.bfloat16
-    device = str(encoder.inner.device)  # type: ignore[union-attr]  # of those with operations
-    rate, done = matrix_rate(dtype, device), operations(profile.counts) / spent
-    return (
-        f"  encoded {profile.counts['texts']:,} texts of {n_tokens:,} tokens, "
-        f"{n_tokens / spent:,.0f} tokens a second: {done / 1e9:,.0f} Gflop/s in "
-        f"{encoder.info.dtype}, {done / rate:.0%} of the {rate / 1e9:,.0f} Gflop/s of a "
-        f"{str(dtype).removeprefix('torch.')} matrix product here"
-    )
+    own = torch.get_num_threads()
+    torch.set_num_threads(threads or own)
+    try:
+        rate = matrix_rate(dtype, str(encoder.inner.device))  # type: ignore[union-attr]
+    finally:
+        torch.set_num_threads(own)
+    return rate, str(dtype).removeprefix("torch.")

@@ -218,7 +218,7 @@ def command(
             one_model = _OneModel(System(encoder, model, provider(model), staff), request)
             for job in jobs:
                 if divided is None:
-                    with reported(profile, f"{model} on {job.card.id}", encoder):
+                    with reported(profile, f"{model} on {job.card.id}", encoder, staff):
                         problems += one_model.run(job)
                 else:
                     problems += one_model.encode_share(job, divided)

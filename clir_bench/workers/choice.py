@@ -38,6 +38,7 @@ class Workers:
         threads: Of each worker on processors; None for an equal share of the cores.
         address: Of a Ray cluster, empty for that of $RAY_ADDRESS or of this machine; None for
             processes of this machine.
+        threads_each: What each worker of this machine was given; None while there are none.
     """
 
     encoder: CheckedEncoder | CheckedTokenEncoder
@@ -45,6 +46,7 @@ class Workers:
     number: int | None = None
     threads: int | None = None
     address: str | None = None
+    threads_each: int | None = field(default=None, init=False)
     _pool: Pool | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -89,7 +91,10 @@ class Workers:
 
             return ClusterCrew(loading, self.address, self.number, self.threads or 1)
         devices, threads = self._local(n_texts)
-        return LocalCrew(loading, devices, threads) if devices else None
+        if not devices:
+            return None
+        self.threads_each = threads
+        return LocalCrew(loading, devices, threads)
 
     def _local(self, n_texts: int) -> tuple[list[str], int]:
         """Return a device a worker, none where this process should encode, and their threads."""
