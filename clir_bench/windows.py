@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -107,7 +107,7 @@ class DocumentVectors:
         language: str,
         document_text: str,
         entry: Entry | None = None,
-        numbers: Container[int] | None = None,
+        numbers: range | None = None,
         ended: Callable[[], None] = lambda: None,
         tokens: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -192,9 +192,11 @@ class DocumentVectors:
                 groups = self._texts(block)
                 yield _Planned(len(block), _ids_of(groups), self._handed_out(groups), [], None)
             return
+        wanted = range(self._entry.n_shards) if self._numbers is None else self._numbers
         shards = self._timed(_blocks(documents, self._entry.shard_documents))
-        for number, block in enumerate(shards):
-            if self._numbers is None or number in self._numbers:
+        # Nothing is read beyond the last shard that is wanted.
+        for number, block in enumerate(islice(shards, max(wanted, default=-1) + 1)):
+            if number in wanted:
                 yield from self._planned_shard(number, block, self._entry)
 
     def _planned_shard(
