@@ -192,11 +192,11 @@ class DocumentVectors:
                 groups = self._texts(block)
                 yield _Planned(len(block), _ids_of(groups), self._handed_out(groups), [], None)
             return
-        wanted = range(self._entry.n_shards) if self._numbers is None else self._numbers
-        shards = self._timed(_blocks(documents, self._entry.shard_documents))
         # Nothing is read beyond the last shard that is wanted.
-        for number, block in enumerate(islice(shards, max(wanted, default=-1) + 1)):
-            if number in wanted:
+        end = None if self._numbers is None else max(self._numbers, default=-1) + 1
+        shards = self._timed(_blocks(documents, self._entry.shard_documents))
+        for number, block in enumerate(islice(shards, end)):
+            if self._numbers is None or number in self._numbers:
                 yield from self._planned_shard(number, block, self._entry)
 
     def _planned_shard(
