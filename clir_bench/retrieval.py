@@ -127,7 +127,8 @@ def search(
             scores, rows = find(query_set.vectors, block, ranking.k, ranks)
             ranking.add(scores, rows, ids)
             cost.search_seconds[number] += time.perf_counter() - started
-        del vectors, block  # or they would stay in memory while the next ones are encoded
+        # Or they would stay in memory while the next ones are encoded.
+        del vectors, block, scores, rows
     runs = [
         without_same_id(ranking.run(s.query_ids), k) if s.skip_same_id else ranking.run(s.query_ids)
         for s, ranking in zip(query_sets, rankings, strict=True)
