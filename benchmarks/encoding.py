@@ -166,7 +166,7 @@ def _measure(
         way.run(texts[:8])
     for _ in range(repeats):
         for dtype, before in rates.items():
-            rates[dtype] = max(before, matrix_rate(getattr(torch, dtype), "cpu"))
+            rates[dtype] = max(before, matrix_rate(getattr(torch, dtype), "cpu", clock))
         for place, way in enumerate(ways):
             started = clock()
             way.run(texts)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from clir_bench.encoders import precision, weights
+from clir_bench.encoders import packing, precision, weights
 from clir_bench.encoders.precision import Dtype
 from clir_bench.encoders.sentences import DenseEncoder, LateInteractionEncoder, batches_for
 from clir_bench.encoders.weights import Weights, read_json
@@ -82,6 +82,8 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | 
     model = read(found, late, device, stored, request.trust_remote_code)
     if dtype == precision.MIXED and not precision.mix(model[0]):
         dtype = _unmixed(found, request)
+    if dtype == precision.MIXED and device == "cpu":
+        packing.pack(model[0])
     limit = _limit(model, stated.max_tokens)
     info = EncoderInfo(
         name=found.name,

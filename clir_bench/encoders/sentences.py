@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _TEXTS_A_BATCH = {"cuda": 128}
 _CPU_TEXTS_A_BATCH = 32
 _TOKENS_A_BATCH = {"cuda": 65_536}
-_CPU_TOKENS_A_BATCH = 2048
+_CPU_TOKENS_A_BATCH = 1024
 
 
 def batches_for(
