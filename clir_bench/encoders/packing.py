@@ -49,8 +49,8 @@ def _packed(layer: torch.nn.Linear) -> Any:
     """
     import torch
 
-    weight, bias = layer.weight.detach(), layer.bias
-    bias = None if bias is None else bias.detach()
+    weight = layer.weight.detach()
+    bias = None if layer.bias is None else layer.bias.detach()
     operators: Any = torch.ops.mkldnn
     multiply = operators._linear_pointwise
     reordered = operators._reorder_linear_weight(weight, _ROWS)
