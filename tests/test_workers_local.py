@@ -204,6 +204,24 @@ def test_every_gpu_of_the_machine_has_a_worker(monkeypatch: pytest.MonkeyPatch) 
     assert named._local(10**9) == ([], 0), "one GPU was named"
 
 
+def test_this_process_leaves_the_gpu_to_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    left: list[str] = []
+
+    class OnGpu(Heavy):
+        def leave_device(self) -> None:
+            left.append(self.device)
+
+    on_gpu = OnGpu(per_token=10**12, device="cuda:0")
+    with Workers(CheckedEncoder(on_gpu), Loading("heavy")) as workers:
+        assert workers.executor(10).ahead == 0
+        assert left == []
+        assert workers.executor(10**6).ahead > 0
+        assert left == ["cuda:0"]
+
+
 def test_threads_that_somebody_allowed_are_all_that_are_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -64,9 +64,10 @@ def _share_text(
         f"{n_tokens / waited:,.0f} tokens a second"
     )
     threads = None if workers is None else workers.threads_each
-    if profile.worker_seconds and threads is None:
-        return text  # by other machines, whose rates are not known here
     done = operations(profile.counts) / (profile.worker_seconds or waited)
+    # Other machines' rates are not known here, and models without layers multiply nothing.
+    if not done or (profile.worker_seconds and threads is None):
+        return text
     rate, dtype = _rate(encoder, threads)
     return (
         f"{text}: {done / 1e9:,.0f} Gflop/s in {encoder.info.dtype}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clir_bench import profiling
-from clir_bench.encoders.batching import TextBatches, TokenBatches
+from clir_bench.encoders.batching import TextBatches, TokenBatches, release_memory
 from clir_bench.encoders.precision import Dtype
 from clir_bench.encoders.rates import operations
 from clir_bench.errors import UsageError
@@ -53,7 +53,30 @@ def batches_for(
     return texts, TokenBatches(_TOKENS_A_BATCH.get(kind, _CPU_TOKENS_A_BATCH))
 
 
-class DenseEncoder:
+class _OneModel:
+    """What both kinds of encoder are: a model on a device.
+
+    Attributes:
+        device: Where the model runs.
+    """
+
+    def __init__(self, model: Any, info: EncoderInfo, dim: int) -> None:
+        self._model = model
+        self.info, self.dim = info, dim
+        self.device = str(model.device)
+        _count_tokens(model)
+
+    def operations(self, counts: Mapping[str, int]) -> int:
+        """Return the operations of the matrix products for what a profile counted."""
+        return operations(self._model[0], counts)
+
+    def leave_device(self) -> None:
+        """Give the device's memory back, because others will encode."""
+        self._model.to("cpu")
+        release_memory()
+
+
+class DenseEncoder(_OneModel):
     """A SentenceTransformer: one vector a text."""
 
     def __init__(
@@ -64,18 +87,8 @@ class DenseEncoder:
         texts: TextBatches,
         tokens: TokenBatches | None,
     ) -> None:
-        self._model, self._texts, self._tokens = model, texts, tokens
-        self.info, self.dim = info, dim
-        _count_tokens(model)
-
-    @property
-    def device(self) -> str:
-        """Where the model runs."""
-        return str(self._model.device)
-
-    def operations(self, counts: Mapping[str, int]) -> int:
-        """Return the operations of the matrix products for what a profile counted."""
-        return operations(self._model[0], counts)
+        super().__init__(model, info, dim)
+        self._texts, self._tokens = texts, tokens
 
     def encode_queries(self, texts: Sequence[str], *, language: str) -> Vectors:
         """Return float32 `(len(texts), dim)`; the query prompt is put before every text."""
@@ -129,15 +142,14 @@ class DenseEncoder:
         return found
 
 
-class LateInteractionEncoder:
+class LateInteractionEncoder(_OneModel):
     """A MultiVectorEncoder: one vector a token."""
 
     def __init__(
         self, model: MultiVectorEncoder, info: EncoderInfo, dim: int, texts: TextBatches
     ) -> None:
-        self._model, self._texts = model, texts
-        self.info, self.dim = info, dim
-        _count_tokens(model)
+        super().__init__(model, info, dim)
+        self._texts = texts
 
     def encode_query_tokens(
         self,

@@ -94,6 +94,9 @@ class Workers:
         if not devices:
             return None
         self.threads_each = threads
+        if devices[0].startswith("cuda"):
+            # A large model may not fit a GPU twice.
+            getattr(self.encoder.inner, "leave_device", lambda: None)()
         return LocalCrew(loading, devices, threads)
 
     def _local(self, n_texts: int) -> tuple[list[str], int]:
