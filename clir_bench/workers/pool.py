@@ -24,8 +24,9 @@ logger = logging.getLogger(__name__)
 
 IN_HAND = 2
 """Batches a worker has at once: one it encodes, one so that it need not wait for the next."""
-_AHEAD = 3
-"""Batches a worker that are handed out or wait to be read: a slow one holds nobody up."""
+_AHEAD, _AHEAD_LATE = 3, 2
+"""Batches a worker that are handed out or wait to be read: a slow one holds nobody up. With late
+interaction, whose windows take some 100 MB, only what workers have in hand."""
 _ATTEMPTS = 3
 _STARTS = 3
 _WAIT_SECONDS = 1.0
@@ -153,7 +154,7 @@ class Pool:
     @property
     def ahead(self) -> int:
         """Batches that may be handed out before the first of them is asked for."""
-        return _AHEAD * max(1, self._crew.wanted())
+        return (_AHEAD_LATE if self.late else _AHEAD) * max(1, self._crew.wanted())
 
     def has_room(self) -> bool:
         """Return whether a further batch would find, or soon find, a worker with nothing to do."""
