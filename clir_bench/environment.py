@@ -8,6 +8,7 @@ import platform
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,8 @@ _PACKAGES = (
     "faiss-cpu", "ir-datasets", "ir-measures", "numpy", "pytrec-eval-terrier",
     "sentence-transformers", "torch", "transformers",
 )  # fmt: skip
+
+_peaks: list[int] = []
 
 
 @cache
@@ -61,6 +64,13 @@ def git_state() -> tuple[str | None, bool | None]:
 
 def peak_memory_bytes() -> int:
     """Return the highest resident memory this process has had."""
+    # What `getrusage` says on Linux may be that of the process this one was started by.
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                _peaks.append(int(line.split()[1]) * 1024)
+                _peaks[:] = [max(_peaks)]  # the kernel's figure may fall by some pages
+                return _peaks[0]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import shutil
 import sys
@@ -197,11 +198,13 @@ class FillsUp:
 def written(folder: Folder, vectors: Path, fail_at: int | None) -> int:
     """Run with one failing write, if any, and return how many writes there were."""
     filling = FillsUp(fail_at)
+    logging.disable()  # what is written to a terminal is none of the disk's
     sys.setprofile(filling)
     try:
         run(folder, Asked(), vectors)
     finally:
         sys.setprofile(None)
+        logging.disable(logging.NOTSET)
     return filling.n
 
 

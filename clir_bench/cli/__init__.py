@@ -111,11 +111,19 @@ def silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _ToStderr(logging.Handler):
+    """Writes to what stderr is when there is something to say; callers may exchange it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        click.echo(self.format(record), err=True)
+
+
 def _log_to_stderr() -> None:
     # Of this package alone: other libraries that log have handlers of their own.
     logger = logging.getLogger("clir_bench")
     if not logger.handlers:
-        handler = logging.StreamHandler()
+        handler = _ToStderr()
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         logger.addHandler(handler)
         logger.propagate = False

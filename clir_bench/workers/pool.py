@@ -112,7 +112,12 @@ class Crew(Protocol):
 
 @dataclass
 class _Ticket:
-    """A batch, and what has become of it."""
+    """A batch, and what has become of it.
+
+    Attributes:
+        n_lost: Workers that were lost while they had it in hand. From the first on it is given to
+            a worker that has nothing else, so that no batch is blamed for another.
+    """
 
     batch: TextBatch
     n_lost: int = 0
@@ -235,15 +240,28 @@ class Pool:
     def _give(self) -> None:
         """Give the oldest batches to the workers with the least in hand."""
         while self._queue:
-            free = [worker for worker, held in self._staff.ready.items() if len(held) < IN_HAND]
-            if not free:
-                return
-            number = heapq.heappop(self._queue)
+            number = self._queue[0]
             if (ticket := self._tickets.get(number)) is None or not ticket.is_open:
+                heapq.heappop(self._queue)
                 continue
-            worker = min(free, key=lambda worker: len(self._staff.ready[worker]))
+            if (worker := self._free(0 if ticket.n_lost else IN_HAND - 1)) is None:
+                return
+            heapq.heappop(self._queue)
             self._staff.ready[worker].append(number)
             self._crew.give(worker, number, ticket.batch)
+
+    def _free(self, most: int) -> str | None:
+        """Return the worker with the least in hand, None if all have more than `most`."""
+        ready = self._staff.ready
+        free = [
+            worker
+            for worker, held in ready.items()
+            if len(held) <= most and not any(self._is_suspect(number) for number in held)
+        ]
+        return min(free, key=lambda worker: len(ready[worker]), default=None)
+
+    def _is_suspect(self, number: int) -> bool:
+        return number in self._tickets and self._tickets[number].n_lost > 0
 
     def _take(self, event: Event) -> None:
         staff = self._staff
@@ -291,12 +309,12 @@ class Pool:
             event.reason,
             len(held),
         )
-        for place, number in enumerate(held):
+        for number in held:
             ticket = self._tickets.get(number)
             if ticket is None:
                 continue
-            ticket.n_lost += place == 0  # a worker encodes one at a time, in order
-            if ticket.n_lost < _ATTEMPTS:
+            ticket.n_lost += 1
+            if ticket.n_lost < _ATTEMPTS or len(held) > 1:
                 heapq.heappush(self._queue, number)
                 continue
             first = shortened(ticket.batch.texts[0]) if ticket.batch.texts else "none"
