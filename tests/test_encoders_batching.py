@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ def test_token_batches_give_the_vectors_of_fixed_ones_whichever_side_is_padded(
     dense: Path, side: str
 ) -> None:
     spec = f"st:{dense}"
-    fixed = load_encoder(spec, device="cpu", dtype="float32")
+    fixed = load_encoder(spec, device="cpu", dtype="float32", batch_size=32)
     filled = load_encoder(spec, device="cpu", dtype="float32", batch_tokens=30)
     filled.inner._model.tokenizer.padding_side = side  # type: ignore[union-attr]
     if side == "left":  # BERT counts positions from the first column, so only equal lengths compare
@@ -171,11 +172,13 @@ def test_token_batches_give_the_vectors_of_fixed_ones_whichever_side_is_padded(
     assert np.allclose(queries, fixed.encode_queries(MANY, language="en"), atol=1e-5)  # type: ignore[union-attr]
 
 
-def test_float32_stays_in_the_fixed_batches_of_earlier_releases() -> None:
+def test_transformers_of_one_vector_fill_batches_unless_a_number_of_texts_is_asked_for() -> None:
     request = EncoderRequest("st", "x")
-    texts, tokens = batches_for(request, "cpu", "float32", late=False)
-    assert (texts.size, tokens) == (32, None)
-    assert batches_for(request, "cpu", "mixed-bfloat16", late=False)[1] is not None
+    assert batches_for(request, "cpu", late=False)[1] is not None
+    assert batches_for(request, "cpu", late=True)[1] is None
+    assert batches_for(request, "cpu", late=False, has_layers=False)[1] is None
+    texts, tokens = batches_for(replace(request, batch_size=7), "cpu", late=False)
+    assert (texts.size, tokens) == (7, None)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed-bfloat16"])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from clir_bench.encoders import packing
 from clir_bench.encoders.packing import pack
 
 PACKS = torch.backends.mkldnn.is_available()
@@ -64,14 +65,22 @@ def _missing(*_: Any) -> Any:
     ],
     ids=["absent", "failing", "giving other values"],
 )
-def test_layers_stay_as_they_are_with_a_warning_where_torch_cannot_pack(
+def test_layers_stay_as_they_are_where_torch_cannot_pack_and_the_log_says_so(
     operators: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     plain = layers(torch.float32)
     left = copy.deepcopy(plain)
     monkeypatch.setattr(torch.ops, "mkldnn", operators)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO, "clir_bench"):
         assert pack(left) == 0
     assert "going on without" in caplog.text
     inputs = torch.randn(4, 48)
     assert torch.equal(left(inputs), plain(inputs))
+
+
+def test_a_model_whose_weights_would_take_gigabytes_twice_stays_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = layers(torch.float32)
+    monkeypatch.setattr(packing, "_MOST_BYTES", 1000)
+    assert pack(plain) == 0

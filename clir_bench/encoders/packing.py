@@ -2,7 +2,7 @@
 
 Values are those of the layers as they were up to rounding: products are summed in another order.
 torch packs weights for its own compiler only, by operators that it promises nobody to keep; where
-they are missing or wrong the layers stay as they are, with a warning.
+they are missing or wrong the layers stay as they are, and the log says so.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
 
 _LOGGER = logging.getLogger(__name__)
+_MOST_BYTES = 2 * 2**30
+"""Larger models are left as they are: the weights lie in memory a second time."""
 _ROWS = 2048
 """For how many rows oneDNN chooses the order; it serves any number."""
 _TOLERANCE = {"torch.float32": 1e-4, "torch.bfloat16": 2e-2}
@@ -27,10 +29,12 @@ def pack(model: torch.nn.Module) -> int:
     import torch
 
     layers = [module for module in model.modules() if type(module) is torch.nn.Linear]
+    if sum(layer.weight.nbytes for layer in layers) > _MOST_BYTES:
+        return 0
     try:
         packed = [(layer, _packed(layer)) for layer in layers]
     except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        _LOGGER.warning(
+        _LOGGER.info(
             "torch %s packs no weights for oneDNN: going on without, a tenth slower (%s)",
             torch.__version__,
             error,

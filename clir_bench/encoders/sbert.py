@@ -82,7 +82,7 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | 
     model = read(found, late, device, stored, request.trust_remote_code)
     if dtype == precision.MIXED and not precision.mix(model[0]):
         dtype = _unmixed(found, request)
-    if dtype == precision.MIXED and device == "cpu":
+    if dtype in (precision.MIXED, "float32") and device == "cpu" and not late:
         packing.pack(model[0])
     limit = _limit(model, stated.max_tokens)
     info = EncoderInfo(
@@ -99,7 +99,8 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | 
         description=stated.description or _description(found, late),
     )
     dim = _dimension(model, found.name)
-    texts, tokens = batches_for(request, device, dtype, late=late)
+    has_layers = hasattr(model[0], "auto_model")
+    texts, tokens = batches_for(request, device, late=late, has_layers=has_layers)
     encoder = (
         LateInteractionEncoder(model, info, dim, texts)
         if late

@@ -1,8 +1,8 @@
 """sentence-transformers models as encoders, once they are loaded (see `sbert`).
 
-float32 goes through sentence-transformers' own `encode`, in batches of a fixed number of texts:
-which texts share a batch can change the last bits of a vector, so these vectors are those of
-every release before. The other arithmetics fill batches to a number of tokens.
+Transformers with one vector a text are given batches filled to a number of tokens. All others, and
+whoever asks for a number of texts, go through sentence-transformers' own `encode`. Which texts
+share a batch can change the last bits of a vector.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from clir_bench import profiling
 from clir_bench.encoders.batching import TextBatches, TokenBatches, release_memory
-from clir_bench.encoders.precision import Dtype
 from clir_bench.encoders.rates import operations
 from clir_bench.errors import UsageError
 from clir_bench.types import EncoderInfo, EncoderRequest, Vectors
@@ -24,16 +23,22 @@ if TYPE_CHECKING:
 
 _TEXTS_A_BATCH = {"cuda": 128}
 _CPU_TEXTS_A_BATCH = 32
-_TOKENS_A_BATCH = {"cuda": 65_536}
-_CPU_TOKENS_A_BATCH = 1024
+_TOKENS_A_BATCH = {"cuda": 65_536, "mps": 8192}
+_CPU_TOKENS_A_BATCH = 768
 
 
 def batches_for(
-    request: EncoderRequest, device: str, dtype: Dtype, *, late: bool
+    request: EncoderRequest, device: str, *, late: bool, has_layers: bool = True
 ) -> tuple[TextBatches, TokenBatches | None]:
-    """Return batches of the size that was asked for, else of what suits device and arithmetic.
+    """Return batches of the size that was asked for, else of what suits the device.
 
     Batches of tokens, where there are any, come before batches of texts, which every model takes.
+
+    Args:
+        request: What was asked for.
+        device: Where the model runs.
+        late: Whether a text has several vectors.
+        has_layers: Whether it is a transformer; others have nothing to gain from full batches.
 
     Raises:
         UsageError: Both kinds were asked for, or tokens for a model of late interaction.
@@ -48,7 +53,7 @@ def batches_for(
                 "--batch-tokens is for models with one vector a text; use --batch-size"
             )
         return texts, TokenBatches(request.batch_tokens)
-    if request.batch_size is not None or late or dtype == "float32":
+    if request.batch_size is not None or late or not has_layers:
         return texts, None
     return texts, TokenBatches(_TOKENS_A_BATCH.get(kind, _CPU_TOKENS_A_BATCH))
 
