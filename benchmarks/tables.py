@@ -127,7 +127,7 @@ def _encoding(records: Records) -> str:
         [row["way"], f"{float(row['speed']):.2f}", f"{float(row['largest_move']):.5f}"]
         for row in records.rows
     ]
-    columns = {"": "---", "speed against float32": _NUMBER, "largest move of nDCG@10": _NUMBER}
+    columns = {"": "---", "speed": _NUMBER, "largest move of nDCG@10": _NUMBER}
     return _table(columns, rows)
 
 

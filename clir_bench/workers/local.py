@@ -105,12 +105,13 @@ class LocalCrew:
     def dismiss(self, worker: str) -> None:
         """End a worker."""
         if (process := self._processes.pop(worker, None)) is not None:
+            process.process.terminate()
             process.end()
 
     def stop(self) -> None:
-        """End all workers."""
+        """End all workers, at once: what they are at is wanted no more."""
         for process in self._processes.values():
-            process.connection.close()
+            process.process.terminate()
         while self._processes:
             self._processes.popitem()[1].end()
 
