@@ -114,9 +114,10 @@ def encoding(records: Records) -> Any:
         speed, move = float(row["speed"]), float(row["largest_move"])
         colour = OURS if row["way"].startswith("clir-bench") else OTHERS
         axis.plot([speed], [move], "o", color=colour)
-        below = -13 if abs(move - 0.001) < 0.0004 else 0  # clear of the line
+        beside = -13 if abs(move - 0.001) < 0.0004 else 0  # clear of the line
+        beside = 24 if not move and colour == OTHERS else beside  # and of our own label
         label = row["way"].replace(", ", ",\n")
-        _note(axis, label, (speed, move), (9, below), _readable(colour), "left")
+        _note(axis, label, (speed, move), (9, beside), _readable(colour), "left")
     speeds = [float(row["speed"]) for row in records.rows]
     highest = max(0.001, *(float(row["largest_move"]) for row in records.rows))
     axis.axhline(0.001, color=GUIDE, linewidth=1, linestyle="--")
