@@ -91,6 +91,8 @@ def resume(records: Records) -> Any:
         of_encoder = records.where(encoder=encoder)
         for embeddings, colour, side in (("stored", OURS, -1), ("not stored", OTHERS, 1)):
             rows = [row for row in of_encoder if row["embeddings"] == embeddings]
+            if not rows:
+                continue
             lost = [float(row["seconds_lost"]) for row in rows]
             at = [place + 0.2 * side for place in range(len(rows))]
             axis.bar(at, lost, 0.38, color=colour, label=f"vectors {embeddings}")
