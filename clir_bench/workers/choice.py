@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import get_args
 
 from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.encoders.precision import Dtype
 from clir_bench.errors import UsageError
 from clir_bench.types import TokenEncoder
 from clir_bench.workers.local import LocalCrew
@@ -55,6 +56,14 @@ class Workers:
                 raise UsageError(f"{name} {value}: expected at least 1")
 
     def __enter__(self) -> Workers:
+        """Connect to the cluster, where there is one: before hours of checking data, not after.
+
+        Raises:
+            UsageError: Ray is asked for and not installed.
+            WorkerError: There is no cluster at the address.
+        """
+        if self.address is not None:
+            self.executor(1)
         return self
 
     def __exit__(
@@ -163,6 +172,5 @@ def _gpus(device: str, asked: str) -> list[str]:
 
 
 def _stated_dtype(encoder: CheckedEncoder | CheckedTokenEncoder, loading: Loading) -> str:
-    known = ("float32", "bfloat16", "mixed-bfloat16")
-    dtype = cast(Any, encoder.inner).info.dtype
-    return dtype if loading.dtype == "auto" and dtype in known else loading.dtype
+    found = encoder.info.dtype
+    return found if loading.dtype == "auto" and found in get_args(Dtype) else loading.dtype
