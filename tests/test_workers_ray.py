@@ -73,7 +73,7 @@ def test_a_node_killed_in_the_middle_and_one_that_may_come_in_time_change_no_byt
     for note in slow.notes.iterdir():
         note.unlink()
     monkeypatch.setattr(cluster_module, "_LOOK_SECONDS", 0.1)
-    monkeypatch.setenv("SLOW_SECONDS", "0.3")
+    monkeypatch.setenv("SLOW_SECONDS", "0.6")
     for _ in range(2):
         cluster.add()
 
