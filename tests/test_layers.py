@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "clir_bench"
 LAYERS = {
     "": 0,
     "errors": 0,
+    "files": 0,
     "languages": 0,
     "profiling": 0,
     "progress": 0,
