@@ -188,7 +188,9 @@ class FillsUp:
         if event != "c_call" or called.__name__ not in ("write", "flush", "fsync", "replace"):
             return
         owner = called.__self__
-        to_file = isinstance(owner, io.BufferedWriter | io.TextIOWrapper) and owner.name != 2
+        # What gzip buffers since Python 3.12 has no name: it is written to the file later.
+        name = getattr(owner, "name", 2)
+        to_file = isinstance(owner, io.BufferedWriter | io.TextIOWrapper) and name != 2
         if to_file or getattr(owner, "__name__", "") == "posix":
             self.n += 1
             if self.n - 1 == self.at:
