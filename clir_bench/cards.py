@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from pydantic import (
 
 from clir_bench import registry
 from clir_bench.errors import CardError, UnknownNameError, UsageError, near_names
+from clir_bench.files import path_problem
 from clir_bench.languages import resolve
 from clir_bench.pairs import PairRules, count_names, expand
 from clir_bench.types import LanguagePair
@@ -28,6 +30,10 @@ SAMPLE = "sample"
 """The split every task's embedded sample is loaded as."""
 
 TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""A split's name is a file's name in results, and stands in the names of data files."""
+_FOLDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class Counts(NamedTuple):
@@ -86,7 +92,7 @@ class TaskCard(_Strict):
     homepage: str = ""
     adapter: str
     version: int = 1
-    splits: tuple[str, ...]
+    splits: tuple[SplitName, ...]
     default_split: str
     measures: Annotated[tuple[str, ...], Field(min_length=1)]
     languages: Annotated[dict[str, str], Field(min_length=1)]
@@ -116,10 +122,32 @@ class TaskCard(_Strict):
                 problems.append(str(error))
         if self.adapter not in (adapters := registry.names(registry.ADAPTERS)):
             problems.append(str(UnknownNameError("adapter", self.adapter, adapters)))
-        problems += self._pair_problems()
+        problems += [*self._place_problems(), *self._pair_problems()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _place_problems(self) -> list[str]:
+        """Say which names would lead out of the folders that the card's files belong in."""
+        stated = {
+            "source.directory": self.source.get("directory"),
+            "download.manifest": self.download.manifest if self.download else None,
+            **{f"languages.{code}": name for code, name in self.languages.items()},
+            **{f"sample.languages.{code}": name for code, name in self.sample.languages.items()},
+        }
+        problems = [
+            f"{place}: {name[:80]!r} {problem}"
+            + ("; name a folder elsewhere with --data-dir" if place == "source.directory" else "")
+            for place, name in stated.items()
+            if isinstance(name, str) and name and (problem := path_problem(name))
+        ]
+        folder = self.source.get("folder")
+        if folder is not None and not (isinstance(folder, str) and _FOLDER.fullmatch(folder)):
+            problems.append(
+                f"source.folder: {folder!r:.80} is no name of a folder (lower-case letters, "
+                "digits, '.', '_' and '-')"
+            )
+        return problems
 
     def _pair_problems(self) -> list[str]:
         problems = []

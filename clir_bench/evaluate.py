@@ -163,18 +163,17 @@ def evaluate(
     record = SystemRecord.of(
         system.encoder.info, dim=system.encoder.dim, spec=system.spec, package=system.package
     )
-    ledger = new_ledger(card, record, chosen, output=output, split=split, settings=settings)
     loader = Loader(card, split, source, settings.limit)
-    return _Evaluation(ledger, loader, system, settings, progress or Silent()).run()
+    ledger = new_ledger(loader, record, chosen, output=output, settings=settings)
+    return _Evaluation(ledger, system, settings, progress or Silent()).run()
 
 
 def new_ledger(
-    card: TaskCard,
+    loader: Loader,
     system: SystemRecord,
     pairs: tuple[LanguagePair, ...],
     *,
     output: Path,
-    split: str,
     settings: Settings,
 ) -> Ledger:
     """Return the ledger of a result, with what an earlier run of the same has done.
@@ -185,11 +184,11 @@ def new_ledger(
         OutputError: The output folder cannot be written; this is found out before the first
             document is read.
     """
+    card = loader.card
     ledger = Ledger(
-        path=result_path(output, system.name, card.id, stored_split(split, settings)),
+        path=result_path(output, system.name, card.id, stored_split(loader.split, settings)),
         system=system,
-        card=card,
-        split=split,
+        loader=loader,
         measures=tuple(parse_measures([*card.measures, *settings.measures, JUDGED])),
         scheme=load_scheme(settings.tiers),
         settings=SettingsRecord(
@@ -198,13 +197,11 @@ def new_ledger(
             n_resamples=settings.n_resamples,
             index=None if settings.index is None else str(settings.index),
         ),
-        limit=settings.limit,
         command=settings.command,
         requested=pairs,
+        overwrite=settings.overwrite,
     )
-    ledger.look()
-    if not settings.overwrite:
-        ledger.resume()
+    ledger.open()
     check_writable(ledger.path)
     return ledger
 
@@ -247,12 +244,11 @@ class _Evaluation:
     def __init__(
         self,
         ledger: Ledger,
-        loader: Loader,
         system: System,
         settings: Settings,
         progress: Progress,
     ) -> None:
-        self.ledger, self.loader, self.settings = ledger, loader, settings
+        self.ledger, self.loader, self.settings = ledger, ledger.loader, settings
         self.system = system
         self.store = system.store(settings)
         self.progress = progress
@@ -261,7 +257,7 @@ class _Evaluation:
         """Check everything, run what is left to run, and return the stored result."""
         try:
             # Nothing is stored before this is through: until then, what an earlier run has done
-            # stands only in the file.
+            # stands only in the file. The first save is what keeps other runs out.
             todo = self._check()
             corpora = [Corpus.of(group, self.loader) for group in todo]
             self.store.plan(corpora)
@@ -282,7 +278,7 @@ class _Evaluation:
         preparation = prepare(self.loader, self.ledger.requested, self.progress.advance)
         self.progress.end()
         prepared = {pair.pair: pair for group in preparation.groups for pair in group.pairs}
-        self.ledger.carry_over(prepared, self.loader)
+        self.ledger.carry_over(prepared)
         for pair, error in preparation.failures.items():
             self.ledger.failed(pair, error)
         todo = []

@@ -61,13 +61,14 @@ def score_runs(
         description="runs made elsewhere",
     )
     record = SystemRecord.of(info, dim=0, spec="run files", package="elsewhere")
-    ledger = new_ledger(card, record, tuple(files), output=output, split=split, settings=settings)
     loader = Loader(card, split, source)
+    ledger = new_ledger(loader, record, tuple(files), output=output, settings=settings)
     progress.begin("checking data", None)
     preparation = prepare(loader, tuple(files), progress.advance)
     progress.end()
     for pair, error in preparation.failures.items():
         ledger.failed(pair, error)
+    ledger.save(tuple(dict.fromkeys(source.unofficial)))  # from here on, others are refused
     notes: list[str] = []
     for group in preparation.groups:
         for prepared, run in _read_group(group, files, loader, ledger.failed):

@@ -8,7 +8,7 @@ from pathlib import Path
 from clir_bench.errors import ClirBenchError, DataError
 
 _LONGEST_PART = 255
-_LONGEST_NAME = 1000
+_LONGEST_NAME = 1000  # bytes, which leaves room for the folder in what systems take for a path
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -23,29 +23,34 @@ def path_problem(name: str) -> str | None:
     >>> path_problem("../secret")
     "has '..', which leaves the folder"
     """
-    if not name or name.isspace():
-        return "is empty"
-    if len(name) > _LONGEST_NAME:
-        return f"has {len(name):,} characters; at most {_LONGEST_NAME:,} are allowed"
-    if any(character < " " or character == "\x7f" for character in name):
-        return "has a control character"
-    if any("\ud800" <= character <= "\udfff" for character in name):
-        return "has half a surrogate pair"
-    if "\\" in name:
-        return "has a backslash; folders are separated by '/'"
-    if name.startswith(("/", "~")) or _DRIVE.match(name):
-        return "is an absolute path; expected a path relative to the folder"
-    parts = name.split("/")
-    if ".." in parts:
-        return "has '..', which leaves the folder"
-    if any(len(part.encode()) > _LONGEST_PART for part in parts):
-        return f"has a part of more than {_LONGEST_PART} bytes"
-    return None
+    size_bytes, parts = _size_bytes(name), name.split("/")
+    problems = (
+        (not name or name.isspace(), "is empty"),
+        (
+            size_bytes > _LONGEST_NAME,
+            f"has {size_bytes:,} bytes; at most {_LONGEST_NAME:,} are allowed",
+        ),
+        (any(c < " " or c == "\x7f" for c in name), "has a control character"),
+        (any("\ud800" <= c <= "\udfff" for c in name), "has half a surrogate pair"),
+        ("\\" in name, "has a backslash; folders are separated by '/'"),
+        (
+            name.startswith(("/", "~")) or _DRIVE.match(name),
+            "is an absolute path; expected a path relative to the folder",
+        ),
+        (".." in parts, "has '..', which leaves the folder"),
+        (
+            any(_size_bytes(part) > _LONGEST_PART for part in parts),
+            f"has a part of more than {_LONGEST_PART} bytes",
+        ),
+    )
+    return next((problem for is_wrong, problem in problems if is_wrong), None)
 
 
-def inside(
-    folder: Path, name: str, what: str, *, error: type[ClirBenchError] = DataError
-) -> Path:
+def _size_bytes(name: str) -> int:
+    return len(name.encode(errors="surrogatepass"))
+
+
+def inside(folder: Path, name: str, what: str, *, error: type[ClirBenchError] = DataError) -> Path:
     """Return the path of `name` below `folder`, for a name that a file or a stranger states.
 
     Only the name is looked at: links that lie in `folder` already are the user's own.
@@ -66,3 +71,16 @@ def inside(
         shown = ascii(name[:80]) + ("..." if len(name) > 80 else "")
         raise error(f"{what}: {shown} {problem}; state a path inside {folder}")
     return folder / name
+
+
+def refuse_links_out(folder: Path, path: Path, *, error: type[ClirBenchError] = DataError) -> None:
+    """Make sure that writing to `path`, which `inside` has returned, stays in `folder`.
+
+    Raises:
+        ClirBenchError: As `error`, when `path` is a link, or a link on the way to it leads out.
+    """
+    if path.is_symlink() or not path.parent.resolve().is_relative_to(folder.resolve()):
+        raise error(
+            f"{path}: a link leads out of {folder}, and nothing is written through it; put a real "
+            "folder or file in its place"
+        )

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 from clir_bench.adapters.source import sha256_of
-from clir_bench.cards import SAMPLE, TaskCard
-from clir_bench.errors import ClirBenchError, ResultError
+from clir_bench.cards import SAMPLE
+from clir_bench.errors import ClirBenchError, DataError, ResultError
 from clir_bench.languages import TierScheme, pair_language, pair_tier
-from clir_bench.preparation import Loader, PreparedPair
+from clir_bench.preparation import Loader, PreparedPair, prepare
 from clir_bench.results import (
     locked,
+    read_pair_values,
     read_result,
-    read_values,
+    result_file,
     system_folder,
     write_result,
     write_run,
@@ -41,6 +42,9 @@ from clir_bench.types import LanguagePair, Run
 
 logger = logging.getLogger(__name__)
 
+_Hashes = tuple[str | None, str | None]
+_State = tuple[int, int, int] | None
+
 
 @dataclass
 class Ledger:
@@ -55,71 +59,53 @@ class Ledger:
 
     path: Path
     system: SystemRecord
-    card: TaskCard
-    split: str
+    loader: Loader
     measures: tuple[str, ...]
     scheme: TierScheme
     settings: SettingsRecord
-    limit: int | None
     command: str
     requested: tuple[LanguagePair, ...]
+    overwrite: bool = False
     pairs: dict[LanguagePair, PairResult] = field(default_factory=dict)
     scores: dict[LanguagePair, QueryScores] = field(default_factory=dict)
     _earlier: dict[LanguagePair, PairResult] = field(default_factory=dict)
-    _seen: dict[LanguagePair, str | None] = field(default_factory=dict)
+    _seen: dict[LanguagePair, _Hashes] = field(default_factory=dict)
+    _files: dict[LanguagePair, list[_State]] = field(default_factory=dict)
+    _written: _State = None
+    _claimed: bool = False
     _started: float = field(default_factory=time.time)
 
-    def look(self) -> None:
-        """Note which pairs are stored at `path` now; those that come later are another process'."""
-        stored = self._stored()
-        self._seen = {pair: result.run_sha256 for pair, result in stored.items()}
+    def open(self) -> None:
+        """Read what an earlier run left at `path`, unless it is to be overwritten.
 
-    def resume(self) -> None:
-        """Read what an earlier run left at `path`, if anything.
+        Pairs that are stored later are another process'.
 
         Raises:
             ResultError: It was made by another system, card or cut-off, or cannot be read.
         """
-        if not self.path.exists():
-            return
-        try:
-            earlier = read_result(self.path)
-        except ResultError as error:
-            raise ResultError(f"{error} (--overwrite replaces it)") from error
-        differences = self._differences(earlier)
-        if differences or not isinstance(earlier, Result):
-            raise ResultError(
-                f"{self.path} holds a result with another {', '.join(differences)}; "
-                "write elsewhere with --output, or replace it with --overwrite"
-            )
-        for name, result in earlier.pairs.items():
-            if result.status == "done":
-                self._earlier[LanguagePair.parse(name)] = result
+        stored = self._stored()
+        self._seen = {pair: _hashes(known) for pair, known in stored.items()}
+        self._earlier = {} if self.overwrite else stored
 
-    def carry_over(self, prepared: Mapping[LanguagePair, PreparedPair], loader: Loader) -> None:
+    def carry_over(self, prepared: Mapping[LanguagePair, PreparedPair]) -> None:
         """Keep the pairs done earlier whose data and files are what they were."""
-        for pair, was in self._earlier.items():
-            earlier, now = was, prepared.get(pair)
+        for pair, earlier in self._earlier.items():
+            now = prepared.get(pair)
             fate = "running it again"
             if pair not in self.requested:
                 fate = "it is left out of the result, as it was not asked for this time"
             if now is not None and now.inspection.sha256 != earlier.data_sha256:
                 logger.warning("pair %s: the data changed since it was run; %s", pair, fate)
                 continue
-            run_file = self.path.parent / str(earlier.run_file)
-            if not run_file.is_file() or sha256_of(run_file) != earlier.run_sha256:
-                logger.warning("pair %s: %s is missing or damaged; %s", pair, run_file, fate)
-                continue
             try:
-                values = self._earlier_scores(pair, earlier, loader)
+                self._take(pair, earlier, data_checked=now is not None)
             except ClirBenchError as error:
                 logger.warning("pair %s: %s; %s", pair, error, fate)
                 continue
             if now is not None:
-                earlier = earlier.model_copy(
+                self.pairs[pair] = self.pairs[pair].model_copy(
                     update={"unofficial": now.unofficial, "official": not now.unofficial}
                 )
-            self.pairs[pair], self.scores[pair] = earlier, values
 
     def done(
         self,
@@ -129,16 +115,21 @@ class Ledger:
         cost: Cost | None,
         approximate: ApproximateSearch | None = None,
     ) -> None:
-        """Record a pair and store its files.
+        """Record a pair and store its files, unless another process has just stored the pair.
 
         Raises:
+            ResultError: Another process has stored a result that was made otherwise.
             OutputError: They cannot be written.
         """
         inspection = prepared.inspection
-        # Both files first: a pair of which one could not be written is not done.
         tag = system_folder(self.system.name)
-        run_file, run_sha256 = write_run(self.path, prepared.pair, run, tag)
-        values_file = write_values(self.path, prepared.pair, scores)
+        with locked(self.path):
+            self._adopt()
+            if prepared.pair in self.scores:
+                return
+            # Both files first: a pair of which one could not be written is not done.
+            run_file, run_sha256 = write_run(self.path, prepared.pair, run, tag)
+            values_file, values_sha256 = write_values(self.path, prepared.pair, scores)
         self.scores[prepared.pair] = scores
         self.pairs[prepared.pair] = PairResult(
             tier=pair_tier(prepared.pair, self.scheme),
@@ -157,8 +148,10 @@ class Ledger:
             run_file=run_file,
             run_sha256=run_sha256,
             values_file=values_file,
+            values_sha256=values_sha256,
             approximate=approximate,
         )
+        self._files[prepared.pair] = self._states(prepared.pair)
 
     def failed(self, pair: LanguagePair, error: str) -> None:
         """Record a pair that could not be run; one done earlier is kept."""
@@ -169,17 +162,23 @@ class Ledger:
     def save(self, unofficial: tuple[str, ...] = ()) -> Result:
         """Store and return the result as it stands.
 
+        The first time claims `path`: from then on a run that differs is refused, whether it was
+        started before or not.
+
         Args:
             unofficial: Why the files that were read are not the official ones.
 
         Raises:
+            ResultError: Another process has stored a result that was made otherwise.
             OutputError: It cannot be written.
         """
         with locked(self.path):
             self._adopt()
+            self._mend()
             result = self._result(unofficial)
             write_result(self.path, result)
-            self.look()
+            self._written, self._claimed = _state(self.path), True
+        self._seen = {pair: _hashes(self.pairs[pair]) for pair in self.scores}
         return result
 
     def _adopt(self) -> None:
@@ -187,25 +186,49 @@ class Ledger:
 
         Jobs that run some languages each, of one system and task, write one result.
         """
+        if self._written is not None and _state(self.path) == self._written:
+            return
         for pair, theirs in self._stored().items():
-            if pair in self.scores or self._seen.get(pair) == theirs.run_sha256:
+            mine = pair in self.scores and self._states(pair) == self._files[pair]
+            if mine or self._seen.get(pair) == _hashes(theirs):
                 continue
             try:
-                values = read_values(self.path.parent / str(theirs.values_file))
-                self.scores[pair] = values.only(self.measures)
+                self._take(pair, theirs)
             except ClirBenchError as error:
                 logger.warning("pair %s, stored by another process, is left out: %s", pair, error)
-            else:
-                self.pairs[pair] = theirs
+
+    def _mend(self) -> None:
+        """Look at the files of pairs that are done; those whose run is gone are so no more."""
+        for pair in [pair for pair in self.scores if self._states(pair) != self._files[pair]]:
+            try:
+                self._take(pair, self.pairs[pair])
+            except ClirBenchError as error:
+                del self.scores[pair], self.pairs[pair]
+                self.failed(pair, f"{error}: it was there when the pair was done; run it again")
 
     def _stored(self) -> dict[LanguagePair, PairResult]:
-        """Return the pairs that are done in a stored result of the same kind, if there is one."""
+        """Return the pairs that are done in the stored result; none when there is no result.
+
+        Raises:
+            ResultError: It was made otherwise or cannot be read, and is not to be overwritten.
+        """
+        if not self.path.exists():
+            return {}
+        may_replace = self.overwrite and not self._claimed
         try:
             stored = read_result(self.path)
-        except ResultError:
-            return {}
-        if not isinstance(stored, Result) or self._differences(stored):
-            return {}
+        except ResultError as error:
+            if may_replace:
+                return {}
+            raise ResultError(f"{error} (--overwrite replaces it)") from error
+        differences = self._differences(stored)
+        if differences or not isinstance(stored, Result):
+            if may_replace:
+                return {}
+            raise ResultError(
+                f"{self.path} holds a result with another {', '.join(differences)}; "
+                "write elsewhere with --output, or replace it with --overwrite"
+            )
         return {
             LanguagePair.parse(name): result
             for name, result in stored.pairs.items()
@@ -217,7 +240,9 @@ class Ledger:
             inexact = f"searched by the approximate index {self.settings.index}, not exactly"
             unofficial = (*unofficial, inexact)
         pairs: dict[str, PairResult] = {}
-        for pair in dict.fromkeys((*self.card.official_pairs(), *self.requested, *self.pairs)):
+        for pair in dict.fromkeys(
+            (*self.loader.card.official_pairs(), *self.requested, *self.pairs)
+        ):
             known = self.pairs.get(pair) or self._unscored(pair, "not run")
             if known.status == "done":
                 reasons = tuple(dict.fromkeys((*known.unofficial, *unofficial)))
@@ -227,8 +252,8 @@ class Ledger:
         means = means_of(
             self.scores,
             self.scheme,
-            pooled=has_pairs_and_pool(self.card),
-            parallel_queries=self.card.parallel_queries,
+            pooled=has_pairs_and_pool(self.loader.card),
+            parallel_queries=self.loader.card.parallel_queries,
             settings=self.settings,
         )
         return Result(
@@ -246,20 +271,20 @@ class Ledger:
     def _task_record(self, pairs: Mapping[str, PairResult]) -> TaskRecord:
         done = {name: pair for name, pair in pairs.items() if pair.status == "done"}
         reasons = dict.fromkeys(reason for pair in done.values() for reason in pair.unofficial)
-        official_pairs = [str(pair) for pair in self.card.official_pairs()]
+        official_pairs = [str(pair) for pair in self.loader.card.official_pairs()]
         hashes = "\n".join(f"{name} {done[name].data_sha256}" for name in sorted(done))
         return TaskRecord(
-            id=self.card.id,
-            title=self.card.title,
-            version=self.card.version,
-            card_sha256=self.card.sha256(),
-            split=self.split,
+            id=self.loader.card.id,
+            title=self.loader.card.title,
+            version=self.loader.card.version,
+            card_sha256=self.loader.card.sha256(),
+            split=self.loader.split,
             measures=self.measures,
-            parallel_queries=self.card.parallel_queries,
+            parallel_queries=self.loader.card.parallel_queries,
             official=bool(done) and not reasons,
             unofficial=tuple(reasons),
-            sample=self.split == SAMPLE,
-            limit=self.limit,
+            sample=self.loader.split == SAMPLE,
+            limit=self.loader.limit,
             complete=all(name in done for name in official_pairs),
             data_sha256=hashlib.sha256(hashes.encode()).hexdigest(),
         )
@@ -280,22 +305,77 @@ class Ledger:
         found = []
         if earlier.system.fingerprint() != self.system.fingerprint():
             found.append(f"system ({earlier.system.name} {earlier.system.revision})")
-        if earlier.task.card_sha256 != self.card.sha256():
+        if earlier.task.card_sha256 != self.loader.card.sha256():
             found.append("version of the task's card")
+        if (earlier.task.split, earlier.task.limit) != (self.loader.split, self.loader.limit):
+            found.append(f"split or --limit ({earlier.task.split}, {earlier.task.limit})")
         if earlier.settings.top_k != self.settings.top_k:
             found.append(f"--top-k ({earlier.settings.top_k})")
         if earlier.settings.index != self.settings.index:
             found.append(f"--index ({earlier.settings.index or 'exact'})")
         return found
 
-    def _earlier_scores(
-        self, pair: LanguagePair, earlier: PairResult, loader: Loader
-    ) -> QueryScores:
-        folder = self.path.parent
-        values = read_values(folder / str(earlier.values_file))
-        if set(self.measures) <= set(values.measures):
-            return values.only(self.measures)
-        qrels = loader.load(pair).qrels
-        rescored = score(read_run(folder / str(earlier.run_file)), qrels, self.measures)
-        write_values(self.path, pair, rescored)
-        return rescored
+    def _take(self, pair: LanguagePair, stored: PairResult, *, data_checked: bool = False) -> None:
+        """Count a stored pair as done if its run is what it was.
+
+        Its values are computed again where the measures ask for more, where the file is another,
+        and where no sha256 says that it is not: the run has always had one.
+
+        Args:
+            data_checked: Whether the data are known to be what the pair was run on.
+
+        Raises:
+            ClirBenchError: The run is not what it was, or its values cannot be computed.
+        """
+        run_file = result_file(self.path, stored.run_file, f"run_file of {pair}")
+        if not run_file.is_file() or sha256_of(run_file) != stored.run_sha256:
+            raise DataError(f"{run_file} is missing or damaged")
+        values = self._values(pair, stored)
+        if values is None:
+            if not data_checked:
+                self._check_data(pair, stored)
+            qrels = self.loader.load(pair).qrels
+            values = score(read_run(run_file), qrels, self.measures)
+            values_file, values_sha256 = write_values(self.path, pair, values)
+            update = {"values_file": values_file, "values_sha256": values_sha256}
+            stored = stored.model_copy(update=update)
+        self.pairs[pair], self.scores[pair] = stored, values
+        self._files[pair] = self._states(pair)
+
+    def _values(self, pair: LanguagePair, stored: PairResult) -> QueryScores | None:
+        """Return a stored pair's values, None where they must be computed again."""
+        if stored.values_sha256 is None:
+            return None
+        try:
+            values = read_pair_values(self.path, pair, stored)
+        except DataError as error:
+            logger.warning("pair %s: %s; computing them from its run", pair, error)
+            return None
+        known = set(self.measures) <= set(values.measures)
+        return values.only(self.measures) if known else None
+
+    def _check_data(self, pair: LanguagePair, stored: PairResult) -> None:
+        prepared = prepare(self.loader, [pair])
+        if pair in prepared.failures:
+            raise DataError(prepared.failures[pair])
+        if prepared.groups[0].pairs[0].inspection.sha256 != stored.data_sha256:
+            raise DataError("the data changed since it was run")
+
+    def _states(self, pair: LanguagePair) -> list[_State]:
+        """Return by what changes of a pair's files are noticed without reading them."""
+        known = self.pairs[pair]
+        names = (known.run_file, known.values_file)
+        return [_state(result_file(self.path, name, f"a file of {pair}")) for name in names]
+
+
+def _hashes(stored: PairResult) -> _Hashes:
+    return stored.run_sha256, stored.values_sha256
+
+
+def _state(path: Path) -> _State:
+    """Return what changes with a file, None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

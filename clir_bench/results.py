@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,18 +21,24 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from clir_bench.adapters.files import read_lines
+from clir_bench.adapters.source import sha256_of
 from clir_bench.errors import DataError, OutputError, ResultError
+from clir_bench.files import inside
 from clir_bench.profiling import stage
 from clir_bench.runs import format_run
-from clir_bench.schema import SCHEMA_VERSION, Result, SuiteResult
+from clir_bench.schema import SCHEMA_VERSION, PairResult, Result, SuiteResult
 from clir_bench.scoring import QueryScores
 from clir_bench.types import LanguagePair, Run
 
 _LARGEST_VALUE = 1e12
 """No measure of a query is larger; sums of millions of such values are still finite."""
 
-_RANDOM = r"\.[a-z0-9_]{8}"  # as `mkstemp` ends names
+_UNFINISHED = ".clir-bench"
+"""Ends the names of files that are being written, by which they are known to be ours."""
+_RANDOM = rf"\.[a-z0-9_]{{8}}{re.escape(_UNFINISHED)}"  # as `mkstemp` makes names
 _OF_PAIR = re.compile(rf"\..+\.(run|values\.tsv)\.gz{_RANDOM}")
+_SAME_MEAN = 1e-9
+"""Means of the same values are no further apart, whatever computed them."""
 _STALE_SECONDS = 3600
 """A file that nobody has written to for so long was left by a run that was killed."""
 
@@ -50,8 +57,25 @@ def system_folder(name: str) -> str:
 
 
 def result_path(output: Path, system: str, task: str, split: str) -> Path:
-    """Return where the result of a system on a task's split is stored."""
-    return output / system_folder(system) / task / f"{split}.json"
+    """Return where the result of a system on a task's split is stored.
+
+    Raises:
+        ResultError: The task's or split's name, which a file may state, leaves the folder.
+    """
+    what = f"the result of task {task[:80]!r}, split {split[:80]!r}"
+    folder = output / system_folder(system)
+    return inside(folder, f"{task}/{split}.json", what, error=ResultError)
+
+
+def result_file(path: Path, name: str | None, what: str) -> Path:
+    """Return where a file is that the result at `path` names.
+
+    Raises:
+        DataError: The name leaves the result's folder, or there is none.
+    """
+    if name is None:
+        raise DataError(f"{path}: states no {what}; run it again")
+    return inside(path.parent, name, f"{path}: {what}")
 
 
 def read_result(path: Path) -> Result | SuiteResult:
@@ -99,16 +123,17 @@ def to_json(model: BaseModel, indent: int | None = None) -> str:
 
 def write_run(path: Path, pair: LanguagePair, run: Run, tag: str) -> tuple[str, str]:
     """Store a pair's run; return its name relative to the result's folder, and its sha256."""
-    name, data = f"{path.stem}/{pair}.run.gz", format_run(run, tag)
-    write_file(path.parent / name, data)
+    return _write_beside(path, f"{path.stem}/{pair}.run.gz", format_run(run, tag))
+
+
+def write_values(path: Path, pair: LanguagePair, scores: QueryScores) -> tuple[str, str]:
+    """Store a pair's per-query values; return the file's name and sha256 as `write_run` does."""
+    return _write_beside(path, f"{path.stem}/{pair}.values.tsv.gz", format_values(scores))
+
+
+def _write_beside(path: Path, name: str, data: bytes) -> tuple[str, str]:
+    write_file(result_file(path, name, "a file of a pair"), data)
     return name, hashlib.sha256(data).hexdigest()
-
-
-def write_values(path: Path, pair: LanguagePair, scores: QueryScores) -> str:
-    """Store a pair's per-query values; return the file's name relative to the result's folder."""
-    name = f"{path.stem}/{pair}.values.tsv.gz"
-    write_file(path.parent / name, _format_values(scores))
-    return name
 
 
 def read_values(path: Path) -> QueryScores:
@@ -118,6 +143,34 @@ def read_values(path: Path) -> QueryScores:
         DataError: The file is not what `write_values` writes.
     """
     return _values([line for _, line in read_lines(path)], path)
+
+
+def read_pair_values(path: Path, pair: LanguagePair, stored: PairResult) -> QueryScores:
+    """Return the per-query values of a pair of the result at `path`, once they are known for its.
+
+    Results from before the sha256 of values was stated are believed when the means that they state
+    are those of the values.
+
+    Raises:
+        DataError: The file is missing, broken, or holds other values than the result was made from.
+    """
+    file = result_file(path, stored.values_file, f"values_file of {pair}")
+    remedy = f"put the file of {pair} back that was there, or run the pair again"
+    if stored.values_sha256 is not None:
+        if file.is_file() and sha256_of(file) != stored.values_sha256:
+            raise DataError(
+                f"{file}: not the values that {path.name} states: its sha256 is another; {remedy}"
+            )
+        return read_values(file)
+    values = read_values(file)
+    means = values.means()
+    for measure, score in stored.scores.items():
+        if measure in means and abs(means[measure] - score.mean) > _SAME_MEAN:
+            raise DataError(
+                f"{file}: not the values that {path.name} states: their {measure} is "
+                f"{means[measure]!r}, and {score.mean!r} is stated; {remedy}"
+            )
+    return values
 
 
 def parse_values(text: bytes, path: Path) -> QueryScores:
@@ -186,14 +239,15 @@ def read_scores(
         pairs: Only these; all that are done when None.
 
     Raises:
-        DataError: A values file is missing or broken.
+        DataError: A values file is missing, broken or another than the result was made from.
     """
     wanted = None if pairs is None else {str(pair) for pair in pairs}
     found = {}
     for name, pair_result in result.pairs.items():
         if pair_result.status == "done" and (wanted is None or name in wanted):
-            values = read_values(path.parent / str(pair_result.values_file))
-            found[LanguagePair.parse(name)] = values.only(result.task.measures)
+            pair = LanguagePair.parse(name)
+            values = read_pair_values(path, pair, pair_result)
+            found[pair] = values.only(result.task.measures)
     return found
 
 
@@ -205,7 +259,7 @@ def check_writable(path: Path) -> None:
     """
     with _said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = _unfinished(path)
         now = os.fstat(handle).st_mtime  # by the clock of the file system, perhaps another machine
         os.close(handle)
         Path(name).unlink()
@@ -221,7 +275,8 @@ def _sweep(folder: Path, names: re.Pattern[str], now: float) -> None:
         return
     for path in found:
         with suppress(OSError):
-            if now - path.stat().st_mtime > _STALE_SECONDS:
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and now - status.st_mtime > _STALE_SECONDS:
                 path.unlink()
 
 
@@ -255,7 +310,7 @@ def write_file(path: Path, data: bytes) -> None:
     """
     with _said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = _unfinished(path)
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -281,13 +336,19 @@ def _said(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _unfinished(path: Path) -> tuple[int, str]:
+    """Open a new file beside `path`, by whose name `_sweep` knows it."""
+    return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def _format_values(scores: QueryScores) -> bytes:
+def format_values(scores: QueryScores) -> bytes:
+    """Return per-query values as a gzipped table, every digit of them."""
     lines = ["\t".join(("query_id", *scores.measures))]
     for query_id, values in zip(scores.query_ids, scores.values.tolist(), strict=True):
         lines.append("\t".join((query_id, *(repr(value) for value in values))))

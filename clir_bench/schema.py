@@ -91,6 +91,8 @@ class PairResult(_Model):
         run_sha256: Of the run file's bytes.
         run_file: TREC run, relative to the result's folder.
         values_file: Per-query values, tab-separated, relative to the result's folder.
+        values_sha256: Of the values file's bytes; None in results from before it was
+            recorded, whose values are checked by their means.
         source_run_sha256: In a submission, of the run file that its run was cut from.
         approximate: How much of exact search an approximate index found; None for exact search.
     """
@@ -108,6 +110,7 @@ class PairResult(_Model):
     run_sha256: str | None = None
     run_file: str | None = None
     values_file: str | None = None
+    values_sha256: str | None = None
     source_run_sha256: str | None = None
     approximate: ApproximateSearch | None = None
 

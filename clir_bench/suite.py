@@ -12,6 +12,7 @@ from clir_bench.evaluate import Settings, check_pairs, stored_split
 from clir_bench.languages import load_scheme
 from clir_bench.results import (
     check_writable,
+    locked,
     read_result,
     read_scores,
     result_path,
@@ -124,7 +125,10 @@ def run_suite(
         unofficial=tuple(reasons),
         environment=environment_record(settings.command, started),
     )
-    write_result(path, finished)
+    with locked(path):
+        if not settings.overwrite:
+            _check_system(path, system)  # another suite's run may have ended meanwhile
+        write_result(path, finished)
     return finished
 
 

@@ -65,7 +65,7 @@ def store(
             status="done",
             official=True,
             data_sha256=hashlib.sha256(str(pair).encode()).hexdigest(),
-            values_file=write_values(path, pair, scores),
+            values_file=write_values(path, pair, scores)[0],
         )
     result = Result(
         system=SystemRecord(

@@ -99,6 +99,7 @@ def store(
         )
         run = Run(ids, [("d1",)] * len(ids), [np.array([1], dtype=np.float32)] * len(ids))
         run_file, run_sha256 = write_run(path, parsed, run, "test")
+        values_file, values_sha256 = write_values(path, parsed, scores)
         fields = {
             "tier": "low",
             "language": parsed.query,
@@ -120,7 +121,8 @@ def store(
             ),
             "run_sha256": run_sha256,
             "run_file": run_file,
-            "values_file": write_values(path, parsed, scores),
+            "values_file": values_file,
+            "values_sha256": values_sha256,
         }
         pairs[pair_name] = PairResult(**{**fields, **(pair or {})})
     record = SystemRecord(

@@ -29,9 +29,9 @@ from stored_vectors import (  # noqa: F401 - fixtures
     vectors_fixture,
 )
 
-from clir_bench.embeddings import entry as entries
 from clir_bench.embeddings import occupancy, store
 from clir_bench.embeddings.occupancy import alone, shared
+from clir_bench.embeddings.removal import remove
 from clir_bench.embeddings.shards import (
     DamagedShardError,
     ShardWriter,
@@ -121,14 +121,14 @@ def test_two_runs_at_once_on_one_cache_are_safe(
 
 
 def test_whoever_removes_waits_for_nobody_and_takes_nothing_in_use(tmp_path: Path) -> None:
-    folder, swept = tmp_path / "entry", []
+    folder, swept = tmp_path / f"entry-{'0' * 32}", []
     with shared(folder, lambda: swept.append(1)):
         with alone(folder) as mine:
             assert not mine
         with shared(folder, lambda: swept.append(2)):
-            assert not entries.remove(folder)
+            assert remove(folder) == "a run uses it, or it cannot be locked"
     assert swept == [1]
-    assert entries.remove(folder)
+    assert remove(folder) == ""
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,7 +138,12 @@ def test_what_a_killed_run_left_half_written_is_swept_by_the_next(
     run(folder, Asked(), vectors, "before")
     here = swahili(vectors)
     before = {path.name for path in here.iterdir()}
-    for name in (".000003.abcd", ".000003.json.abcd", ".entry.json.x", f"000003-{'0' * 16}.f32"):
+    for name in (
+        ".000003.abcd_123",
+        ".000003.json.abcdefgh",
+        ".entry.json.12345678",
+        f"000003-{'0' * 16}.f32",
+    ):
         (here / name).write_text("half")
     run(folder, Asked(), vectors, "after")
     assert {path.name for path in here.iterdir()} == before

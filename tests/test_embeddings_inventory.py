@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from folders import clir
 
 from clir_bench.embeddings import inventory
 from clir_bench.embeddings.description import read_description
-from clir_bench.embeddings.entry import Entry
+from clir_bench.embeddings.entry import Entry, entry_folder
 from clir_bench.embeddings.identity import Corpus
 from clir_bench.embeddings.inventory import stored
+from clir_bench.embeddings.removal import remove
 from clir_bench.embeddings.shards import ShardWriter
 from clir_bench.embeddings.store import size_text
 
@@ -92,6 +94,9 @@ def test_a_broken_entry_is_listed_as_unreadable_and_prune_removes_it(
     assert (root / NAME).is_dir(), "vectors are there: only who asks for it removes them"
     status, out = said(capsys, "prune", NAME[-12:], "--embeddings", root)
     assert status == 0
+    if how in ("a folder", "a broken link"):
+        assert f"kept {NAME} (unreadable): it holds entry.json, which clir-bench did not" in out
+        return
     assert f"removed {NAME} (unreadable" in out
     assert [path.name for path in root.iterdir()] == ["somebody-elses"]
 
@@ -181,3 +186,106 @@ def test_a_folder_that_cannot_be_listed_holds_nothing(
     os.mkfifo(tmp_path / "pipe")
     for root in (tmp_path / "missing", tmp_path / "pipe"):
         assert said(capsys, "list", "--embeddings", root)[0] == 0
+
+
+# What is not known to be of our making stays, whatever it is called
+
+
+def entry_of(root: Path, key: dict[str, str] = KEY) -> Path:
+    """Write an entry as a run does: two shards, one of them half written."""
+    folder = entry_folder(root, "labse", key)
+    entry = Entry(folder, key, Corpus("c", 10, "sw", "{text}", "mine"), 4, 2, late=False)
+    with entry.opened(keep=True), entry.writing(0) as writing:
+        writing.add(np.ones((2, 2), dtype=np.float32))
+        writing.finish(["a", "b"], 4, 0.1)
+    (folder / ".000001.abcd_123").write_bytes(b"half")
+    return folder
+
+
+HEX = "d41d8cd98f00b204e9800998ecf8427e"
+FOREIGN: dict[str, dict[str, str]] = {
+    f"photos-{HEX}": {"a.jpg": "precious"},
+    f"empty-{HEX}": {},
+    f"frames-{HEX}": {"000001.json": '{"label": "precious"}', ".in-use": ""},
+    f"app-{HEX}": {"entry.json": '{"precious": 1}', ".in-use": ""},
+    f"raw-{HEX}": {"000001-0123456789abcdef.f32": "precious"},
+    ".removed-mine": {"x": "precious"},
+    ".removed-abcd1234": {"000001.json": "precious"},
+    f".removed-photos-{HEX}": {"a.jpg": "precious", "entry.json": "{}"},
+    f".removed-empty-{HEX}": {},
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("option", ["--all", "--older-than=0", "--model=labse", None])
+def test_prune_leaves_folders_that_only_are_called_as_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, option: str | None
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    for file, text in FOREIGN[name].items():
+        (folder / file).write_text(text)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    status, out = said(capsys, "prune", *[option] * bool(option), "--embeddings", tmp_path)
+    assert (status, out) == (0, f"0 B freed in {tmp_path}\n")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_prune_removes_an_entry_and_nothing_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, other = entry_of(tmp_path), entry_of(tmp_path, KEY | {"more": "1"})
+    (other / "notes.txt").write_text("precious")
+    copy = tmp_path / f"copy-{HEX}"
+    shutil.copytree(ours, copy)
+    (tmp_path / "link").symlink_to(copy)
+    (tmp_path / f"link-{HEX}").symlink_to(copy)
+    status, out = said(capsys, "prune", "--all", "--embeddings", tmp_path)
+    assert status == 0
+    assert f"removed {ours.name}" in out
+    assert f"kept {other.name} (mine): it holds notes.txt, which clir-bench did not make" in out
+    assert f"kept {copy.name} (mine): nothing in it proves that clir-bench made it" in out
+    assert {path.name for path in tmp_path.iterdir()} == {
+        other.name, copy.name, "link", f"link-{HEX}",
+    }  # fmt: skip
+    assert {path.name for path in copy.iterdir()} >= {"000000.json", "entry.json"}
+
+
+def test_a_link_in_an_entry_is_not_followed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = entry_of(tmp_path / "vectors")
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "x").write_text("precious")
+    (ours / "000007.json").symlink_to(precious)
+    assert "kept" in said(capsys, "prune", "--all", "--embeddings", tmp_path / "vectors")[1]
+    assert ours.is_dir()
+    assert (precious / "x").read_text() == "precious"
+
+
+@pytest.mark.parametrize("n_removed", range(5))
+def test_a_removal_that_was_killed_is_finished_by_the_next_prune(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    n_removed: int,
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    ours, unlink, removed = entry_of(tmp_path), Path.unlink, []
+
+    def until_killed(path: Path, **options: Any) -> None:
+        if len(removed) == n_removed and path.parent.name.startswith(".removed-"):
+            raise Killed
+        removed.append(path)
+        unlink(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", until_killed)
+        with pytest.raises(Killed):
+            remove(ours)
+    assert [path.name for path in tmp_path.iterdir()] == [f".removed-{ours.name}"]
+    assert said(capsys, "prune", "--embeddings", tmp_path)[0] == 0
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -70,7 +71,7 @@ def result(**changed: Any) -> Result:
         language="sw",
         status="done",
         counts=PairCounts(documents=3, queries=2, judged_queries=2, qrels=4),
-        scores={"AP": Score(mean=1 / 3, interval=(0.1, 1e-17))},
+        scores={"AP": Score(mean=1 / 6, interval=(0.1, 1e-17))},
         values_file="dev/en-sw.values.tsv.gz",
     )
     fields: dict[str, Any] = {
@@ -331,7 +332,7 @@ def test_per_query_values_round_trip_exactly(
     ids = tuple(f"q#{number}é" for number in range(len(rows)))
     scores = QueryScores(ids, ("AP@1000", "nDCG@10"), np.array(rows))
     path = tmp_path_factory.mktemp("values") / "dev.json"
-    name = write_values(path, PAIR, scores)
+    name, _ = write_values(path, PAIR, scores)
     back = read_values(path.parent / name)
     assert (back.query_ids, back.measures) == (scores.query_ids, scores.measures)
     assert back.values.tobytes() == scores.values.tobytes()
@@ -339,7 +340,9 @@ def test_per_query_values_round_trip_exactly(
 
 def test_values_are_stored_beside_the_result_and_read_with_it(tmp_path: Path) -> None:
     path = tmp_path / "dev.json"
-    assert write_values(path, PAIR, VALUES) == "dev/en-sw.values.tsv.gz"
+    name, sha256 = write_values(path, PAIR, VALUES)
+    assert name == "dev/en-sw.values.tsv.gz"
+    assert sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
     with gzip.open(tmp_path / "dev/en-sw.values.tsv.gz", "rt") as file:
         assert file.read().splitlines()[:2] == ["query_id\tAP\tnDCG@10", f"q1\t{1 / 3!r}\t0.1"]
     found = read_scores(path, result())
@@ -426,7 +429,8 @@ def test_next_run_removes_what_killed_ones_left_half_written(
     path = tmp_path / "system" / "task" / "dev.json"
     write_result(path, result())
     write_values(path, PAIR, VALUES)
-    others = [path.with_name(".test.json.abcd1234"), path.with_name(".dev.json.mine")]
+    names = (".test.json.abcd1234.clir-bench", ".dev.json.mine", ".dev.json.original")
+    others = [path.with_name(name) for name in names]
     for other in others:
         other.write_text("not of this result")
     for old in [*half_written, *others]:
@@ -442,8 +446,6 @@ def test_what_another_run_is_writing_now_stays(tmp_path: Path, half_written: lis
 
 
 def test_run_is_stored_with_the_hash_of_its_bytes(tmp_path: Path) -> None:
-    import hashlib
-
     run = from_scores({"q1": {"d1": 0.1, "d2": 0.3}})
     name, sha256 = write_run(tmp_path / "dev.json", PAIR, run, "my model")
     assert name == "dev/en-sw.run.gz"

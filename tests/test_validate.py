@@ -308,6 +308,16 @@ def test_values_that_were_tampered_with_are_refused(
         assert made.problems() == ""
 
 
+@pytest.mark.parametrize("source", ["with data", "without"])
+def test_right_values_in_another_file_than_the_one_stated_are_named(
+    made: Submitted, source: str
+) -> None:
+    made.edit(put("pairs", "en-sw", "values_sha256", value="0" * 64))
+    report = made.report() if source == "with data" else validate(made.system, without_data)
+    [problem] = report.problems
+    assert "en-sw.values.tsv.gz: is not the file of the result's values_sha256" in str(problem)
+
+
 def test_a_value_that_the_run_does_not_give_is_named(made: Submitted) -> None:
     made.edit_values(lambda text: "\n".join(
         line if not line.startswith("q1") else "q1\t1.0\t1.0\t1.0" for line in text.splitlines()

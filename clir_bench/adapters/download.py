@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from clir_bench.adapters.source import (
     CACHE_VARIABLE,
     by_hand,
-    cache_directory,
-    folder_name,
+    cached_file,
     read_manifest,
     sha256_of,
 )
@@ -83,17 +82,19 @@ def download_all(card: TaskCard, *, progress: bool | None = None) -> list[Path]:
 
     Raises:
         MissingDataError: The task's files have no known address, or as `fetch`.
+        DataError: A name in the manifest leaves the task's folder; nothing is fetched.
+        OutputError: A link in the cache leads out of it, or as `fetch`.
     """
     manifest = read_manifest(card)
     if card.download is None or not card.download.base_url or not manifest:
         raise MissingDataError(
             f"task {card.id!r} has no address to fetch its files from. {by_hand(card)}"
         )
-    directory = cache_directory() / "data" / folder_name(card)
-    for name, sha256 in manifest.items():
-        url, path = f"{card.download.base_url.rstrip('/')}/{name}", directory / name
-        fetch(url, path, sha256=sha256, remedy=by_hand(card), progress=progress)
-    return [directory / name for name in manifest]
+    paths = {name: cached_file(card, name) for name in manifest}
+    for name, path in paths.items():
+        url = f"{card.download.base_url.rstrip('/')}/{name}"
+        fetch(url, path, sha256=manifest[name], remedy=by_hand(card), progress=progress)
+    return list(paths.values())
 
 
 def offline() -> str | None:

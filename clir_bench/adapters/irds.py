@@ -28,6 +28,7 @@ from clir_bench.adapters.patterns import fill, setting
 from clir_bench.adapters.source import Source
 from clir_bench.cards import TaskCard
 from clir_bench.errors import CardError, MissingDataError, UsageError, near_names
+from clir_bench.files import path_problem
 from clir_bench.types import Collection, Document, LanguagePair, Qrel, Query
 
 
@@ -134,10 +135,13 @@ def open_dataset(card: TaskCard, dataset_id: str, *entities: str) -> Any:
     """Return ir_datasets' object; hardly ever is anything fetched yet.
 
     Raises:
+        CardError: The id is written as no id is.
         MissingDataError: There is no such data set, it lacks one of `entities` ("docs", ...), or
             the list of its files cannot be fetched.
     """
     ir_datasets = import_ir_datasets()
+    if problem := path_problem(dataset_id):
+        raise CardError(f"task {card.id!r}: the data set {dataset_id[:80]!r} {problem}")
     try:
         dataset = ir_datasets.load(dataset_id)
     except KeyError:

@@ -9,6 +9,7 @@ from typing import Any
 from clir_bench.adapters.irds_errors import failure, import_ir_datasets
 from clir_bench.cards import Counts, TaskCard
 from clir_bench.errors import UnknownNameError, UsageError
+from clir_bench.files import path_problem
 from clir_bench.languages import resolve
 from clir_bench.pairs import PairRules
 from clir_bench.types import POOL, LanguagePair
@@ -33,6 +34,8 @@ def card_of(name: str) -> TaskCard:
         MissingDataError: The list of its files cannot be fetched.
     """
     dataset_id, _, given = name.partition(":")
+    if problem := path_problem(dataset_id):
+        raise UsageError(f"--task irds:{dataset_id[:80]}: the data set's id {problem}")
     ir_datasets = import_ir_datasets()
     try:
         dataset = ir_datasets.load(dataset_id)

@@ -48,7 +48,7 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
 
 def _shards(source: Source, folder: str) -> list[Path]:
     """Return the document files in the order of their numbers: docs-2 before docs-10."""
-    present = source.directory / folder
+    present = source.path(folder)
     numbers = {
         int(match[1])
         for path in (present.iterdir() if present.is_dir() else ())

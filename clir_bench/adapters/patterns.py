@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Iterator, Mapping
 
 from clir_bench.cards import TaskCard
 from clir_bench.errors import CardError
@@ -40,10 +41,23 @@ def fill(card: TaskCard, pattern: str, pair: LanguagePair, split: str, **more: s
         **more,
     }
     try:
-        return string.Formatter().vformat(pattern, (), values)
-    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        return "".join(_filled(pattern, values))
+    except (KeyError, ValueError) as error:
         known = ", ".join(f"{{{name}}}" for name in values)
         raise CardError(
             f"task {card.id!r}: the pattern {pattern!r} in source cannot be filled in "
             f"({type(error).__name__}: {error}); it may name {known}"
         ) from None
+
+
+def _filled(pattern: str, values: Mapping[str, str]) -> Iterator[str]:
+    """Yield the pieces of a pattern, in which braces hold names and nothing of Python's formats.
+
+    Widths (`{split:>1000000000}`) and attributes would let a card ask for any amount of memory.
+    """
+    for text, name, width, conversion in string.Formatter().parse(pattern):
+        yield text
+        if width or conversion:
+            raise ValueError(f"{{{name}}} may have nothing after its name")
+        if name is not None:
+            yield values[name]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from clir_bench.cards import SAMPLE, TaskCard
-from clir_bench.errors import CardError, DataError, MissingDataError
+from clir_bench.errors import CardError, DataError, MissingDataError, OutputError
+from clir_bench.files import inside, path_problem, refuse_links_out
 
 DATA_VARIABLE = "CLIR_BENCH_DATA"
 CACHE_VARIABLE = "CLIR_BENCH_CACHE"
@@ -44,10 +45,11 @@ class Source:
         result unofficial (it is the user's own copy) but does not stop the run.
 
         Raises:
+            CardError: A name leaves the folder.
             MissingDataError: None is there and none can be fetched.
         """
         for name in alternatives:
-            path = self.directory / name
+            path = self.path(name)
             if path.is_file():
                 self._compare(path, alternatives)
                 return path
@@ -57,7 +59,7 @@ class Source:
             from clir_bench.adapters.download import fetch
 
             url = self.card.download.base_url.rstrip("/") + "/" + fetchable[0]
-            path = self.directory / fetchable[0]
+            path = cached_file(self.card, fetchable[0])
             fetch(url, path, sha256=manifest[fetchable[0]], remedy=by_hand(self.card))
             return path
         wanted = " or ".join(alternatives)
@@ -65,9 +67,18 @@ class Source:
             f"task {self.card.id!r}: {wanted} is not in {self.directory}. {by_hand(self.card)}"
         )
 
+    def path(self, name: str) -> Path:
+        """Return where a file or folder is, or would be: below the task's folder.
+
+        Raises:
+            CardError: The name, which a card's own words may have made, leaves the folder.
+        """
+        what = f"task {self.card.id!r}: a file that its card names"
+        return inside(self.directory, name, what, error=CardError)
+
     def exists(self, name: str) -> bool:
         """Return whether a file or folder of that name is there now, without fetching."""
-        return (self.directory / name).exists()
+        return self.path(name).exists()
 
     def _compare(self, path: Path, alternatives: tuple[str, ...]) -> None:
         if self.origin == "sample" or path in self._checked:
@@ -100,7 +111,8 @@ def locate(card: TaskCard, split: str, data_dir: Path | None = None) -> Source:
         return Source(card, data_dir, "local")
     own = card.source.get("directory")
     if isinstance(own, str):
-        directory = (card.directory or Path()) / own
+        what = f"task {card.id!r}: source.directory"
+        directory = inside(card.directory or Path(), own, what, error=CardError)
         if not directory.is_dir():
             raise MissingDataError(f"task {card.id!r}: {directory} (source.directory) is no folder")
         return Source(card, directory, "local")
@@ -113,7 +125,7 @@ def locate(card: TaskCard, split: str, data_dir: Path | None = None) -> Source:
     folder = folder_name(card)
     if shared and (Path(shared) / folder).is_dir():
         return Source(card, Path(shared) / folder, "local")
-    return Source(card, cache_directory() / "data" / folder, "cache")
+    return Source(card, cached_folder(card), "cache")
 
 
 def by_hand(card: TaskCard) -> str:
@@ -133,6 +145,23 @@ def folder_name(card: TaskCard) -> str:
     return folder if isinstance(folder, str) else card.id
 
 
+def cached_folder(card: TaskCard) -> Path:
+    """Return the folder that the task's files are fetched to."""
+    return inside(cache_directory() / "data", folder_name(card), "source.folder", error=CardError)
+
+
+def cached_file(card: TaskCard, name: str) -> Path:
+    """Return where a file of a card's manifest is fetched to.
+
+    Raises:
+        DataError: The name leaves the task's folder in the cache.
+        OutputError: A link in the cache would take the file elsewhere.
+    """
+    path = inside(cached_folder(card), name, f"task {card.id!r}: a file of its manifest")
+    refuse_links_out(cache_directory(), path, error=OutputError)
+    return path
+
+
 def cache_directory() -> Path:
     """Return `$CLIR_BENCH_CACHE`, or the platform's cache folder for clir-bench."""
     if chosen := os.environ.get(CACHE_VARIABLE):
@@ -147,11 +176,12 @@ def read_manifest(card: TaskCard) -> dict[str, str]:
 
     Raises:
         CardError: The card names a manifest that is not there.
-        DataError: The manifest is not in `sha256sum` format.
+        DataError: The manifest is not in `sha256sum` format, or a name leaves the task's folder.
     """
     if card.download is None or not card.download.manifest or card.directory is None:
         return {}
-    path = card.directory / card.download.manifest
+    what = f"task {card.id!r}: download.manifest"
+    path = inside(card.directory, card.download.manifest, what, error=CardError)
     listed: dict[str, str] = {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -160,7 +190,9 @@ def read_manifest(card: TaskCard) -> dict[str, str]:
     for number, line in enumerate(lines, start=1):
         match = _MANIFEST_LINE.fullmatch(line)
         if match is None:
-            raise DataError(f"{path}:{number}: expected '<sha256>  <path>', found {line!r}")
+            raise DataError(f"{path}:{number}: expected '<sha256>  <path>', found {line[:80]!r}")
+        if problem := path_problem(match[2]):
+            raise DataError(f"{path}:{number}: the path {match[2][:80]!r} {problem}")
         listed[match[2]] = match[1].lower()
     return listed
 

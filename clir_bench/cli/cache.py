@@ -126,7 +126,8 @@ def prune(
 ) -> None:
     """Remove what killed runs left half written, and the vectors of KEYS or of the options.
 
-    With several options, what all of them name. What a run uses now is left alone.
+    With several options, what all of them name. What a run uses now is left alone, and
+    so is a folder that does not prove to be of clir-bench's making, or holds anything else.
     """
     root = folder or embeddings_directory()
     freed = sweep_leftovers(root)
@@ -139,11 +140,11 @@ def prune(
         and (older_than is None or entry.idle_seconds > older_than * _DAY_SECONDS)
     ]
     for entry in chosen:
-        if discard(entry):
-            freed += entry.size_bytes
-            click.echo(f"removed {entry.name} ({_label(entry)}, {size_text(entry.size_bytes)})")
-        else:
-            click.echo(f"kept {entry.name} ({_label(entry)}): in use, or it cannot be removed")
+        if problem := discard(entry):
+            click.echo(f"kept {entry.name} ({_label(entry)}): {problem}")
+            continue
+        freed += entry.size_bytes
+        click.echo(f"removed {entry.name} ({_label(entry)}, {size_text(entry.size_bytes)})")
     click.echo(f"{size_text(freed)} freed in {root}")
 
 

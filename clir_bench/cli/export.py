@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 
 from clir_bench.adapters.files import read_lines
-from clir_bench.errors import ResultError, UsageError
+from clir_bench.adapters.source import sha256_of
+from clir_bench.errors import DataError, ResultError, UsageError
 from clir_bench.export.ir_metadata import header
 from clir_bench.export.model_index import model_index
 from clir_bench.export.mteb import is_known_to_mteb, task_result
-from clir_bench.results import read_result, system_folder, write_file
+from clir_bench.files import inside
+from clir_bench.results import read_result, result_file, system_folder, write_file
 from clir_bench.schema import Result
 from clir_bench.submission.cutting import not_for_boards
 from clir_bench.submission.system_card import SystemCard, card_path, read_system_card
@@ -87,8 +89,12 @@ def _write_runs(path: Path, result: Result, output: Path) -> None:
     for name, pair in result.pairs.items():
         if pair.status != "done":
             continue
-        lines = [line for _, line in read_lines(path.parent / str(pair.run_file))]
+        run_file = result_file(path, pair.run_file, f"run_file of {name[:80]}")
+        if not run_file.is_file() or sha256_of(run_file) != pair.run_sha256:
+            raise DataError(f"{run_file}: missing, or not the run that {path} was scored from")
+        lines = [line for _, line in read_lines(run_file)]
         head = header(result, LanguagePair.parse(name), tag, card)
-        target = output / tag / result.task.id / f"{name}.run"
+        what = f"{path}: task and pair"
+        target = inside(output / tag, f"{result.task.id}/{name}.run", what, error=ResultError)
         write_file(target, (head + "".join(f"{line}\n" for line in lines)).encode())
         click.echo(str(target))

@@ -17,6 +17,7 @@ from clir_bench.errors import DataError, UsageError
 from clir_bench.evaluate import card_for
 from clir_bench.preparation import Loader, corpus_of, prepare
 from clir_bench.progress import Progress
+from clir_bench.results import result_file
 from clir_bench.runs import read_run
 from clir_bench.schema import Result
 from clir_bench.summary import is_pool
@@ -121,7 +122,7 @@ def _check_data(
 
 def _run_file(path: Path, result: Result, pair: LanguagePair) -> Path:
     stored = result.pairs[str(pair)]
-    run_file = path.parent / str(stored.run_file)
+    run_file = result_file(path, stored.run_file, f"run_file of {pair}")
     if not run_file.is_file():
         raise DataError(
             f"{run_file}: no such run file; language bias is measured on it, so keep it "

@@ -8,7 +8,6 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pathlib import Path
 from clir_bench import __version__, environment
 from clir_bench.embeddings.description import FILE, read_description
 from clir_bench.embeddings.identity import Corpus, key_sha256
-from clir_bench.embeddings.occupancy import alone, shared
+from clir_bench.embeddings.occupancy import shared
 from clir_bench.embeddings.shards import (
     DamagedShardError,
     Shard,
@@ -35,11 +34,14 @@ from clir_bench.types import Vectors
 
 logger = logging.getLogger(__name__)
 
-_MANIFEST = re.compile(r"(\d{6,})\.json")
-_DATA = re.compile(r"\d{6,}-[0-9a-f]{16}\.f32")
-_LEFT_BY_KILLED = re.compile(r"\.(\d{6,}|entry)\..*")
+MANIFEST = re.compile(r"(\d{6,})\.json")
+DATA = re.compile(r"\d{6,}-[0-9a-f]{16}\.f32")
+INDEX = r"index-[0-9a-f]{16}\.(faiss|json)"
+LEFT_BY_KILLED = re.compile(
+    rf"\.(\d{{6,}}(\.json)?|entry\.json)\.[a-z0-9_]{{8}}|\.entry\.{INDEX}\.[0-9a-f]{{32}}"
+)
 KEPT = ".keep"
-REMOVED = ".removed-"
+KEY_DIGITS = 32
 
 
 @dataclass
@@ -249,7 +251,7 @@ class Writing:
 
 def entry_folder(root: Path, model: str, key: dict[str, str]) -> Path:
     """Return the folder of the entry that `key` names."""
-    return root / f"{system_folder(model)[:60]}-{key_sha256(key)[:32]}"
+    return root / f"{system_folder(model)[:60]}-{key_sha256(key)[:KEY_DIGITS]}"
 
 
 def repair_remedy(root: Path) -> str:
@@ -266,7 +268,7 @@ def done_shards(folder: Path) -> set[int]:
         names = os.listdir(folder)  # noqa: PTH208 - names alone, of thousands of files
     except OSError:
         return set()
-    return {int(match[1]) for name in names if (match := _MANIFEST.fullmatch(name))}
+    return {int(match[1]) for name in names if (match := MANIFEST.fullmatch(name))}
 
 
 def sweep(folder: Path) -> int:
@@ -281,32 +283,22 @@ def sweep(folder: Path) -> int:
             if manifest is not None:
                 named.add(data_path(folder, number, manifest).name)
     freed = 0
-    try:
-        paths = list(folder.iterdir())
-    except OSError:
-        return 0
-    for path in paths:
-        orphaned = _DATA.fullmatch(path.name) and path.name not in named
-        if orphaned or _LEFT_BY_KILLED.fullmatch(path.name):
+    for path in paths_in(folder):
+        orphaned = DATA.fullmatch(path.name) and path.name not in named
+        if orphaned or LEFT_BY_KILLED.fullmatch(path.name):
             with suppress(OSError):
-                size_bytes = path.stat().st_size
+                size_bytes = path.lstat().st_size
                 path.unlink()
                 freed += size_bytes
     return freed
 
 
-def remove(folder: Path) -> bool:
-    """Remove a whole entry, unless somebody uses it; whatever happens, never half of it."""
-    with alone(folder) as mine:
-        if not mine:
-            return False
-        try:
-            aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=REMOVED))
-            folder.replace(aside)
-        except OSError:
-            return False
-        shutil.rmtree(aside, ignore_errors=True)
-    return True
+def paths_in(folder: Path) -> list[Path]:
+    """Return what is in a folder, nothing where it cannot be read."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def drop_shard(folder: Path, number: int) -> None:

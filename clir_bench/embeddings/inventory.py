@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,18 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clir_bench.embeddings.description import FILE, read_description, visible
-from clir_bench.embeddings.entry import (
-    KEPT,
-    REMOVED,
-    done_shards,
-    drop_shard,
-    remove,
-    sweep,
-)
+from clir_bench.embeddings.entry import KEPT, done_shards, drop_shard, sweep
 from clir_bench.embeddings.occupancy import LOCK, alone
+from clir_bench.embeddings.removal import REMOVED, is_entry, remove, remove_aside
 from clir_bench.embeddings.shards import DamagedShardError, check_data, read_manifest
-
-_NAME = re.compile(r".+-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -80,8 +70,8 @@ def damages(entry: Stored) -> Iterator[tuple[int, str]]:
             yield number, str(error)
 
 
-def discard(entry: Stored) -> bool:
-    """Remove an entry; False when a run uses it now."""
+def discard(entry: Stored) -> str:
+    """Remove an entry; return why it stays, "" when it is gone."""
     return remove(entry.folder)
 
 
@@ -99,8 +89,7 @@ def sweep_leftovers(root: Path) -> int:
     """Remove what killed runs left half written, and return how many bytes."""
     freed = 0
     for folder in root.glob(f"{REMOVED}*"):
-        freed += _size_bytes(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        freed += remove_aside(folder)
     for entry in stored(root):
         with alone(entry.folder) as mine:
             if mine:
@@ -110,9 +99,10 @@ def sweep_leftovers(root: Path) -> int:
 
 def _stored(folder: Path) -> Stored | None:
     """Return what is known of an entry, None of what is none or is removed meanwhile."""
+    if folder.is_symlink():
+        return None
     known = read_description(folder)
-    # Somebody else's folder that happens to hold an entry.json must never be removed as broken.
-    if known is None and not (_NAME.fullmatch(folder.name) and folder.is_dir()):
+    if known is None and not is_entry(folder, folder.name):
         return None
     paths = (folder / LOCK, folder / FILE, folder)
     try:
@@ -137,7 +127,8 @@ def _stored(folder: Path) -> Stored | None:
 
 def _size_bytes(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):  # a run may rename or remove it meanwhile
-            total += path.stat().st_size
+    with suppress(OSError):
+        for path in folder.iterdir():
+            with suppress(OSError):  # a run may rename or remove it meanwhile
+                total += path.lstat().st_size
     return total

@@ -69,7 +69,7 @@ def _share(folder: Path, when_alone: Callable[[], object]) -> int | None:
 def _open(folder: Path) -> int | None:
     for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
         try:
-            return os.open(folder / LOCK, flags, 0o666)
+            return os.open(folder / LOCK, flags | os.O_NOFOLLOW, 0o666)
         except OSError:
             continue
     return None

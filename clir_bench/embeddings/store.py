@@ -17,10 +17,10 @@ from clir_bench.embeddings.entry import (
     KEPT,
     Entry,
     entry_folder,
-    remove,
     repair_remedy,
 )
 from clir_bench.embeddings.identity import Corpus, Identity, key_of
+from clir_bench.embeddings.removal import remove
 from clir_bench.errors import EncoderError, MissingDataError, OutputError, UsageError
 from clir_bench.types import Encoder, TokenEncoder
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from clir_bench.adapters.source import sha256_of
 from clir_bench.errors import ClirBenchError, DataError, ResultError
 from clir_bench.leaderboard.definition import SectionDefinition
 from clir_bench.leaderboard.escaping import visible
@@ -208,6 +209,8 @@ def _scores(
                 f"{path}: {pair}: {measure} is stated as {stated.mean if stated else None}, "
                 f"the mean of its values is {means[measure]!r}"
             )
+    if known.values_sha256 not in (None, sha256_of(file)):
+        raise ResultError(f"{file}: is not the file of the result's values_sha256")
     return values
 
 

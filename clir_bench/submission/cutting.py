@@ -21,6 +21,7 @@ from clir_bench.languages import load_scheme
 from clir_bench.preparation import Loader, prepare
 from clir_bench.results import (
     read_result,
+    result_file,
     result_path,
     system_folder,
     write_file,
@@ -154,7 +155,7 @@ def submit(
     kept = _Kept()
     for pair in cut.plan.pairs:
         was = cut.result.pairs[str(pair)]
-        run = _read_run(cut.path.parent, pair, was, cut.plan.depth)
+        run = _read_run(cut.path, pair, was, cut.plan.depth)
         scores = score(run, loader.load(pair).qrels, cut.plan.measures)
         kept.scores[pair] = scores
         kept.pairs[str(pair)] = _store(path, pair, was, run, scores, cut)
@@ -234,8 +235,8 @@ def _check_data(cut: Cut, loader: Loader) -> None:
                 )
 
 
-def _read_run(folder: Path, pair: LanguagePair, was: PairResult, depth: int) -> Run:
-    file = folder / str(was.run_file)
+def _read_run(path: Path, pair: LanguagePair, was: PairResult, depth: int) -> Run:
+    file = result_file(path, was.run_file, f"run_file of {pair}")
     if not file.is_file():
         raise DataError(f"{file}: the run of {pair} is missing; run it again")
     if sha256_of(file) != was.run_sha256:
@@ -250,6 +251,7 @@ def _store(
     data = compact.compress(compact.format_compact(run, depth, system_folder(cut.name)))
     run_file = f"{path.stem}/{pair}{compact.SUFFIX}"
     write_file(path.parent / run_file, data)
+    values_file, values_sha256 = write_values(path, pair, scores)
     retrieved = sum(map(len, run.doc_ids))
     counts = was.counts and was.counts.model_copy(update={"retrieved": retrieved})
     return was.model_copy(
@@ -259,7 +261,8 @@ def _store(
             "source_run_sha256": was.run_sha256,
             "run_file": run_file,
             "run_sha256": hashlib.sha256(data).hexdigest(),
-            "values_file": write_values(path, pair, scores),
+            "values_file": values_file,
+            "values_sha256": values_sha256,
         }
     )
 

@@ -63,6 +63,7 @@ def from_values(statement: Statement) -> Recomputed:
         if problem := _count_problem(statement, pair, values):
             done.problems.append(f"{_of(statement, pair)}: {problem}")
             continue
+        done.problems += _values_hash_problem(statement, pair)
         done.scores[pair] = values
         done.pairs[str(pair)] = _with_counts(stated, run)
     return done
@@ -162,6 +163,8 @@ def _value_problems(statement: Statement, pair: LanguagePair, scores: QueryScore
             f"is stated as {values.values[row, column].item()!r}, the run and the judgments give "
             f"{scores.values[row, column].item()!r}"
         )
+    else:
+        yield from _values_hash_problem(statement, pair)
 
 
 def _count_problem(statement: Statement, pair: LanguagePair, values: QueryScores) -> str | None:
@@ -206,12 +209,20 @@ def _read_values(statement: Statement, pair: LanguagePair) -> QueryScores:
         DataError: The file is not what `results.write_values` writes, or has other measures.
     """
     file = _values_file(statement, pair)
-    values = parse_values(read_gzip(file, LARGEST_VALUES_BYTES, LARGEST_VALUES_BYTES), file)
+    text = read_gzip(file, LARGEST_VALUES_BYTES, LARGEST_VALUES_BYTES)
+    values = parse_values(text, file)
     if values.measures != statement.result.task.measures:
         raise DataError(f"{shown(file)}: its columns are not the result's measures, in order")
     if len(set(values.query_ids)) < len(values.query_ids):
         raise DataError(f"{shown(file)}: a query is there twice")
     return values
+
+
+def _values_hash_problem(statement: Statement, pair: LanguagePair) -> Iterator[str]:
+    """Say when values that are right are in another file than the result states."""
+    file = _values_file(statement, pair)
+    if statement.result.pairs[str(pair)].values_sha256 not in (None, sha256_of(file)):
+        yield f"{shown(file)}: is not the file of the result's values_sha256"
 
 
 def _with_counts(stated: PairResult, run: Run) -> PairResult:
