@@ -23,6 +23,7 @@ from clir_bench import registry
 from clir_bench.errors import CardError, UnknownNameError, UsageError, near_names
 from clir_bench.files import path_problem
 from clir_bench.languages import resolve
+from clir_bench.measures import hint
 from clir_bench.pairs import PairRules, count_names, expand
 from clir_bench.types import LanguagePair
 
@@ -373,7 +374,8 @@ def _measure_problems(name: str) -> list[str]:
         measure: Any = ir_measures.parse_measure(name)
         measure.validate_params()
     except (NameError, ValueError, KeyError, AssertionError) as error:
-        return [f"{name!r} is no ir-measures name: {error}"]
+        said = hint(name).removesuffix(" ")
+        return [f"{name!r} is no ir-measures name: {said or error}"]
     return []
 
 

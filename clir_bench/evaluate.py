@@ -29,6 +29,7 @@ from clir_bench.errors import ClirBenchError, UnknownNameError
 from clir_bench.index.approximate import IndexSpec
 from clir_bench.languages import load_scheme
 from clir_bench.ledger import Ledger
+from clir_bench.measures import EVERYTHING, WHOLE, looks_at, refuse
 from clir_bench.passes import Answer, GroupAnswers, Passes, query_key
 from clir_bench.preparation import Group, Loader, prepare
 from clir_bench.progress import Progress, Silent
@@ -49,7 +50,8 @@ class Settings:
 
     Attributes:
         measures: Added to the card's own, by ir-measures name.
-        top_k: Documents ranked a query.
+        top_k: Documents ranked per query. The card's measures that look deeper are called by this
+            depth; those of `measures` are refused.
         tiers: Name of a tier scheme, or a path to one.
         limit: Cut every pair to this many queries and documents; the result is partial.
         seed: Seed of the bootstrap.
@@ -62,7 +64,7 @@ class Settings:
     """
 
     measures: tuple[str, ...] = ()
-    top_k: int = 1000
+    top_k: int = WHOLE
     tiers: str = "joshi"
     limit: int | None = None
     seed: int = 0
@@ -149,7 +151,8 @@ def evaluate(
 
     Raises:
         UnknownNameError: A split or pair the task does not have, or an unknown measure.
-        UsageError: An index that FAISS does not make for the encoder's vectors.
+        UsageError: An index that FAISS does not make for the encoder's vectors, or a measure of
+            `settings` that looks deeper than the rankings go.
         ResultError: A result is there that was made otherwise; nothing is overwritten.
         OutputError: The output folder, or a folder named for vectors, cannot be written or has too
             little room; finished pairs are kept.
@@ -160,6 +163,7 @@ def evaluate(
     chosen = tuple(dict.fromkeys(pairs if pairs is not None else card.official_pairs()))
     check_pairs(card, chosen)
     check_index(settings.index, system.encoder)
+    check_depth(card, chosen, split, settings)
     record = SystemRecord.of(
         system.encoder.info, dim=system.encoder.dim, spec=system.spec, package=system.package
     )
@@ -175,8 +179,17 @@ def new_ledger(
     *,
     output: Path,
     settings: Settings,
+    elsewhere: bool = False,
 ) -> Ledger:
     """Return the ledger of a result, with what an earlier run of the same has done.
+
+    Args:
+        loader: Where collections come from.
+        system: What is run.
+        pairs: The pairs asked for.
+        output: Folder of results.
+        settings: How it is run.
+        elsewhere: The runs were made elsewhere, cut at a depth that they alone tell.
 
     Raises:
         UnknownNameError: A measure is not known.
@@ -200,6 +213,8 @@ def new_ledger(
         command=settings.command,
         requested=pairs,
         overwrite=settings.overwrite,
+        asked=tuple(parse_measures(settings.measures)),
+        elsewhere=elsewhere,
     )
     ledger.open()
     check_writable(ledger.path)
@@ -236,6 +251,22 @@ def check_pairs(card: TaskCard, pairs: Sequence[LanguagePair]) -> None:
         if str(pair) not in available:
             lists = f"`clir-bench tasks {card.id}` lists the pairs of task {card.id!r}."
             raise UnknownNameError("pair", str(pair), available, lists)
+
+
+def check_depth(
+    card: TaskCard, pairs: Sequence[LanguagePair], split: str, settings: Settings
+) -> None:
+    """Refuse measures asked for by name that look deeper than the rankings will go.
+
+    The corpora are as large as the card states; what it does not state is found out later.
+
+    Raises:
+        UsageError: Says how many documents must be ranked.
+    """
+    stated = [card.counts_of(split, pair) for pair in pairs] if settings.limit is None else []
+    if any(counts is not None and counts.documents > settings.top_k for counts in stated):
+        asked = parse_measures(settings.measures)
+        refuse([name for name in asked if looks_at(name) > settings.top_k], settings.top_k)
 
 
 class _Evaluation:
@@ -278,6 +309,11 @@ class _Evaluation:
         preparation = prepare(self.loader, self.ledger.requested, self.progress.advance)
         self.progress.end()
         prepared = {pair.pair: pair for group in preparation.groups for pair in group.pairs}
+        top_k = self.settings.top_k
+        is_cut = any(pair.inspection.n_rankable > top_k for pair in prepared.values())
+        depth = top_k if is_cut else EVERYTHING
+        refuse(self.ledger.lost_at(depth), depth)
+        self.ledger.reach(depth)
         self.ledger.carry_over(prepared)
         for pair, error in preparation.failures.items():
             self.ledger.failed(pair, error)

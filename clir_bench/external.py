@@ -10,6 +10,7 @@ from clir_bench.adapters.source import Source, sha256_of
 from clir_bench.cards import TaskCard
 from clir_bench.errors import ClirBenchError, DataError
 from clir_bench.evaluate import Settings, new_ledger
+from clir_bench.measures import depth_of, too_deep
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
 from clir_bench.progress import Progress
 from clir_bench.retrieval import without_same_id
@@ -41,7 +42,8 @@ def score_runs(
         output: Folder of results.
         source: Where the task's files are.
         split: One of the card's splits or "sample".
-        settings: Measures, tiers, seed and whether to overwrite; the cut-off is the runs' own.
+        settings: Measures, tiers, seed and whether to overwrite; how deep rankings go, the runs
+            tell.
         progress: Shown to a person while the corpora are read.
 
     Returns:
@@ -62,7 +64,9 @@ def score_runs(
     )
     record = SystemRecord.of(info, dim=0, spec="run files", package="elsewhere")
     loader = Loader(card, split, source)
-    ledger = new_ledger(loader, record, tuple(files), output=output, settings=settings)
+    ledger = new_ledger(
+        loader, record, tuple(files), output=output, settings=settings, elsewhere=True
+    )
     progress.begin("checking data", None)
     preparation = prepare(loader, tuple(files), progress.advance)
     progress.end()
@@ -75,7 +79,18 @@ def score_runs(
             collection = loader.load(prepared.pair)
             qrels = collection.qrels
             kept = without_same_id(run) if collection.skip_same_id else run
+            depth = depth_of(
+                kept,
+                {qrel.query_id for qrel in qrels},
+                n_documents=prepared.inspection.n_rankable - collection.skip_same_id,
+            )
             try:
+                if lost := ledger.lost_at(depth.reach):
+                    raise DataError(
+                        f"{files[prepared.pair]}: {too_deep(lost, depth.reach)}: score a deeper "
+                        "run, or leave them out"
+                    )
+                ledger.reach(depth.reach)
                 scores = score(kept, qrels, ledger.measures)
             except ClirBenchError as error:
                 ledger.failed(prepared.pair, str(error))
@@ -87,7 +102,12 @@ def score_runs(
                     f"{prepared.inspection.n_judged_queries:,} judged queries have no line in "
                     f"{files[prepared.pair]} and count 0"
                 )
-            ledger.done(prepared, kept, scores, None)
+            if deeper := ledger.deeper_than(depth.reach):
+                notes.append(
+                    f"{prepared.pair}: {files[prepared.pair]} holds {depth.held:,} documents per "
+                    f"query, so what looks deeper is over as many: {', '.join(deeper)}"
+                )
+            ledger.done(prepared, kept, scores, None, depth=depth)
     return ledger.save(tuple(dict.fromkeys(source.unofficial))), notes
 
 

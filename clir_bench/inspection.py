@@ -58,6 +58,11 @@ class Inspection:
     sha256: str
     queries_sha256: str
 
+    @property
+    def n_rankable(self) -> int:
+        """Documents that a ranking can hold."""
+        return self.counts.documents - self.n_empty_documents
+
 
 def inspect_corpus(
     documents: Iterable[Document],

@@ -14,6 +14,7 @@ from clir_bench.adapters.source import sha256_of
 from clir_bench.cards import SAMPLE
 from clir_bench.errors import ClirBenchError, DataError, ResultError
 from clir_bench.languages import TierScheme, pair_language, pair_tier
+from clir_bench.measures import EVERYTHING, Depth, at_depth, depth_of, looks_at
 from clir_bench.preparation import Loader, PreparedPair, prepare
 from clir_bench.results import (
     locked,
@@ -36,7 +37,8 @@ from clir_bench.schema import (
     SystemRecord,
     TaskRecord,
 )
-from clir_bench.scoring import QueryScores, score
+from clir_bench.scoring import QueryScores, parse_measures, score
+from clir_bench.submission.plan import depth_kept
 from clir_bench.summary import environment_record, has_pairs_and_pool, means_of
 from clir_bench.types import LanguagePair, Run
 
@@ -55,6 +57,9 @@ class Ledger:
         pairs: What is known of each pair.
         scores: Per-query values of the pairs that are done.
         requested: The pairs this run was asked for.
+        measures: What is reported, by names that the rankings' depth supports (see `reach`).
+        asked: Those of `measures` that a person named: they are never called otherwise.
+        elsewhere: The runs were made elsewhere, so `settings.top_k` is what they hold.
     """
 
     path: Path
@@ -66,14 +71,44 @@ class Ledger:
     command: str
     requested: tuple[LanguagePair, ...]
     overwrite: bool = False
+    asked: tuple[str, ...] = ()
+    elsewhere: bool = False
     pairs: dict[LanguagePair, PairResult] = field(default_factory=dict)
     scores: dict[LanguagePair, QueryScores] = field(default_factory=dict)
     _earlier: dict[LanguagePair, PairResult] = field(default_factory=dict)
     _seen: dict[LanguagePair, _Hashes] = field(default_factory=dict)
     _files: dict[LanguagePair, list[_State]] = field(default_factory=dict)
+    _checked: dict[LanguagePair, str] = field(default_factory=dict)
     _written: _State = None
     _claimed: bool = False
     _started: float = field(default_factory=time.time)
+    _depth: int = EVERYTHING
+    _named: tuple[str, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        self._named = self.measures
+
+    def deeper_than(self, depth: int) -> list[str]:
+        """Return the task's measures that look deeper than rankings of a depth."""
+        return [
+            name for name in parse_measures(self.loader.card.measures) if looks_at(name) > depth
+        ]
+
+    def lost_at(self, depth: int) -> list[str]:
+        """Return the measures for want of which rankings of a depth will not do.
+
+        They are those that a person named and that look deeper; and all of the task's where none
+        can be had under any name.
+        """
+        own = parse_measures(self.loader.card.measures)
+        names = self.asked if any(at_depth(name, depth) for name in own) else (*own, *self.asked)
+        return [name for name in dict.fromkeys(names) if looks_at(name) > depth]
+
+    def reach(self, depth: int) -> None:
+        """Call measures by a depth that rankings have, and by no greater one from now on."""
+        self._depth = min(self._depth, depth)
+        named = (at_depth(name, self._depth) for name in self._named)
+        self.measures = tuple(dict.fromkeys(name for name in named if name is not None))
 
     def open(self) -> None:
         """Read what an earlier run left at `path`, unless it is to be overwritten.
@@ -89,6 +124,7 @@ class Ledger:
 
     def carry_over(self, prepared: Mapping[LanguagePair, PreparedPair]) -> None:
         """Keep the pairs done earlier whose data and files are what they were."""
+        self._checked |= {pair: now.inspection.sha256 for pair, now in prepared.items()}
         for pair, earlier in self._earlier.items():
             now = prepared.get(pair)
             fate = "running it again"
@@ -98,7 +134,7 @@ class Ledger:
                 logger.warning("pair %s: the data changed since it was run; %s", pair, fate)
                 continue
             try:
-                self._take(pair, earlier, data_checked=now is not None)
+                self._take(pair, earlier)
             except ClirBenchError as error:
                 logger.warning("pair %s: %s; %s", pair, error, fate)
                 continue
@@ -114,14 +150,24 @@ class Ledger:
         scores: QueryScores,
         cost: Cost | None,
         approximate: ApproximateSearch | None = None,
+        depth: Depth | None = None,
     ) -> None:
         """Record a pair and store its files, unless another process has just stored the pair.
+
+        `depth` is that of the run; without one it follows from `settings.top_k`.
 
         Raises:
             ResultError: Another process has stored a result that was made otherwise.
             OutputError: They cannot be written.
         """
         inspection = prepared.inspection
+        self._checked[prepared.pair] = inspection.sha256
+        depth = depth or depth_of(
+            run,
+            set(scores.query_ids),
+            n_documents=inspection.n_rankable,
+            top_k=self.settings.top_k,
+        )
         tag = system_folder(self.system.name)
         with locked(self.path):
             self._adopt()
@@ -150,6 +196,8 @@ class Ledger:
             values_file=values_file,
             values_sha256=values_sha256,
             approximate=approximate,
+            depth=depth.held,
+            cut=depth.cut,
         )
         self._files[prepared.pair] = self._states(prepared.pair)
 
@@ -175,6 +223,7 @@ class Ledger:
         with locked(self.path):
             self._adopt()
             self._mend()
+            self._level()
             result = self._result(unofficial)
             write_result(self.path, result)
             self._written, self._claimed = _state(self.path), True
@@ -205,6 +254,27 @@ class Ledger:
             except ClirBenchError as error:
                 del self.scores[pair], self.pairs[pair]
                 self.failed(pair, f"{error}: it was there when the pair was done; run it again")
+
+    def _level(self) -> None:
+        """Give all pairs the same measures, called by the depth that the rankings of all have."""
+        done = {pair: self.pairs[pair] for pair in self.scores}
+        for known in done.values():
+            self.reach(known.reach(self.settings.top_k))
+        for pair, known in done.items():
+            values = self.scores[pair]
+            try:
+                if set(self.measures) <= set(values.measures):
+                    self.scores[pair] = values.only(self.measures)
+                else:
+                    self._take(pair, known)
+            except ClirBenchError as error:
+                logger.warning("pair %s is left out of the result: %s", pair, error)
+                del self.pairs[pair], self.scores[pair]
+        held = [known.depth for known in done.values() if known.depth is not None]
+        if self.elsewhere and held:
+            cut = [known.depth for known in done.values() if known.depth is not None and known.cut]
+            top_k = min(cut) if cut else max(held)
+            self.settings = self.settings.model_copy(update={"top_k": top_k})
 
     def _stored(self) -> dict[LanguagePair, PairResult]:
         """Return the pairs that are done in the stored result; none when there is no result.
@@ -239,6 +309,7 @@ class Ledger:
         if self.settings.index is not None:
             inexact = f"searched by the approximate index {self.settings.index}, not exactly"
             unofficial = (*unofficial, inexact)
+        unofficial = (*unofficial, *self._too_shallow())
         pairs: dict[str, PairResult] = {}
         for pair in dict.fromkeys(
             (*self.loader.card.official_pairs(), *self.requested, *self.pairs)
@@ -267,6 +338,16 @@ class Ledger:
             overall=means.overall,
             pool=means.pool,
         )
+
+    def _too_shallow(self) -> list[str]:
+        """Say that rankings are too shallow for the task's measures and for boards."""
+        deeper = self.deeper_than(self._depth)
+        if not deeper or self._depth >= (kept := depth_kept(self.loader.card)):
+            return []
+        return [
+            f"rankings of {self._depth:,} documents per query: too few for the task's "
+            f"{', '.join(deeper)}, and for boards, which keep {kept:,}"
+        ]
 
     def _task_record(self, pairs: Mapping[str, PairResult]) -> TaskRecord:
         done = {name: pair for name, pair in pairs.items() if pair.status == "done"}
@@ -309,20 +390,17 @@ class Ledger:
             found.append("version of the task's card")
         if (earlier.task.split, earlier.task.limit) != (self.loader.split, self.loader.limit):
             found.append(f"split or --limit ({earlier.task.split}, {earlier.task.limit})")
-        if earlier.settings.top_k != self.settings.top_k:
+        if earlier.settings.top_k != self.settings.top_k and not self.elsewhere:
             found.append(f"--top-k ({earlier.settings.top_k})")
         if earlier.settings.index != self.settings.index:
             found.append(f"--index ({earlier.settings.index or 'exact'})")
         return found
 
-    def _take(self, pair: LanguagePair, stored: PairResult, *, data_checked: bool = False) -> None:
+    def _take(self, pair: LanguagePair, stored: PairResult) -> None:
         """Count a stored pair as done if its run is what it was.
 
         Its values are computed again where the measures ask for more, where the file is another,
         and where no sha256 says that it is not: the run has always had one.
-
-        Args:
-            data_checked: Whether the data are known to be what the pair was run on.
 
         Raises:
             ClirBenchError: The run is not what it was, or its values cannot be computed.
@@ -332,8 +410,7 @@ class Ledger:
             raise DataError(f"{run_file} is missing or damaged")
         values = self._values(pair, stored)
         if values is None:
-            if not data_checked:
-                self._check_data(pair, stored)
+            self._check_data(pair, stored)
             qrels = self.loader.load(pair).qrels
             values = score(read_run(run_file), qrels, self.measures)
             values_file, values_sha256 = write_values(self.path, pair, values)
@@ -355,6 +432,8 @@ class Ledger:
         return values.only(self.measures) if known else None
 
     def _check_data(self, pair: LanguagePair, stored: PairResult) -> None:
+        if self._checked.get(pair) == stored.data_sha256:
+            return
         prepared = prepare(self.loader, [pair])
         if pair in prepared.failures:
             raise DataError(prepared.failures[pair])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clir_bench.measures import EVERYTHING
 from clir_bench.types import EncoderInfo, Tier
 
 SCHEMA_VERSION = 1
@@ -95,6 +97,9 @@ class PairResult(_Model):
             recorded, whose values are checked by their means.
         source_run_sha256: In a submission, of the run file that its run was cut from.
         approximate: How much of exact search an approximate index found; None for exact search.
+        depth: Documents of the longest ranking; None where only `settings.top_k` is known of it.
+        cut: Whether rankings end at `depth` because they were cut there; False where they hold
+            every document that could be ranked.
     """
 
     tier: Tier
@@ -113,6 +118,19 @@ class PairResult(_Model):
     values_sha256: str | None = None
     source_run_sha256: str | None = None
     approximate: ApproximateSearch | None = None
+    depth: int | None = None
+    cut: bool = True
+
+    def reach(self, top_k: int) -> int:
+        """Return how deep measures may look into the rankings, `EVERYTHING` for any depth.
+
+        Args:
+            top_k: The depth where the pair states none.
+        """
+        depth, counts = top_k if self.depth is None else self.depth, self.counts
+        if not self.cut or (counts and depth >= counts.documents - counts.empty_documents):
+            return EVERYTHING
+        return depth
 
 
 class Group(_Model):
@@ -206,6 +224,7 @@ class SettingsRecord(_Model):
     """Settings that a score depends on.
 
     Attributes:
+        top_k: Documents ranked per query; of runs made elsewhere, those that the shallowest holds.
         index: The approximate index that was searched (see `ApproximateSearch`), None for exact
             search.
     """
@@ -276,6 +295,17 @@ class Result(_Model):
     overall: Scores
     pool: PoolMeans | None = None
     submission: Submission | None = None
+
+    def reach(self, pairs: Iterable[str]) -> int:
+        """Return how deep measures may look into the rankings of pairs, the shallowest of them.
+
+        Args:
+            pairs: Names of pairs that are done.
+        """
+        top_k = self.settings.top_k
+        if self.submission is not None:
+            top_k = min(top_k, self.submission.depth)
+        return min((self.pairs[pair].reach(top_k) for pair in pairs), default=EVERYTHING)
 
 
 class SuitePart(_Model):

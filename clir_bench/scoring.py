@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clir_bench.errors import DataError, UnknownNameError, UsageError
+from clir_bench.measures import hint
 from clir_bench.profiling import stage
 from clir_bench.types import Qrel, Run
 
@@ -92,10 +93,10 @@ def _parse(name: str) -> Measure:
     try:
         measure = ir_measures.parse_measure(name)
     except (NameError, ValueError, KeyError, SyntaxError) as error:
+        remedy = f"{hint(name)}Any ir-measures name is accepted ({error})."
         known = [f"{known.NAME}@10" for known in ir_measures.measures.registry.values()]
-        raise UnknownNameError(
-            "measure", name, known, f"Any ir-measures name is accepted ({error})."
-        ) from None
+        near = [] if hint(name) else known
+        raise UnknownNameError("measure", name, near, remedy) from None
     expected = "expected a name such as 'P@10' or 'nDCG@10'"
     try:
         computed = ir_measures.DefaultPipeline.supports(measure)  # type: ignore[no-untyped-call]

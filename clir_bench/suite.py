@@ -10,6 +10,7 @@ from clir_bench.cards import SAMPLE, Part, SuiteCard, TaskCard, expand_rules, lo
 from clir_bench.errors import CardError, ClirBenchError, ResultError
 from clir_bench.evaluate import Settings, check_pairs, stored_split
 from clir_bench.languages import load_scheme
+from clir_bench.measures import at_depth, too_deep
 from clir_bench.results import (
     check_writable,
     locked,
@@ -108,6 +109,7 @@ def run_suite(
             result = run_part(card, pairs, split)
             reasons += [f"{card.id}: {reason}" for reason in result.task.unofficial]
             summary = _summary(result, part_path, card, pairs, settings.tiers)
+            line = line.model_copy(update={"measure": _measure_of(result, line.measure)})
         except ClirBenchError as error:
             lines.append(line.model_copy(update={"error": str(error)}))
         else:
@@ -162,6 +164,21 @@ def _check_system(path: Path, system: SystemRecord) -> None:
 def _scored(line: SuitePart, summary: Summary, *, official: bool) -> SuitePart:
     score = as_score(summary.overall[line.measure])
     return line.model_copy(update={"score": score, "official": official})
+
+
+def _measure_of(result: Result, measure: str) -> str:
+    """Return what a part's measure is called over the depth of its rankings.
+
+    Raises:
+        ResultError: It cannot be had from rankings of that depth.
+    """
+    if measure in result.task.measures:
+        return measure
+    depth = result.reach(name for name, pair in result.pairs.items() if pair.status == "done")
+    lower = at_depth(measure, depth)
+    if lower is None or lower not in result.task.measures:
+        raise ResultError(f"{too_deep([measure], depth)}; rank more (--top-k)")
+    return lower
 
 
 def _summary(

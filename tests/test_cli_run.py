@@ -155,10 +155,10 @@ def test_why_a_result_is_not_official_is_printed(
 
 def test_what_was_asked_for_is_recorded(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["clir-bench", "run", "--model", "it's"])
-    assert run(folder, "--seed", 7, "--top-k", 2, "--batch-size", 2, "--measures", "P@5,RR") == 0
+    assert run(folder, "--seed", 7, "--top-k", 2, "--batch-size", 2, "--measures", "P@1,RR@2") == 0
     result = stored(folder)
     assert (result.settings.seed, result.settings.top_k) == (7, 2)
-    assert result.task.measures == ("nDCG@10", "AP@1000", "P@5", "RR", "Judged@10")
+    assert result.task.measures == ("nDCG@2", "AP@2", "P@1", "RR@2", "Judged@2")
     assert result.environment.command == """clir-bench run --model 'it'"'"'s'"""
     assert result.environment.packages["ir-measures"]
     assert result.system.spec == "hashing"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
 import pytest
 import scipy.stats
 
+from clir_bench.cli.disparity_tables import disparity_text
 from clir_bench.disparity.pool import Pool, pool_disparity
 from clir_bench.disparity.ranking import (
     Ranking,
@@ -19,6 +21,9 @@ from clir_bench.disparity.ranking import (
     rank_distance,
     rankings,
 )
+from clir_bench.disparity.report import Report, as_rows
+from clir_bench.errors import UsageError
+from clir_bench.measures import EVERYTHING
 from clir_bench.schema import SettingsRecord
 from clir_bench.types import Qrel, Run
 
@@ -299,3 +304,25 @@ def test_rankings_are_of_judged_queries_in_order() -> None:
         Ranking("b", 3, ("d1", "d2"), {"d3": 3}, {"d3": 1}),
         Ranking("c", 0, (), {}, {"d1": 1}),
     ]
+
+
+def test_measures_of_rankings_that_are_cut_are_called_by_the_depth_there_is() -> None:
+    some = {
+        "en": [ranking("en1 en2 sw1", "en1 sw2", query_id="a")],
+        "sw": [ranking("sw1 sw2 en1", "en1 sw2", query_id="a")],
+    }
+    made = replace(pool(some, {"en": 10, "sw": 10}), reach=3)
+    found = pool_disparity(made)
+    assert (found.depth, found.top, found.peer_cutoff) == (3, 3, 3)
+    with pytest.raises(UsageError, match="--depth 4: rankings hold 3 documents per query"):
+        pool_disparity(made, 4)
+    assert pool_disparity(replace(made, reach=EVERYTHING), 4).peer_cutoff == 20
+
+
+def test_the_names_of_shallow_measures_are_printed_and_in_the_csv() -> None:
+    made = replace(pool({"en": [ranking("en1 sw1", "en1 en2 sw1")]}, {"en": 4, "sw": 4}), reach=2)
+    report = Report("s", "t", "T", "test", True, {}, pool_disparity(made))
+    names = {row.measure for row in as_rows(report)}
+    assert names == {"MRD@2", "language preference@2", "PEER@2"}
+    text = disparity_text([report])
+    assert "first 2 from pool" in text and "of first 2" in text and "first 10" not in text

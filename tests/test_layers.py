@@ -16,6 +16,7 @@ LAYERS = {
     "errors": 0,
     "files": 0,
     "languages": 0,
+    "measures": 0,
     "profiling": 0,
     "progress": 0,
     "types": 0,

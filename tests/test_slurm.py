@@ -140,7 +140,7 @@ def cluster_fixture(tmp_path: Path) -> Iterator[Cluster]:
                 )
             )
             if command is munge:
-                wait_for(lambda: (folder / "munge.socket").exists(), 20, "MUNGE's socket")
+                wait_for((folder / "munge.socket").exists, 20, "MUNGE's socket")
         wait_for(lambda: node_is_idle(cluster), 60, "an idle node")
         yield cluster
         subprocess.run(

@@ -8,6 +8,7 @@ import json
 import lzma
 import string
 from pathlib import Path
+from typing import Any
 
 import ir_measures
 import numpy as np
@@ -214,7 +215,21 @@ def test_a_result_that_lacks_a_pair_is_refused(made: Submitted) -> None:
 
 
 def test_a_result_of_too_few_documents_is_refused(made: Submitted) -> None:
-    refuse(made, lambda raw: raw["settings"].update(top_k=50), "50 documents a query were kept")
+    refuse(
+        made,
+        lambda raw: raw["pairs"]["en-de"].update(depth=50, cut=True, counts=None),
+        "rankings hold 50 documents per query, and 100 are submitted",
+    )
+
+
+def test_a_result_that_states_no_depths_is_as_deep_as_its_top_k(made: Submitted) -> None:
+    def before(raw: dict[str, Any]) -> None:
+        raw["settings"]["top_k"] = 50
+        for pair in raw["pairs"].values():
+            del pair["depth"], pair["cut"]
+            pair["counts"]["documents"] = 60
+
+    refuse(made, before, "rankings hold 50 documents per query")
 
 
 def test_an_unsafe_system_name_is_refused(made: Submitted) -> None:

@@ -8,8 +8,6 @@ from tabulate import tabulate
 
 from clir_bench.aggregate import Estimate
 from clir_bench.disparity.pool import (
-    PEER_CUTOFF,
-    TOP,
     PoolDisparity,
     PoolMeasure,
     Preferences,
@@ -114,7 +112,7 @@ def _pool_tables(report: Report, pool: PoolDisparity) -> list[str]:
     )
     blocks = [title, _bias_table(pool)]
     if pool.preferences is not None:
-        blocks.append(_preference_table(pool.preferences))
+        blocks.append(_preference_table(pool.preferences, pool.top))
     if pool.rank_distance is not None:
         least, most = pool.rank_distance.at_least.overall, pool.rank_distance.at_most.overall
         if most.mean > least.mean:
@@ -128,8 +126,8 @@ def _pool_tables(report: Report, pool: PoolDisparity) -> list[str]:
         )
     if pool.peer is not None and not pool.peer.informative:
         blocks.append(
-            f"PEER@{PEER_CUTOFF} says nothing here: no language has two relevant documents for "
-            "one query, and then it does not depend on their ranks."
+            f"PEER@{pool.peer_cutoff} says nothing here: no language has two relevant documents "
+            "for one query, and then it does not depend on their ranks."
         )
     return blocks
 
@@ -144,11 +142,11 @@ def _bias_table(pool: PoolDisparity) -> str:
             ("none found", distance.none_found, 3),
         ]
     if preferences is not None and preferences.own is not None:
-        columns.append((f"own language in first {TOP}, times pool [95%]", preferences.own, 2))
+        columns.append((f"own language in first {pool.top}, times pool [95%]", preferences.own, 2))
     if preferences is not None:
-        columns.append((f"first {TOP} from pool [95%]", preferences.distance, 3))
+        columns.append((f"first {pool.top} from pool [95%]", preferences.distance, 3))
     if peer is not None and peer.informative:
-        columns.append((f"PEER@{PEER_CUTOFF} [95%]", peer.value, 3))
+        columns.append((f"PEER@{pool.peer_cutoff} [95%]", peer.value, 3))
     rows = [
         [
             "mean" if code is None else _name(code),
@@ -166,7 +164,7 @@ def _value(measure: PoolMeasure, code: str | None) -> Estimate | None:
     return measure.overall if code is None else measure.languages.get(code)
 
 
-def _preference_table(preferences: Preferences) -> str:
+def _preference_table(preferences: Preferences, top: int) -> str:
     rows = [
         [
             _name(code),
@@ -177,7 +175,7 @@ def _preference_table(preferences: Preferences) -> str:
         ]
         for code, language in preferences.languages.items()
     ]
-    header = ["document language", "share of pool", f"of first {TOP}", "times pool [95%]",
+    header = ["document language", "share of pool", f"of first {top}", "times pool [95%]",
               "queries in other languages [95%]"]  # fmt: skip
     return _table(rows, header, 1)
 

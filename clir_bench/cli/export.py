@@ -14,6 +14,7 @@ from clir_bench.export.ir_metadata import header
 from clir_bench.export.model_index import model_index
 from clir_bench.export.mteb import is_known_to_mteb, task_result
 from clir_bench.files import inside
+from clir_bench.measures import looks_at, too_deep
 from clir_bench.results import read_result, result_file, system_folder, write_file
 from clir_bench.schema import Result
 from clir_bench.submission.cutting import not_for_boards
@@ -46,7 +47,8 @@ Examples:
 def command(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
     """Write stored results as other places take them.
 
-    PATHS are result files. Samples, partial and unofficial results are refused.
+    PATHS are result files. Samples, partial and unofficial results are refused, and measures that
+    look deeper than the rankings go are left out.
     """
     results = {path: _read(path) for path in paths}
     if form == "ir-metadata":
@@ -78,7 +80,27 @@ def _read(path: Path) -> Result:
         raise ResultError(f"{path}: the result of a suite; export those of its parts")
     if problems := not_for_boards(result):
         raise ResultError(f"{path}: {'; '.join(problems)}; nothing to be posted elsewhere")
-    return result
+    return _vouched(path, result)
+
+
+def _vouched(path: Path, result: Result) -> Result:
+    """Return a result without the measures that look deeper than its rankings go.
+
+    Results say so themselves since they state how deep each pair's rankings go.
+
+    Raises:
+        ResultError: The measure that others take for the main one is among them.
+    """
+    depth = result.reach(name for name, pair in result.pairs.items() if pair.status == "done")
+    measures = result.task.measures
+    deeper = [name for name in measures if looks_at(name) > depth]
+    said = too_deep(deeper, depth)
+    if measures[0] in deeper:
+        raise ResultError(f"{path}: {said}; run it again, and measures get their right names")
+    if deeper:
+        click.echo(f"note: {path}: left out: {said}", err=True)
+    kept = tuple(name for name in measures if name not in deeper)
+    return result.model_copy(update={"task": result.task.model_copy(update={"measures": kept})})
 
 
 def _write_runs(path: Path, result: Result, output: Path) -> None:

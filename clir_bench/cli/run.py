@@ -24,10 +24,11 @@ from clir_bench.embeddings.store import Keeping
 from clir_bench.encoders import DESCRIBED, load_encoder, provider
 from clir_bench.encoders.described import read_description
 from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
-from clir_bench.evaluate import Settings, System, card_for, evaluate, stored_split
+from clir_bench.evaluate import Settings, System, card_for, check_depth, evaluate, stored_split
 from clir_bench.index.approximate import IndexSpec
 from clir_bench.jobs import Job as Divided
 from clir_bench.languages import load_scheme
+from clir_bench.measures import WHOLE
 from clir_bench.results import result_path, to_json
 from clir_bench.schema import Result, SuiteResult, SystemRecord
 from clir_bench.scoring import parse_measures
@@ -104,9 +105,9 @@ class _Request:
 @click.option(
     "--top-k",
     type=click.IntRange(1),
-    default=1000,
+    default=WHOLE,
     show_default=True,
-    help="Documents ranked a query.",
+    help="Documents ranked per query; measures look no deeper.",
 )
 @options.device
 @options.dtype
@@ -199,6 +200,7 @@ def command(
         _job(load_card(task, tasks_dir), wanted_split, pairs, languages, tier, tiers, tasks_dir)
         for task in tasks
     ]
+    _check_depths(jobs, settings)
     one_folder(data_dir, sum(len(job.parts) or 1 for job in jobs))
     request = _Request(output, data_dir, settings, as_json)
     for model in models:
@@ -237,6 +239,12 @@ def _check_name(model: str) -> None:
         read_description(Path(model))
     else:
         load_encoder(model)
+
+
+def _check_depths(jobs: Sequence[_Job], settings: Settings) -> None:
+    for job in jobs:
+        for card, pairs, split in job.tasks():
+            check_depth(card, pairs, split, settings)
 
 
 def _job(

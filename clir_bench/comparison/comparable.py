@@ -6,16 +6,15 @@ judged by the same judgments with the same measure. Anything else is refused, wi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from clir_bench.errors import UsageError
+from clir_bench.measures import EVERYTHING, at_depth, is_cut, looks_at, too_deep
 from clir_bench.pairs import expand
 from clir_bench.schema import Result
 from clir_bench.types import POOL, LanguagePair
 
 _SHOWN = 5
-_CUTOFF = re.compile(r"@(\d+)$")
 
 
 def problems_of(result: Result) -> list[str]:
@@ -58,8 +57,9 @@ def problems_between(
             f"other card: version {one.version}, {one.card_sha256[:12]}, and version "
             f"{two.version}, {two.card_sha256[:12]}; run the older one again"
         )
+    common = done_pairs(baseline, rules) & done_pairs(other, rules)
     for measure in measures:
-        problems += _measure_problems(baseline, other, measure)
+        problems += _measure_problems(baseline, other, measure, common)
     problems += _pair_problems(baseline, other, rules, common_pairs)
     return problems
 
@@ -103,27 +103,34 @@ def notes_on(results: Sequence[Result], compared: set[str]) -> list[str]:
     return notes
 
 
-def _measure_problems(baseline: Result, other: Result, measure: str) -> list[str]:
-    problems = [
-        f"other measures: {result.system.name} has no {measure}, only "
-        f"{', '.join(result.task.measures)}"
-        for result in (baseline, other)
-        if measure not in result.task.measures
-    ]
-    depths = _depth(baseline), _depth(other)
-    cutoff = _CUTOFF.search(measure)
-    if depths[0] != depths[1] and (cutoff is None or int(cutoff[1]) > min(depths)):
+def _measure_problems(baseline: Result, other: Result, measure: str, common: set[str]) -> list[str]:
+    """Return why two results cannot be compared by a measure on the pairs that both have."""
+    absent = [result for result in (baseline, other) if measure not in result.task.measures]
+    if absent:
+        return [_absent(result, measure, common) for result in absent]
+    problems = []
+    for pair in sorted(common):
+        depths = baseline.reach([pair]), other.reach([pair])
+        if min(depths) >= looks_at(measure) and (is_cut(measure) or depths[0] == depths[1]):
+            continue
+        cut = " and ".join("the whole corpus" if n == EVERYTHING else str(n) for n in depths)
         problems.append(
-            f"other depth: rankings were cut at {depths[0]} and {depths[1]}, which changes "
-            f"{measure}"
+            f"other depth: rankings were cut at {cut}, which changes {measure}"
+            if depths[0] != depths[1]
+            else f"{too_deep([measure], depths[0])}; run both again to have it by its right name"
         )
-    return problems
+    return list(dict.fromkeys(problems))
 
 
-def _depth(result: Result) -> int:
-    """Return how many documents of a query were scored, at most."""
-    cut = result.submission.depth if result.submission else result.settings.top_k
-    return min(cut, result.settings.top_k)
+def _absent(result: Result, measure: str, common: set[str]) -> str:
+    """Say that a result lacks a measure, and what to do."""
+    has, depth = ", ".join(result.task.measures), result.reach(common)
+    said = f"other measures: {result.system.name} has no {measure}, only {has}"
+    if depth >= looks_at(measure):
+        return f"{said}; --measures {measure} of the command that made it adds it"
+    lower = at_depth(measure, depth)
+    remedy = f"; compare by {lower}, which --measures {lower} adds to the other" if lower else ""
+    return f"{said}: its rankings hold {depth:,} documents per query{remedy}"
 
 
 def _pair_problems(

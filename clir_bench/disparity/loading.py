@@ -76,7 +76,14 @@ def load_pool(
             f"{path}: its run files name {len(strangers):,} documents that the pool has not, "
             f"{strangers[0]!r} for one; they are the runs of other data"
         )
-    return Pool(sizes, languages, found, result.task.parallel_queries, result.settings)
+    return Pool(
+        sizes,
+        languages,
+        found,
+        result.task.parallel_queries,
+        result.settings,
+        result.reach(map(str, pairs)),
+    )
 
 
 def _loader(result: Result, data_dir: Path | None, tasks_dir: Path | None) -> Loader:

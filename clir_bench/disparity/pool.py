@@ -21,7 +21,9 @@ from clir_bench.disparity.ranking import (
     rank_distance,
 )
 from clir_bench.disparity.summary import estimate
+from clir_bench.errors import UsageError
 from clir_bench.languages import TierScheme
+from clir_bench.measures import EVERYTHING
 from clir_bench.schema import SettingsRecord
 from clir_bench.scoring import QueryScores
 from clir_bench.types import POOL, LanguagePair
@@ -46,6 +48,7 @@ class Pool:
         rankings: By query language; every judged query's.
         parallel_queries: Whether equal ids in two query languages are the same question.
         settings: Seed and size of the bootstrap.
+        reach: How deep measures may look into the rankings (`schema.Result.reach`).
     """
 
     sizes: Mapping[str, int]
@@ -53,6 +56,7 @@ class Pool:
     rankings: Mapping[str, Sequence[Ranking]]
     parallel_queries: bool
     settings: SettingsRecord
+    reach: int = EVERYTHING
 
     @property
     def n_documents(self) -> int:
@@ -149,6 +153,9 @@ class PoolDisparity:
     Attributes:
         n_documents: Size of the pool.
         depth: Documents ranked below count as not found in `rank_distance`.
+        top: How many of the first documents `preferences` is over: `TOP`, or all of rankings that
+            are cut before.
+        peer_cutoff: What `peer` is over: `PEER_CUTOFF`, likewise.
         rank_distance: None where no query has relevant documents in two languages.
         preferences: None where no query is answered.
         peer: None where no query has a relevant document.
@@ -156,6 +163,8 @@ class PoolDisparity:
 
     n_documents: int
     depth: int
+    top: int
+    peer_cutoff: int
     query_languages: tuple[str, ...]
     rank_distance: RankDistances | None
     preferences: Preferences | None
@@ -168,15 +177,26 @@ def pool_disparity(pool: Pool, depth: int | None = None) -> PoolDisparity:
     Args:
         pool: Rankings, and the language of what they rank.
         depth: Documents ranked below it count as not found; the longest ranking's where None.
+
+    Raises:
+        UsageError: Rankings are cut above `depth`.
     """
+    if depth is not None and depth > pool.reach:
+        raise UsageError(
+            f"--depth {depth}: rankings hold {pool.reach:,} documents per query, and where the "
+            f"others are is not known; take at most {pool.reach}, or rank more (--top-k)"
+        )
     depth = depth or pool.depth
+    top, peer_cutoff = min(TOP, pool.reach), min(PEER_CUTOFF, pool.reach)
     return PoolDisparity(
         n_documents=pool.n_documents,
         depth=depth,
+        top=top,
+        peer_cutoff=peer_cutoff,
         query_languages=tuple(pool.rankings),
         rank_distance=_rank_distances(pool, depth),
-        preferences=_preferences(pool),
-        peer=_equal_ranks(pool),
+        preferences=_preferences(pool, top),
+        peer=_equal_ranks(pool, peer_cutoff),
     )
 
 
@@ -192,10 +212,10 @@ def _rank_distances(pool: Pool, depth: int) -> RankDistances | None:
     return RankDistances(*(_measure(rows, column) for column in range(5))) if rows else None
 
 
-def _preferences(pool: Pool) -> Preferences | None:
+def _preferences(pool: Pool, top: int) -> Preferences | None:
     codes = sorted(pool.sizes)
     rows = _replicates(
-        pool, lambda ranking: language_shares(ranking, pool.languages, codes, cutoff=TOP)
+        pool, lambda ranking: language_shares(ranking, pool.languages, codes, cutoff=top)
     )
     if not rows:
         return None
@@ -232,7 +252,7 @@ def _language_preference(
     )
 
 
-def _equal_ranks(pool: Pool) -> EqualRanks | None:
+def _equal_ranks(pool: Pool, cutoff: int) -> EqualRanks | None:
     levels = Counter(
         level
         for some in pool.rankings.values()
@@ -243,7 +263,7 @@ def _equal_ranks(pool: Pool) -> EqualRanks | None:
     weights = {level: 1 / len(levels) for level in sorted(levels)}
 
     def values(ranking: Ranking) -> Sequence[float] | None:
-        found = peer(ranking, pool.languages, weights, PEER_CUTOFF)
+        found = peer(ranking, pool.languages, weights, cutoff)
         return None if found is None else (found.value, found.informative)
 
     rows = _replicates(pool, values)

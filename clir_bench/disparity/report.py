@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from clir_bench.aggregate import Estimate
-from clir_bench.disparity.pool import PEER_CUTOFF, TOP, PoolDisparity, PoolMeasure
+from clir_bench.disparity.pool import PoolDisparity, PoolMeasure
 from clir_bench.disparity.summary import Disparity, apart, disparity_of
 from clir_bench.errors import UsageError
 from clir_bench.languages import TierScheme
@@ -184,7 +184,7 @@ def _pool_numbers(pool: PoolDisparity) -> Iterator[tuple[str, _Number]]:
             for number in _by_language(statistic, measure):
                 yield name, number
     if (preferences := pool.preferences) is not None:
-        name = f"language preference@{TOP}"
+        name = f"language preference@{pool.top}"
         for number in _by_language("distance from the pool's shares", preferences.distance):
             yield name, number
         if preferences.own is not None:
@@ -192,15 +192,19 @@ def _pool_numbers(pool: PoolDisparity) -> Iterator[tuple[str, _Number]]:
                 yield name, number
         for code, language in preferences.languages.items():
             yield name, ("share of the pool", code, language.pool_share)
-            yield name, ("share of the first ten", code, language.top_share)
+            yield name, (f"share of the first {_word(pool.top)}", code, language.top_share)
             yield name, ("preference", code, language.preference)
             if language.elsewhere is not None:
                 yield name, ("preference, queries in other languages", code, language.elsewhere)
     if pool.peer is not None:
-        name = f"PEER@{PEER_CUTOFF}"
+        name = f"PEER@{pool.peer_cutoff}"
         yield name, ("share of informative queries", "all", pool.peer.informative)
         for number in _by_language("mean", pool.peer.value):
             yield name, number
+
+
+def _word(number: int) -> str:
+    return "ten" if number == 10 else str(number)
 
 
 def _by_language(statistic: str, measure: PoolMeasure) -> Iterator[_Number]:

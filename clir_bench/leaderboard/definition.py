@@ -28,7 +28,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from clir_bench.cards import SuiteCard, TaskCard, TaskId, expand_rules, load_card
 from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
 from clir_bench.languages import TierScheme, load_scheme
+from clir_bench.measures import at_depth, looks_at
 from clir_bench.scoring import parse_measures
+from clir_bench.submission.plan import depth_kept
 from clir_bench.types import POOL, LanguagePair
 
 _Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -164,6 +166,13 @@ def _section_problems(section: SectionDefinition) -> list[str]:
     problems = []
     if canonical != section.measures:
         problems.append(f"measures must be written {', '.join(canonical)}, each once")
+    depth = depth_kept(card)
+    problems += [
+        f"{name} looks deeper than the {depth} documents per query that submissions of "
+        f"{card.id!r} keep{f'; write {lower}' if (lower := at_depth(name, depth)) else ''}"
+        for name in canonical
+        if looks_at(name) > depth
+    ]
     if section.chosen_split not in card.splits:
         problems.append(
             f"task {card.id!r} has no split {section.split!r}: {', '.join(card.splits)}"

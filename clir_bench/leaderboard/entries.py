@@ -20,6 +20,7 @@ from clir_bench.errors import ClirBenchError, DataError, ResultError
 from clir_bench.leaderboard.definition import SectionDefinition
 from clir_bench.leaderboard.escaping import visible
 from clir_bench.leaderboard.official import DataKey
+from clir_bench.measures import looks_at, too_deep
 from clir_bench.results import parse_values, read_result, result_path, system_folder
 from clir_bench.schema import PairResult, Result
 from clir_bench.scoring import QueryScores
@@ -124,7 +125,7 @@ def _entry(path: Path, section: SectionDefinition, expected: Mapping[LanguagePai
         for pair in expected
         if str(pair) in result.pairs and result.pairs[str(pair)].status == "done"
     }
-    problems = _problems(result, folder, section)
+    problems = _problems(result, folder, section) + _depth_problems(result, done, section)
     problems += _data_problems(done, expected)
     try:
         date = _date(result.environment.started)
@@ -159,6 +160,14 @@ def _problems(result: Result, folder: str, section: SectionDefinition) -> list[s
     if missing := [measure for measure in section.measures if measure not in task.measures]:
         problems.append(f"it has no {', '.join(missing)}; submit it again with these measures")
     return problems
+
+
+def _depth_problems(
+    result: Result, done: Mapping[LanguagePair, PairResult], section: SectionDefinition
+) -> list[str]:
+    depth = result.reach(map(str, done))
+    deeper = [name for name in section.measures if looks_at(name) > depth]
+    return [too_deep(deeper, depth)] if deeper else []
 
 
 def _amounts(result: Result) -> Iterator[tuple[str, float]]:

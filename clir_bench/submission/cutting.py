@@ -126,10 +126,10 @@ def open_result(
             f"{path}: partial: {len(missing)} of the {len(plan.pairs)} pairs that are submitted "
             f"are not done ({some}); run them first"
         )
-    if result.settings.top_k < plan.depth:
+    if (depth := result.reach(map(str, plan.pairs))) < plan.depth:
         raise NotForBoardsError(
-            f"{path}: {result.settings.top_k} documents a query were kept (--top-k), and "
-            f"{plan.depth} are submitted; run it again"
+            f"{path}: rankings hold {depth:,} documents per query, and {plan.depth} are submitted; "
+            "rank more (--top-k)"
         )
     return Cut(path, result, card, plan)
 
@@ -259,6 +259,8 @@ def _store(
             "counts": counts,
             "scores": {},
             "source_run_sha256": was.run_sha256,
+            "depth": None,
+            "cut": True,
             "run_file": run_file,
             "run_sha256": hashlib.sha256(data).hexdigest(),
             "values_file": values_file,

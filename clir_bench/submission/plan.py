@@ -62,9 +62,14 @@ class Plan:
         return tuple(pair for pair in order if pair in wanted)
 
 
+def depth_kept(card: TaskCard) -> int:
+    """Return how many documents per query are submitted of a task."""
+    return _DEPTHS.get(card.id, DEPTH)
+
+
 def plan_of(card: TaskCard, measures: Iterable[str] = ()) -> Plan:
     """Return what of a task is submitted; `measures` are added to the usual ones."""
-    depth = _DEPTHS.get(card.id, DEPTH)
+    depth = depth_kept(card)
     rules = _PAIRS.get(card.id, card.pairs.official)
     asked = (*card.measures, *_MORE_MEASURES.get(card.id, ()), *measures, JUDGED)
     cut = (_cut(name, depth) for name in parse_measures(asked))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from clir_bench.adapters.source import Source, sha256_of
 from clir_bench.errors import ClirBenchError, DataError
+from clir_bench.measures import depth_of
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
 from clir_bench.results import parse_values, system_folder, to_json
 from clir_bench.schema import PairCounts, PairResult, Result
@@ -64,6 +65,8 @@ def from_values(statement: Statement) -> Recomputed:
             done.problems.append(f"{_of(statement, pair)}: {problem}")
             continue
         done.problems += _values_hash_problem(statement, pair)
+        if problem := _depth_problem(statement, run, values.query_ids, stated.counts, own=1):
+            done.problems.append(f"{_run_file(statement, pair)}: {problem}")
         done.scores[pair] = values
         done.pairs[str(pair)] = _with_counts(stated, run)
     return done
@@ -146,6 +149,10 @@ def _score_pair(
         judged_queries=inspection.n_judged_queries,
         empty_documents=inspection.n_empty_documents,
     )
+    if problem := _depth_problem(
+        statement, run, scores.query_ids, counts, own=collection.skip_same_id
+    ):
+        yield f"{_run_file(statement, pair)}: {problem}"
     known = stated.model_copy(update={"data_sha256": inspection.sha256, "counts": counts})
     done.pairs[str(pair)] = _with_counts(known, run)
     yield from _value_problems(statement, pair, scores)
@@ -180,6 +187,30 @@ def _count_problem(statement: Statement, pair: LanguagePair, values: QueryScores
     if not len(values.query_ids) == stated.judged_queries <= counts.queries:
         return f"there are values of {len(values.query_ids):,} queries, not of those judged"
     return None
+
+
+def _depth_problem(
+    statement: Statement,
+    run: Run,
+    judged: Collection[str],
+    counts: PairCounts | None,
+    *,
+    own: int,
+) -> str | None:
+    """Say that rankings are shallower than boards keep them, though the corpus has more.
+
+    `own` is 1 where a query may be a document, which it does not find.
+    """
+    if counts is None:
+        return None
+    n_documents = counts.documents - counts.empty_documents - own
+    depth = depth_of(run, set(judged), n_documents=n_documents)
+    if depth.reach >= statement.plan.depth:
+        return None
+    return (
+        f"rankings hold {depth.held:,} documents per query, and boards show measures over "
+        f"{statement.plan.depth}; rank more (--top-k) and submit it again"
+    )
 
 
 def _read_run(statement: Statement, pair: LanguagePair) -> Run:

@@ -96,6 +96,10 @@ def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[
     plan = plan_of(card)
     if (submission.depth, result.settings.top_k) != (plan.depth, plan.depth):
         return None, [*problems, f"runs must be cut to {plan.depth} documents; submit it again"]
+    if odd := [
+        name for name, pair in result.pairs.items() if pair.depth is not None or not pair.cut
+    ]:
+        problems.append(f"depths of pairs that no submission states: {_some(map(printable, odd))}")
     if result.settings != SETTINGS.model_copy(update={"top_k": plan.depth}):
         problems.append("intervals must be made with seed 0 and 1000 resamples; submit it again")
     if bad := list(_bad_measures(task.measures, plan)):

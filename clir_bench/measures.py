@@ -1,0 +1,184 @@
+"""How deep measures look into a ranking, and what they are called elsewhere.
+
+A ranking that is cut at 3 documents per query has no nDCG@10: the values that a tool returns for it
+are of another quantity. Over such a ranking a measure is called by the depth that there is, nDCG@3,
+and is computed as that.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from clir_bench.errors import UsageError
+from clir_bench.types import Run
+
+if TYPE_CHECKING:
+    from ir_measures.measures import Measure
+
+WHOLE = 1000
+"""Documents per query of a whole ranking, as TREC has them: measures without a cutoff (AP, Rprec,
+Bpref) are over a ranking at least this deep."""
+EVERYTHING = sys.maxsize
+"""The depth of a ranking with every document that could be ranked: no measure looks deeper."""
+
+_WITHOUT_RANKING = ("NumQ", "NumRel")
+
+_ELSEWHERE = {
+    "map": "AP", "map_cut": "AP", "map_at": "AP", "ndcg": "nDCG", "ndcg_cut": "nDCG",
+    "ndcg_at": "nDCG", "p": "P", "precision": "P", "precision_at": "P", "recall": "R",
+    "recall_at": "R", "recip_rank": "RR", "mrr": "RR", "mrr_at": "RR", "success": "Success",
+    "hit_rate_at": "Success", "hits": "Success", "rprec": "Rprec", "bpref": "Bpref",
+    "infap": "infAP", "set_p": "SetP", "set_recall": "SetR", "set_map": "SetAP", "set_f": "SetF",
+    "set_relative_p": "SetRelP", "num_q": "NumQ", "num_rel": "NumRel", "num_ret": "NumRet",
+    "num_rel_ret": "NumRelRet", "iprec_at_recall": "IPrec",
+}  # fmt: skip
+"""What trec_eval and mteb call families of measures, in lower case, to ir-measures' names."""
+_CUTOFF_NEEDED = {"P": "10", "R": "100", "Success": "5", "IPrec": "0.1"}
+
+
+class Depth(NamedTuple):
+    """How deep the rankings of a run go.
+
+    Attributes:
+        held: Documents of the longest ranking.
+        cut: Whether rankings end there because they were cut, and not for want of documents.
+    """
+
+    held: int
+    cut: bool
+
+    @property
+    def reach(self) -> int:
+        """How deep a measure may look."""
+        return self.held if self.cut else EVERYTHING
+
+
+def depth_of(
+    run: Run, judged: Collection[str], *, n_documents: int, top_k: int | None = None
+) -> Depth:
+    """Return how deep the rankings of judged queries go.
+
+    Where nobody says at how many documents rankings were cut, the run tells: rankings that were cut
+    stop at one length, while those of a system that finds no more, such as a Boolean one, have
+    lengths of their own. Two rankings of the greatest length were therefore cut there.
+
+    Args:
+        run: The rankings.
+        judged: Ids of the queries that count.
+        n_documents: Documents that could be ranked.
+        top_k: At how many documents rankings were cut, where that is known.
+    """
+    lengths = Counter(
+        len(ids)
+        for query_id, ids in zip(run.query_ids, run.doc_ids, strict=True)
+        if ids and query_id in judged
+    )
+    held = max(lengths, default=0)
+    if held >= n_documents or not held:
+        return Depth(held, cut=False)
+    if top_k is not None:
+        return Depth(held, cut=held >= top_k)
+    return Depth(held, cut=lengths[held] > 1 or lengths.total() == 1)
+
+
+@cache
+def looks_at(name: str) -> int:
+    """Return how many documents per query a ranking must have for a measure.
+
+    >>> [looks_at(name) for name in ("nDCG@10", "AP", "P(judged_only=True)@5", "NumRel")]
+    [10, 1000, 1000, 0]
+    """
+    measure = _parsed(name)
+    if measure.NAME in _WITHOUT_RANKING:
+        return 0
+    cutoff = int(measure.params.get("cutoff", WHOLE))
+    # Without the documents that nobody judged, the first five may be of any rank.
+    return max(cutoff, WHOLE) if measure.params.get("judged_only") else cutoff
+
+
+def is_cut(name: str) -> bool:
+    """Return whether a measure looks at a number of documents that its name states."""
+    measure = _parsed(name)
+    return "cutoff" in measure.params and not measure.params.get("judged_only")
+
+
+@cache
+def at_depth(name: str, depth: int) -> str | None:
+    """Return what a measure is called over rankings of a depth, None where it cannot be had.
+
+    >>> [at_depth(name, 3) for name in ("nDCG@10", "P@1", "AP", "Bpref")]
+    ['nDCG@3', 'P@1', 'AP@3', None]
+    """
+    import ir_measures
+
+    if looks_at(name) <= depth:
+        return name
+    measure = _parsed(name)
+    if "cutoff" not in measure.SUPPORTED_PARAMS or measure.params.get("judged_only"):
+        return None
+    lowered = measure(cutoff=depth)
+    try:
+        computed = ir_measures.DefaultPipeline.supports(lowered)  # type: ignore[no-untyped-call]
+    except AssertionError:
+        return None
+    return str(lowered) if computed else None
+
+
+def too_deep(names: Iterable[str], depth: int) -> str:
+    """Say of measures that they look deeper than rankings go, and what those give instead."""
+    said = []
+    for name in names:
+        needs = "looks at" if is_cut(name) else "is over whole rankings, of"
+        lower = at_depth(name, depth)
+        instead = f" ({lower} can be had)" if lower else ""
+        said.append(f"{name} {needs} {looks_at(name):,} documents per query{instead}")
+    return f"{'; '.join(said)}; rankings hold {depth:,}"
+
+
+def refuse(names: Sequence[str], depth: int) -> None:
+    """Refuse measures that look deeper than documents are ranked, if there are any.
+
+    Raises:
+        UsageError: Says how many documents must be ranked.
+    """
+    if names:
+        raise UsageError(f"{too_deep(names, depth)}: add --top-k {max(map(looks_at, names))}")
+
+
+def name_here(name: str) -> str | None:
+    """Return ir-measures' name of what trec_eval or mteb calls `name`, None for no name of theirs.
+
+    >>> [name_here(name) for name in ("map", "recall_100", "ndcg_cut.10", "P_5", "mrr_at_10")]
+    ['AP', 'R@100', 'nDCG@10', 'P@5', 'RR@10']
+    """
+    matched = re.fullmatch(r"([a-z_]+?)(?:[._@]?([0-9]+(?:\.[0-9]+)?))?", name.strip().casefold())
+    family = _ELSEWHERE.get(matched[1]) if matched else None
+    if matched is None or family is None:
+        return None
+    cutoff = matched[2] or _CUTOFF_NEEDED.get(family)
+    if cutoff is None:
+        return family
+    if family == "IPrec":  # its parameter is a recall
+        return f"IPrec@{float(cutoff)}"
+    return f"{family}@{cutoff}" if cutoff.isdecimal() else None
+
+
+def hint(name: str) -> str:
+    """Return a sentence with a measure's name here, where `name` is trec_eval's or mteb's; else "".
+
+    >>> hint("recall_100")
+    "What trec_eval or mteb calls 'recall_100' is R@100 here. "
+    """
+    here = name_here(name)
+    return f"What trec_eval or mteb calls {name!r} is {here} here. " if here else ""
+
+
+def _parsed(name: str) -> Measure:
+    import ir_measures
+
+    return ir_measures.parse_measure(name)
