@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from clir_bench.characters import printable
+from clir_bench.files import path_problem
 from clir_bench.measures import EVERYTHING
 from clir_bench.types import EncoderInfo, Tier
 
 SCHEMA_VERSION = 1
 """Raised whenever a reader of older results would misread a newer one."""
+
+
+_PAIR = re.compile(r"[a-z]{2,8}-[a-z]{2,8}")
+
+
+def _file(name: str) -> str:
+    if problem := path_problem(name):
+        raise ValueError(f"{printable(name)} {problem}; expected a path inside the result's folder")
+    return name
+
+
+def _part(name: str) -> str:
+    problem = path_problem(name)
+    if problem or "/" in name or name.startswith("."):
+        raise ValueError(f"{printable(name)} {problem or 'is a path, not a name'}")
+    return name
+
+
+def _pair(name: str) -> str:
+    if not _PAIR.fullmatch(name):
+        raise ValueError(f"{printable(name)} is no language pair, such as 'en-sw'")
+    return name
+
+
+# Results come from strangers too, and these become paths wherever a result is read.
+FileName = Annotated[str, AfterValidator(_file)]
+"""Of a file beside a result, relative to the result's folder."""
+PathPart = Annotated[str, AfterValidator(_part)]
+"""A task or split, which name a folder and a file."""
+PairName = Annotated[str, AfterValidator(_pair)]
 
 
 class _Model(BaseModel):
@@ -78,7 +111,7 @@ class ApproximateSearch(_Model):
     index: str
     index_size_bytes: int
     sampled_queries: int
-    recall: dict[str, float]
+    recall: dict[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")], float]
 
 
 class PairResult(_Model):
@@ -113,8 +146,8 @@ class PairResult(_Model):
     scores: Scores = {}
     cost: Cost | None = None
     run_sha256: str | None = None
-    run_file: str | None = None
-    values_file: str | None = None
+    run_file: FileName | None = None
+    values_file: FileName | None = None
     values_sha256: str | None = None
     source_run_sha256: str | None = None
     approximate: ApproximateSearch | None = None
@@ -205,12 +238,12 @@ class TaskRecord(_Model):
         data_sha256: Over the data hashes of the pairs that are done, in the order of their names.
     """
 
-    id: str
+    id: PathPart
     title: str
     version: int
     card_sha256: str
-    split: str
-    measures: tuple[str, ...]
+    split: PathPart
+    measures: Annotated[tuple[str, ...], Field(min_length=1)]
     official: bool
     unofficial: tuple[str, ...]
     sample: bool
@@ -289,7 +322,7 @@ class Result(_Model):
     task: TaskRecord
     settings: SettingsRecord
     environment: Environment
-    pairs: dict[str, PairResult]
+    pairs: dict[PairName, PairResult]
     languages: dict[str, Group]
     tiers: TierSummary
     overall: Scores
@@ -311,9 +344,9 @@ class Result(_Model):
 class SuitePart(_Model):
     """One line of a suite: a task's overall score by the suite's measure, None if not run."""
 
-    task: str
-    split: str
-    pairs: tuple[str, ...]
+    task: PathPart
+    split: PathPart
+    pairs: tuple[PairName, ...]
     measure: str
     score: Score | None
     result_file: str

@@ -26,5 +26,5 @@ run --task xquad-r --pairs '*-en,*-mul'
 for system in "${systems[@]}"; do
     clir-bench submit "$results/$system" --card "leaderboards/results/$system/system.toml" --overwrite
 done
-clir-bench leaderboard build
 clir-bench validate leaderboards/results
+clir-bench leaderboard build

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from clir_bench import cards
 from clir_bench.cards import TaskCard, load_card
-from clir_bench.leaderboard.official import FILE_NAME, DataKey, format_official
-from clir_bench.results import result_path, write_result, write_run, write_values
+from clir_bench.leaderboard.official import (
+    FILE_NAME,
+    DataKey,
+    Pinned,
+    format_official,
+    queries_sha256,
+    read_official,
+)
+from clir_bench.results import result_path, system_folder, write_file, write_result, write_values
 from clir_bench.schema import (
     Cost,
     Environment,
     PairCounts,
     PairResult,
     Result,
-    Score,
-    SettingsRecord,
+    Submission,
     SystemRecord,
-    TaskRecord,
     TierSummary,
 )
 from clir_bench.scoring import QueryScores
+from clir_bench.submission import compact
+from clir_bench.submission.cutting import SETTINGS, means_update, task_record
+from clir_bench.submission.plan import plan_of
 from clir_bench.types import LanguagePair, Run
 
-MEASURES = ("P@1", "nDCG@10")
 Values = Mapping[str, Sequence[float]]
 """Pair to the value of every query, the same for every measure."""
 
@@ -60,6 +72,42 @@ measures = ["P@1", "nDCG@10"]
 """
 
 
+TASK_CARD = """\
+id = "tatoeba"
+title = "Tatoeba"
+description = "A sentence to its translation, two languages with English"
+adapter = "tatoeba"
+splits = ["test"]
+default_split = "test"
+measures = ["P@1", "nDCG@10"]
+parallel_queries = true
+license = "CC-BY-2.0"
+
+[pairs]
+official = ["*-en", "en-*"]
+
+[languages]
+en = "eng"
+de = "deu"
+sw = "swh"
+
+[counts.test]
+"*" = [100, 40, 40]
+"""
+
+
+def use_small_tatoeba(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `tatoeba` a task of two languages, for submissions must have all of its pairs."""
+    shutil.copytree(cards.shipped_directory(), folder)
+    (folder / "tatoeba.toml").write_text(TASK_CARD, encoding="utf-8")
+    monkeypatch.setattr(cards, "shipped_directory", lambda: folder)
+
+
+def query_ids(n: int) -> tuple[str, ...]:
+    """The ids of queries in these tests."""
+    return tuple(f"q{number:03}" for number in range(n))
+
+
 def data_hash(pair: str) -> str:
     """The hash that stands for a pair's data in these tests."""
     return hashlib.sha256(pair.encode()).hexdigest()
@@ -72,8 +120,11 @@ def store_board(folder: Path, *, name: str = "sentences", text: str = BOARD) -> 
     (folder / "results").mkdir(exist_ok=True)
     card = load_card("tatoeba")
     assert isinstance(card, TaskCard)
-    keys = [DataKey("tatoeba", "test", pair) for pair in card.available_pairs()]
-    (folder / FILE_NAME).write_bytes(format_official({k: data_hash(str(k.pair)) for k in keys}))
+    if not (folder / FILE_NAME).exists():
+        keys = [DataKey("tatoeba", "test", pair) for pair in card.available_pairs()]
+        four = queries_sha256(query_ids(4))
+        pins = {key: Pinned(data_hash(str(key.pair)), four) for key in keys}
+        (folder / FILE_NAME).write_bytes(format_official(pins))
     return folder
 
 
@@ -87,68 +138,95 @@ def store(
     pair: Mapping[str, Any] | None = None,
     started: str = "2026-11-20T23:30:00+00:00",
     card: str | None = SYSTEM_CARD,
+    pin: bool = True,
 ) -> Path:
-    """Store a result of `tatoeba`; mappings replace fields of what is usually stored."""
+    """Store a result of `tatoeba`; mappings replace fields of what is usually stored.
+
+    Its queries become the judged ones, unless `pin` is false.
+    """
     path = result_path(results, name, "tatoeba", "test")
-    pairs = {}
-    for pair_name, by_query in values.items():
-        parsed = LanguagePair.parse(pair_name)
-        ids = tuple(f"q{number:03}" for number in range(len(by_query)))
-        scores = QueryScores(
-            ids, MEASURES, np.array([[v] * len(MEASURES) for v in by_query], float)
+    task_card = load_card("tatoeba")
+    assert isinstance(task_card, TaskCard)
+    plan = plan_of(task_card)
+    scores = {
+        LanguagePair.parse(pair_name): QueryScores(
+            query_ids(len(by_query)),
+            plan.measures,
+            np.array([[v] * len(plan.measures) for v in by_query], float),
         )
-        run = Run(ids, [("d1",)] * len(ids), [np.array([1], dtype=np.float32)] * len(ids))
-        run_file, run_sha256 = write_run(path, parsed, run, "test")
-        values_file, values_sha256 = write_values(path, parsed, scores)
-        fields = {
-            "tier": "low",
-            "language": parsed.query,
-            "status": "done",
-            "official": True,
-            "counts": PairCounts(documents=100, queries=10, judged_queries=len(ids), qrels=10),
-            "data_sha256": data_hash(pair_name),
-            "scores": {m: Score(mean=v, interval=(0, 1)) for m, v in scores.means().items()},
-            "cost": Cost(
-                documents_per_second=50,
-                queries_per_second=5,
-                encode_seconds=2,
-                index_seconds=0,
-                search_seconds=0,
-                score_seconds=0,
-                peak_memory_bytes=1,
-                index_size_bytes=400,
-                pairs_sharing_corpus=1,
-            ),
-            "run_sha256": run_sha256,
-            "run_file": run_file,
-            "values_file": values_file,
-            "values_sha256": values_sha256,
-        }
-        pairs[pair_name] = PairResult(**{**fields, **(pair or {})})
+        for pair_name, by_query in values.items()
+    }
+    scores = {one: scores[one] for one in plan.ordered(task_card, scores)}
+    pairs = {str(one): _pair(path, one, of_pair) for one, of_pair in scores.items()}
+    if pin:
+        pins = read_official(results.parent)
+        for one, of_pair in scores.items():
+            key = DataKey("tatoeba", "test", one)
+            pins[key] = pins[key]._replace(queries=queries_sha256(of_pair.query_ids))
+        (results.parent / FILE_NAME).write_bytes(format_official(pins))
     record = SystemRecord(
         name=name, spec=name, package="test 1", revision="1", weights_sha256="0" * 64,
         query_prompt="", document_prompt="", max_tokens=512, dtype="float32", dim=4,
         n_parameters=22_713_216, similarity="cosine", license="MIT", training_languages=(),
         description="",
-    ).model_copy(update=dict(system or {}))  # fmt: skip
-    task_record = TaskRecord(
-        id="tatoeba", title="Tatoeba", version=1, card_sha256="0" * 64, split="test",
-        measures=MEASURES, official=True, unofficial=(), sample=False, limit=None, complete=False,
-        parallel_queries=True, data_sha256="0" * 64,
-    ).model_copy(update=dict(task or {}))  # fmt: skip
+    )  # fmt: skip
     none = TierSummary(scheme="joshi", note="", means={}, gap={}, ratio={}, worst_language={})
     environment = Environment(
         clir_bench="0.1.0", python="3.11", platform="Linux", packages={},
         hardware={"processor": "A chip", "cores": "2"}, git_commit=None, git_dirty=None,
         command="", started=started, seconds=1,
     )  # fmt: skip
-    settings = SettingsRecord(top_k=100, seed=0, n_resamples=1000)
     result = Result(
-        system=record, task=task_record, settings=settings, environment=environment,
+        system=record,
+        task=task_record(task_card, "test", plan.measures, pairs),
+        settings=SETTINGS.model_copy(update={"top_k": plan.depth}), environment=environment,
         pairs=pairs, languages={}, tiers=none, overall={},
+        submission=Submission(
+            depth=plan.depth, source_top_k=1000, source_measures=("P@1",), clir_bench="0.1.0"
+        ),
     )  # fmt: skip
-    write_result(path, result)
+    write_result(path, means_update(result, task_card, scores))
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw["task"].update(task or {})
+    raw["system"].update(system or {})
+    for known in raw["pairs"].values():
+        known.update(pair or {})
+    path.write_text(json.dumps(raw), encoding="utf-8")
     if card is not None:
         text = card.format(name=name)
         (path.parents[1] / "system.toml").write_text(text, encoding="utf-8")
     return path
+
+
+def change_values(path: Path, pair: str, text: str) -> None:
+    """Store another text as the values of a result's pair."""
+    file = path.parent / "test" / f"{pair}.values.tsv.gz"
+    file.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def _pair(path: Path, pair: LanguagePair, scores: QueryScores) -> PairResult:
+    ids = scores.query_ids
+    run = Run(ids, [("d1",)] * len(ids), [np.array([1], dtype=np.float32)] * len(ids))
+    data = compact.compress(compact.format_compact(run, 10, system_folder(path.parts[-3])))
+    write_file(path.parent / "test" / f"{pair}.run.xz", data)
+    values_file, values_sha256 = write_values(path, pair, scores)
+    return PairResult(
+        tier="low",
+        language=pair.query,
+        status="done",
+        official=True,
+        counts=PairCounts(
+            documents=100, queries=40, judged_queries=len(ids), qrels=40, retrieved=len(ids)
+        ),
+        data_sha256=data_hash(str(pair)),
+        cost=Cost(
+            documents_per_second=50, queries_per_second=5, encode_seconds=2, index_seconds=0,
+            search_seconds=0, score_seconds=0, peak_memory_bytes=1, index_size_bytes=400,
+            pairs_sharing_corpus=1,
+        ),
+        run_sha256=hashlib.sha256(data).hexdigest(),
+        source_run_sha256="0" * 64,
+        run_file=f"test/{pair}.run.xz",
+        values_file=values_file,
+        values_sha256=values_sha256,
+    )  # fmt: skip

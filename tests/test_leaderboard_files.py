@@ -11,7 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from stored_results import BOARD, SYSTEM_CARD, Values, data_hash, store, store_board
+from stored_results import (
+    BOARD,
+    SYSTEM_CARD,
+    Values,
+    data_hash,
+    store,
+    store_board,
+    use_small_tatoeba,
+)
 from test_leaderboard import board_of
 
 from clir_bench.cards import TaskCard, load_card
@@ -30,7 +38,8 @@ HOSTILE = "<script>alert(1)</script> [x](javascript:y) | `a` \\ ![i](http://e.or
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    use_small_tatoeba(tmp_path / "tasks", monkeypatch)
     return store_board(tmp_path / "leaderboards")
 
 
@@ -79,17 +88,19 @@ def test_lines_of_prose_fit_a_terminal(folder: Path) -> None:
 
 
 def test_systems_that_are_not_ranked_are_named_with_what_they_lack(folder: Path) -> None:
-    store(folder / "results", "part", {"sw-en": [1, 0]})
+    # What every submission has, and not the pair more that the section shows.
+    store_board(folder, text=BOARD.replace('"de-en"]', '"de-en", "en-sw"]'))
+    store(folder / "results", "part", GOOD)
     text = text_of(folder)
     assert "### Not ranked" in text
-    assert "part has no score for 1 of 2 pairs: de-en" in text
+    assert "part has no score for 1 of 3 pairs: en-sw" in text
     assert "Nothing has been submitted yet." in text
 
 
 def test_refused_results_are_named_with_the_reason(folder: Path) -> None:
     store(folder / "results", "ours", GOOD, task={"sample": True})
     text = text_of(folder)
-    assert "results/ours/tatoeba/test.json: the embedded sample was run" in text
+    assert "results/ours/tatoeba/test.json: the embedded sample, not the benchmark" in text
 
 
 def test_texts_of_submissions_are_shown_and_nothing_else() -> None:
@@ -247,7 +258,7 @@ def test_pin_finds_the_hashes_that_are_committed(tmp_path: Path, real_data: Path
     assert main(["leaderboard", "pin", "--boards", str(folder)]) == 0
     ours, official = read_official(folder), read_official(BOARDS)
     both = [key for key in ours if key in official]
-    pinned = [key for key in both if ours[key] != data_hash(str(key.pair))]
+    pinned = [key for key in both if ours[key].data != data_hash(str(key.pair))]
     assert {str(key.pair) for key in pinned} == {"sw-en", "de-en"}
     assert all(ours[key] == official[key] for key in pinned)
 

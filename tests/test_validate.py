@@ -20,12 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from submissions import CARD, Submitted, local_data, make_submission
 
-from clir_bench import registry
+from clir_bench import bounded, registry
+from clir_bench.bounded import read_gzip, read_plain, read_xz
 from clir_bench.errors import DataError, ResultError
-from clir_bench.submission import bounded, compact
-from clir_bench.submission.bounded import read_gzip, read_plain, read_xz
+from clir_bench.submission import compact
 from clir_bench.submission.layout import find_systems
-from clir_bench.submission.statements import LARGEST_RESULT_BYTES, read_statement
+from clir_bench.submission.statements import read_statement
 from clir_bench.submission.validation import validate
 from clir_bench.types import Run
 
@@ -89,8 +89,9 @@ def test_without_data_no_more_values_are_resampled_than_there_are_queries(made: 
     [problem] = validate(made.system, without_data).problems
     assert "pair en-sw: there are values of 10,003 queries" in str(problem)
     made.edit(put("pairs", "en-sw", "counts", "judged_queries", value=10_003))
-    [problem] = validate(made.system, without_data).problems
-    assert "pair en-sw: there are values of 10,003 queries" in str(problem)
+    assert "pair en-sw: there are values of 10,003 queries" in "".join(
+        map(str, validate(made.system, without_data).problems)
+    )
     made.edit(put("pairs", "en-sw", "counts", "queries", value=10_003))
     assert "counts are not those on the card" in str(validate(made.system, without_data).problems)
 
@@ -145,7 +146,7 @@ TAMPERED = {
                        "overall.nDCG@10.mean is stated as"),
     "an interval": (put("overall", "nDCG@10", "interval", value=[0.8, 0.9]), "overall.*interval"),
     "a tier": (put("pairs", "en-sw", "tier", value="high"), "tier is stated as 'high'"),
-    "counts": (put("pairs", "en-sw", "counts", "qrels", value=4), "qrels is stated as 4"),
+    "counts": (put("pairs", "en-sw", "counts", "qrels", value=4), "counts are not those on the"),
     "documents kept": (put("pairs", "en-sw", "counts", "retrieved", value=4), "retrieved is"),
     "the data's hash": (put("pairs", "en-sw", "data_sha256", value="0" * 64),
                         "pair en-sw: was run on other documents, queries or judgments"),
@@ -160,11 +161,15 @@ TAMPERED = {
     "a stranger's pair": (lambda raw: raw["pairs"].update({"xx-yy": raw["pairs"]["en-sw"]}),
                           "pairs that the task has not: 'xx-yy'"),
     "a path for a pair": (lambda raw: raw["pairs"].update({"../../x": raw["pairs"]["en-sw"]}),
-                          "pairs that the task has not: '../../x'"),
+                          "'../../x' is no language pair, such as 'en-sw'"),
     "a run elsewhere": (put("pairs", "en-sw", "run_file", value="../../../etc/passwd"),
-                        "run_file must be test/en-sw.run.xz"),
+                        "run_file: .*passwd' has '..', which leaves the folder"),
     "values elsewhere": (put("pairs", "en-sw", "values_file", value="/etc/passwd"),
-                         "values_file must be test/en-sw.values.tsv.gz"),
+                         "values_file: .*passwd' is an absolute path"),
+    "another pair's run": (put("pairs", "en-sw", "run_file", value="test/en-de.run.xz"),
+                           "run_file must be test/en-sw.run.xz"),
+    "another pair's values": (put("pairs", "en-sw", "values_file", value="test/x.values.tsv.gz"),
+                              "values_file must be test/en-sw.values.tsv.gz"),
     "another card": (put("task", "card_sha256", value="0" * 64), "another version of the task's"),
     "another task": (put("task", "id", value="yours"), "task 'yours' is none of the benchmark's"),
     "a card's path": (put("task", "id", value="x.toml"), "task 'x.toml' is none of the benchmark"),
@@ -203,7 +208,7 @@ def test_a_result_that_was_tampered_with_is_refused(made: Submitted, what: str) 
     ("text", "match"),
     [
         ("[" * 10_000 + "]" * 10_000, "not valid JSON"),
-        ('{"a":' * 100_000, "not valid JSON"),
+        ('{"a":' * 50_000, "not valid JSON"),
         ('{"a": NaN}', "NaN is no number"),
         ('{"a": -Infinity}', "-Infinity is no number"),
         ('{"a": 1e999}', "'a' is not finite"),
@@ -213,7 +218,7 @@ def test_a_result_that_was_tampered_with_is_refused(made: Submitted, what: str) 
         ("", "not valid JSON"),
         ("null", "not a result of this schema"),
         ("!!python/object/apply:os.system ['true']", "not valid JSON"),
-        (" " * (LARGEST_RESULT_BYTES + 1), "larger than 8,388,608 bytes"),
+        (" " * (2**20), "larger than 294,912 bytes"),  # 256 KiB and 8 for each of four pairs
     ],
     ids=lambda value: value[:20],
 )
@@ -238,7 +243,7 @@ RUNS = {
     "another score": (b"  1 100 ", b"  1 999 ", "not as `clir-bench submit` writes it"),
     "another tag": (b" hashing\n", b" h<b>ing\n", "not as `clir-bench submit` writes it"),
     "a column less": (b"q1 Q0 ", b"q1 x0 ", "not as `clir-bench submit` writes it"),
-    "two ids in one": (b"q1 Q0 ", b"q Q 0 ", ":1: expected `query_id Q0 doc_id rank score tag`"),
+    "two ids in one": (b"q1 Q0 ", b"q Q 0 ", " line 1: expected `query_id Q0 doc_id rank"),
     "a tab": (b"q1 Q0 ", b"q1\tQ0 ", "expected `query_id Q0 doc_id rank score tag`, with spaces"),
     "no UTF-8": (b" d1 ", b" d\xff ", "not as `clir-bench submit` writes it"),
     "one line longer": (b"hashing\nq2", b"hashing \nq2", "expected lines of one length"),
@@ -378,7 +383,7 @@ def test_a_missing_run_is_named(made: Submitted) -> None:
 
 def test_a_missing_card_says_what_writes_one(made: Submitted) -> None:
     (made.system / "system.toml").unlink()
-    assert "system.toml: cannot be read" in made.problems()
+    assert "system.toml: no system card; `clir-bench submit` writes one" in made.problems()
 
 
 def test_a_card_of_another_system_is_refused(made: Submitted) -> None:
@@ -397,7 +402,7 @@ def test_two_systems_whose_folders_differ_in_case_are_refused(made: Submitted) -
     other = made.root / "Hashing"
     other.mkdir()
     (other / "system.toml").write_text(CARD, encoding="utf-8")
-    assert "where case is lost" in made.problems(made.root)
+    assert "Hashing: looks like 'hashing'; rename the system" in made.problems(made.root)
 
 
 def test_files_beside_the_systems_are_named(made: Submitted) -> None:
@@ -469,7 +474,7 @@ def test_a_gzip_bomb_is_left_after_its_bound(tmp_path: Path) -> None:
 
 def test_values_that_unpack_without_end_are_refused(made: Submitted) -> None:
     made.values().write_bytes(gzip.compress(b"\0" * 2**23))
-    assert "en-sw.values.tsv.gz: unpacks to more than 4,194,304 bytes" in made.problems()
+    assert "en-sw.values.tsv.gz: unpacks to more than 262,144 bytes" in made.problems()
 
 
 def test_a_file_larger_than_its_bound_is_not_read(tmp_path: Path) -> None:
@@ -542,7 +547,7 @@ def test_any_json_is_a_data_error(tmp_path: Path, value: object) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(DataError):
-        read_statement(path)
+        read_statement(path, 2**20)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -13,6 +13,7 @@ import sys
 import click
 
 from clir_bench import __version__
+from clir_bench.cli.output import echo
 from clir_bench.errors import ClirBenchError
 
 INTERRUPTED = 130
@@ -92,16 +93,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = cli.main(args=arguments, prog_name="clir-bench", standalone_mode=False)
     except ClirBenchError as error:
-        click.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; everything that was finished is kept", err=True)
+        echo("interrupted; everything that was finished is kept", err=True)
         return INTERRUPTED
     except MemoryError:
-        click.echo("error: out of memory; try a smaller --batch-size or --top-k", err=True)
+        echo("error: out of memory; try a smaller --batch-size or --top-k", err=True)
         return 1
     return code if isinstance(code, int) else 0
 
@@ -116,7 +117,7 @@ class _ToStderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
-        click.echo(self.format(record), err=True)
+        echo(self.format(record), err=True)
 
 
 def _log_to_stderr() -> None:

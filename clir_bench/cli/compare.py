@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from clir_bench.cli import options
+from clir_bench.cli.output import echo
 from clir_bench.cli.selection import split_measures
 from clir_bench.comparison.files import comparison_csv, comparison_json
 from clir_bench.comparison.groups import ALPHA
@@ -116,9 +117,9 @@ def command(
         write_file(json_file, comparison_json(comparison).encode())
     if csv_file is not None:
         write_file(csv_file, comparison_csv(comparison).encode())
-    click.echo(comparison_text(comparison, by_pair=by_pair, markdown=markdown))
+    echo(comparison_text(comparison, by_pair=by_pair, markdown=markdown))
     for refusal in comparison.refused:
-        click.echo(f"refused: {refusal}", err=True)
+        echo(f"refused: {refusal}", err=True)
     if comparison.refused:
         ctx.exit(1)
 

@@ -12,6 +12,7 @@ import click
 
 from clir_bench.cli import options
 from clir_bench.cli.disparity_tables import disparity_text
+from clir_bench.cli.output import echo
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, split_measures
 from clir_bench.disparity.loading import load_pool, pool_pairs
@@ -19,7 +20,7 @@ from clir_bench.disparity.pool import PoolDisparity, pool_disparity
 from clir_bench.disparity.report import Report, Row, as_record, as_rows, report_of
 from clir_bench.errors import MissingDataError, UsageError
 from clir_bench.languages import TierScheme, load_scheme, scheme_names
-from clir_bench.results import read_result, read_scores
+from clir_bench.results import read_result, read_scores, shown_result
 from clir_bench.schema import Result
 from clir_bench.scoring import parse_measures
 
@@ -93,18 +94,18 @@ def command(
     if as_json:
         for report in reports:
             record = as_record(report)
-            click.echo(json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False))
+            echo(json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False))
     elif as_csv:
-        click.echo(_csv(reports), nl=False)
+        echo(_csv(reports), nl=False)
     else:
-        click.echo(disparity_text(reports))
+        echo(disparity_text(reports))
 
 
 def _read(path: Path) -> Result:
     result = read_result(path)
     if not isinstance(result, Result):
         raise UsageError(f"{path}: a suite; name the results of its parts")
-    return result
+    return shown_result(result)
 
 
 def _report(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
 from pathlib import Path
 
 import click
 
-from clir_bench.adapters.files import read_lines
 from clir_bench.adapters.source import sha256_of
+from clir_bench.bounded import read_unpacked
+from clir_bench.characters import printable, visible
+from clir_bench.cli.output import echo
 from clir_bench.errors import DataError, ResultError, UsageError
 from clir_bench.export.ir_metadata import header
 from clir_bench.export.model_index import model_index
@@ -16,11 +20,12 @@ from clir_bench.export.mteb import is_known_to_mteb, task_result
 from clir_bench.files import inside
 from clir_bench.measures import looks_at, too_deep
 from clir_bench.results import read_result, result_file, system_folder, write_file
-from clir_bench.schema import Result
+from clir_bench.schema import PairResult, Result
 from clir_bench.submission.cutting import not_for_boards
-from clir_bench.submission.system_card import SystemCard, card_path, read_system_card
+from clir_bench.submission.system_card import card_path, read_system_card
 from clir_bench.types import LanguagePair
 
+_LARGEST_RUN_BYTES = 512 * 2**20
 _EPILOG = """\b
 Examples:
   clir-bench export --format mteb results/my-encoder/xquad/validation.json
@@ -63,13 +68,13 @@ def command(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
         [result] = results.values()
         text = json.dumps(task_result(result), indent=2, ensure_ascii=False) + "\n"
         if not is_known_to_mteb(result.task.id):
-            click.echo(f"note: mteb has no task with the data of {result.task.id!r}", err=True)
+            echo(f"note: mteb has no task with the data of {result.task.id!r}", err=True)
     else:
         if len({result.system.name for result in results.values()}) > 1:
             raise UsageError("--format model-index is of one model; the results are of several")
         text = model_index(list(results.values()))
     if output is None:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
     else:
         write_file(output, text.encode())
 
@@ -78,7 +83,17 @@ def _read(path: Path) -> Result:
     result = read_result(path)
     if not isinstance(result, Result):
         raise ResultError(f"{path}: the result of a suite; export those of its parts")
-    if problems := not_for_boards(result):
+    problems = not_for_boards(result)
+    problems += [
+        f"pair {name} has no score by {', '.join(missing)}"
+        for name, pair in result.pairs.items()
+        if pair.status == "done" and (missing := set(result.task.measures) - set(pair.scores))
+    ]
+    try:
+        datetime.datetime.fromisoformat(result.environment.started).timestamp()
+    except (ValueError, OverflowError):
+        problems.append(f"environment.started {printable(result.environment.started)} is no time")
+    if problems:
         raise ResultError(f"{path}: {'; '.join(problems)}; nothing to be posted elsewhere")
     return _vouched(path, result)
 
@@ -98,25 +113,38 @@ def _vouched(path: Path, result: Result) -> Result:
     if measures[0] in deeper:
         raise ResultError(f"{path}: {said}; run it again, and measures get their right names")
     if deeper:
-        click.echo(f"note: {path}: left out: {said}", err=True)
+        echo(f"note: {path}: left out: {said}", err=True)
     kept = tuple(name for name in measures if name not in deeper)
     return result.model_copy(update={"task": result.task.model_copy(update={"measures": kept})})
 
 
 def _write_runs(path: Path, result: Result, output: Path) -> None:
-    folder = path.parent.parent.parent
-    card_file = card_path(folder, result.system.name)
-    card: SystemCard | None = read_system_card(card_file) if card_file.is_file() else None
+    card_file = card_path(path.absolute().parents[2], result.system.name)
+    card = read_system_card(card_file) if os.path.lexists(card_file) else None
     tag = system_folder(result.system.name)
     for name, pair in result.pairs.items():
         if pair.status != "done":
             continue
-        run_file = result_file(path, pair.run_file, f"run_file of {name[:80]}")
-        if not run_file.is_file() or sha256_of(run_file) != pair.run_sha256:
-            raise DataError(f"{run_file}: missing, or not the run that {path} was scored from")
-        lines = [line for _, line in read_lines(run_file)]
+        text = _run_text(path, name, pair)
         head = header(result, LanguagePair.parse(name), tag, card)
-        what = f"{path}: task and pair"
-        target = inside(output / tag, f"{result.task.id}/{name}.run", what, error=ResultError)
-        write_file(target, (head + "".join(f"{line}\n" for line in lines)).encode())
-        click.echo(str(target))
+        target = inside(output / tag, f"{result.task.id}/{name}.run", f"{path}: task.id")
+        write_file(target, head.encode() + text)
+        echo(target)
+
+
+def _run_text(path: Path, name: str, pair: PairResult) -> bytes:
+    """Return a pair's run, unpacked: what is made public is what was scored, and no other file."""
+    file = result_file(path, pair.run_file, f"run_file of {name}")
+    if not file.resolve().is_relative_to(path.parent.resolve()):
+        raise DataError(f"{file}: leads out of the folder of {path}; put the run itself there")
+    if not file.is_file() or sha256_of(file) != pair.run_sha256:
+        raise DataError(f"{file}: is not the run that {name} was scored from; run it again")
+    text = read_unpacked(file, _LARGEST_RUN_BYTES)
+    try:
+        lines = text.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: not UTF-8: {error.reason}") from None
+    for number, line in enumerate(lines, start=1):
+        if len(line.split()) != 6 or visible(line, keep="\t") != line:
+            raise DataError(f"{file}:{number}: expected `query_id Q0 doc_id rank score tag`")
+    return text

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from clir_bench.cli.output import echo
 from clir_bench.cli.progress import Bar
 from clir_bench.errors import UnknownNameError
 from clir_bench.leaderboard.assembly import assemble
 from clir_bench.leaderboard.build import board_files, differences, leftovers, write_files
 from clir_bench.leaderboard.definition import read_definitions
+from clir_bench.leaderboard.entries import Submissions
 from clir_bench.leaderboard.official import FILE_NAME, format_official, read_official
 from clir_bench.leaderboard.pins import data_hashes, wanted
 from clir_bench.results import write_file
@@ -71,35 +73,33 @@ def build(
     then. Results that a board does not take are named on stderr with the reason.
     """
     results, output = results or boards / "results", output or boards
-    official = read_official(boards)
-    made = [
-        assemble(definition, results=results, folder=output, official=official)
-        for definition in read_definitions(boards, names)
-    ]
+    definitions = read_definitions(boards, names)
+    submissions = Submissions(results, read_official(boards))
+    made = [assemble(definition, submissions, output) for definition in definitions]
     for board in made:
         for section in board.sections:
             for one in section.left_out:
                 where = f"{board.id}, {section.id}"
-                click.echo(f"left out of {where}: {one.result_file}: {one.reason}", err=True)
+                echo(f"left out of {where}: {one.result_file}: {one.reason}", err=True)
     files = board_files(made, site=not names)
     if check:
         if found := differences(output, files):
             for difference in found:
-                click.echo(difference, err=True)
-            click.echo(
+                echo(difference, err=True)
+            echo(
                 f"{len(found)} of {len(files)} files are not what the results give; run "
                 "`clir-bench leaderboard build`, delete pages that no board has, and commit",
                 err=True,
             )
             ctx.exit(1)
-        click.echo(f"{len(files)} files are what the results give")
+        echo(f"{len(files)} files are what the results give")
         return
     changed = write_files(output, files)
     for name in changed:
-        click.echo(output / name)
+        echo(output / name)
     for name in leftovers(output, files):
-        click.echo(f"no board has this page any more, delete it: {output / name}", err=True)
-    click.echo(f"{len(changed)} of {len(files)} files written, the others are as they were")
+        echo(f"no board has this page any more, delete it: {output / name}", err=True)
+    echo(f"{len(changed)} of {len(files)} files written, the others are as they were")
 
 
 @command.command(epilog="Example: clir-bench leaderboard pin xquad tatoeba")
@@ -126,4 +126,4 @@ def pin(*, tasks: tuple[str, ...], boards: Path, data_dir: Path | None) -> None:
         hashes |= data_hashes(one, data_dir=data_dir, advance=bar.advance)
         bar.end()
     write_file(boards / FILE_NAME, format_official(hashes))
-    click.echo(f"{boards / FILE_NAME}: {len(hashes)} pairs")
+    echo(f"{boards / FILE_NAME}: {len(hashes)} pairs")

@@ -11,6 +11,7 @@ import click
 from clir_bench.adapters.source import locate
 from clir_bench.cards import SAMPLE, TaskCard, load_card
 from clir_bench.cli import options
+from clir_bench.cli.output import echo
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import select_pairs, split_measures
 from clir_bench.cli.tables import result_text
@@ -103,14 +104,14 @@ def command(
         progress=Bar(f"{system} on {card.id}"),
     )
     if as_json:
-        click.echo(to_json(result))
+        echo(to_json(result))
     elif any(pair.status == "done" for pair in result.pairs.values()):
-        click.echo(result_text(result))
-        click.echo(f"\nresult: {result_path(output, system, card.id, split)}")
+        echo(result_text(result))
+        echo(f"\nresult: {result_path(output, system, card.id, split)}")
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     failed = [pair for pair in files if result.pairs[str(pair)].status == "failed"]
     for pair in failed:
-        click.echo(f"failed: {pair}: {result.pairs[str(pair)].error}", err=True)
+        echo(f"failed: {pair}: {result.pairs[str(pair)].error}", err=True)
     if failed:
         ctx.exit(1)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from clir_bench.cli.output import echo
 from clir_bench.cli.tables import failure_text, result_text, suite_text
-from clir_bench.errors import ResultError
-from clir_bench.results import read_result, read_scores, to_json
+from clir_bench.results import find_results, read_result, read_scores, shown_result, to_json
 from clir_bench.schema import Result, SuiteResult
 from clir_bench.summary import with_tiers
 
@@ -23,29 +23,19 @@ def command(paths: tuple[Path, ...], by_pair: bool, tiers: str | None, as_json: 
 
     PATHS are result files, or folders in which all results are shown.
     """
-    for number, path in enumerate(_result_files(paths)):
+    for number, path in enumerate(find_results(paths)):
         result = read_result(path)
         if tiers and isinstance(result, Result):
             result = with_tiers(result, read_scores(path, result), tiers)
         if as_json:
-            click.echo(to_json(result))
+            echo(to_json(result))
             continue
-        click.echo("\n" * bool(number) + _text(result, by_pair))
-        if failures := failure_text(result):
-            click.echo(failures)
-
-
-def _text(result: Result | SuiteResult, by_pair: bool) -> str:
-    if isinstance(result, SuiteResult):
-        return suite_text(result)
-    return result_text(result, by_pair=by_pair)
-
-
-def _result_files(paths: tuple[Path, ...]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(path.rglob("*.json")) if path.is_dir() else [path]
-        if not inside:
-            raise ResultError(f"{path}: no result in this folder")
-        found += inside
-    return found
+        if isinstance(result, SuiteResult):
+            suite = shown_result(result)
+            text, failures = suite_text(suite), failure_text(suite)
+        else:
+            known = shown_result(result)
+            text, failures = result_text(known, by_pair=by_pair), failure_text(known)
+        echo("\n" * bool(number) + text)
+        if failures:
+            echo(failures)

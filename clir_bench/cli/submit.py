@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
 from clir_bench.adapters.source import locate
+from clir_bench.bounded import read_plain
 from clir_bench.cards import TaskCard
 from clir_bench.cli import options
+from clir_bench.cli.output import echo
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_measures
 from clir_bench.errors import DataError, ResultError, UsageError
 from clir_bench.languages import load_scheme
-from clir_bench.results import system_folder, write_file
+from clir_bench.results import find_results, system_folder, write_file
 from clir_bench.submission.cutting import (
     SCHEME,
     Cut,
@@ -97,9 +100,9 @@ def command(
         bar.end()
         folder = stored.parent / stored.stem
         size = stored.stat().st_size + sum(file.stat().st_size for file in folder.iterdir())
-        click.echo(f"{stored}: {len(cut.plan.pairs)} pairs, {size / 1e6:.1f} MB")
+        echo(f"{stored}: {len(cut.plan.pairs)} pairs, {size / 1e6:.1f} MB")
     for name in dict.fromkeys(cut.name for cut in cuts):
-        click.echo(f"check it with: clir-bench validate {to / system_folder(name)}")
+        echo(f"check it with: clir-bench validate {to / system_folder(name)}")
 
 
 def _open(paths: Sequence[Path], choose: _Choice, measures: tuple[str, ...]) -> list[Cut]:
@@ -108,11 +111,11 @@ def _open(paths: Sequence[Path], choose: _Choice, measures: tuple[str, ...]) -> 
         if not path.is_dir():
             cuts.append(open_result(path, choose, measures))
             continue
-        for file in sorted(path.rglob("*.json")):
+        for file in find_results([path]):
             try:
                 cuts.append(open_result(file, choose, measures))
             except NotForBoardsError as error:
-                click.echo(f"left out: {error}", err=True)
+                echo(f"left out: {error}", err=True)
     if not cuts:
         raise ResultError("nothing to submit: no result that boards can take")
     return cuts
@@ -127,14 +130,13 @@ def _cards(cuts: Sequence[Cut], to: Path, card: Path | None) -> dict[Path, bytes
     for name, cut in systems.items():
         target = card_path(to, name)
         source = card or target
-        if not source.exists():
+        if not os.path.lexists(source):
             write_file(source, template(cut.result.system).encode())
             raise DataError(
                 f'{source}: now holds a system card to fill in: replace every "FILL IN" and '
                 "submit again"
             )
-        with source.open("rb") as file:
-            data = file.read(LARGEST_CARD_BYTES + 1)
+        data = read_plain(source, LARGEST_CARD_BYTES)
         stated = parse_system_card(data, where=str(source)).name
         if stated != name:
             raise DataError(f"{source}: the card is of {stated!r}, the results are of {name!r}")

@@ -140,7 +140,7 @@ def _language_table(result: Result, groups: Mapping[str, Group], measures: Seque
         of_tier = sorted(code for code, group in groups.items() if group.tier == tier)
         for code in of_tier:
             group = groups[code]
-            pairs = [result.pairs[name] for name in group.members]
+            pairs = [result.pairs[name] for name in group.members if name in result.pairs]
             n_queries = sum(pair.counts.judged_queries for pair in pairs if pair.counts)
             members = group.members[0] if len(group.members) == 1 else f"{len(group.members)} pairs"
             rows.append(

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from clir_bench.adapters.source import Source, folder_name, locate
+from clir_bench.bounded import shown
 from clir_bench.cards import TaskCard
+from clir_bench.cli.output import echo
 from clir_bench.errors import MissingDataError
-from clir_bench.leaderboard.official import FILE_NAME, DataKey, read_official
-from clir_bench.submission.bounded import shown
+from clir_bench.leaderboard.official import FILE_NAME, DataKey, Pinned, read_official
 from clir_bench.submission.validation import Report, validate
 
 NOT_RECOMPUTED = 3
@@ -54,11 +55,11 @@ def command(ctx: click.Context, path: Path, data_dir: Path | None, no_recompute:
         path,
         sources,
         official=_official(path),
-        advance=lambda result: click.echo(f"checking {shown(result)}", err=True),
+        advance=lambda result: echo(f"checking {shown(result)}", err=True),
     )
     for problem in report.problems:
-        click.echo(f"problem: {problem}")
-    click.echo(_summary(report, no_recompute))
+        echo(f"problem: {problem}")
+    echo(_summary(report, no_recompute))
     if report.problems:
         ctx.exit(1)
     if report.not_recomputed and not no_recompute:
@@ -85,8 +86,8 @@ def find_source(card: TaskCard, split: str, data_dir: Path | None) -> Source | N
     return Source(card, source.directory, "local")
 
 
-def _official(path: Path) -> dict[DataKey, str]:
-    """Return the official data hashes of the boards that the submission is for, if it is theirs."""
+def _official(path: Path) -> dict[DataKey, Pinned]:
+    """Return the official hashes of the boards that the submission is for, if it is theirs."""
     for folder in list(path.absolute().parents)[:4]:
         if (folder / FILE_NAME).is_file():
             return read_official(folder)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from clir_bench.characters import visible
 from clir_bench.errors import ResultError, UnknownNameError, UsageError
-from clir_bench.results import read_result
+from clir_bench.results import find_results, read_result, shown_result
 from clir_bench.schema import Result, SuiteResult
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ def put_first(systems: Sequence[System], name: str | None) -> list[System]:
 def _read(paths: Sequence[Path]) -> Iterable[Stored]:
     seen: set[Path] = set()
     for path in paths:
-        inside = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+        inside = find_results([path])
         n_results = 0
         for file in inside:
             try:
@@ -113,7 +114,7 @@ def _read(paths: Sequence[Path]) -> Iterable[Stored]:
                 raise UsageError(f"{file} is given twice")
             seen.add(file.resolve())
             n_results += 1
-            yield Stored(file, result)
+            yield Stored(file, shown_result(result))
         if not n_results:
             raise ResultError(f"{path}: no result in this folder")
 
@@ -121,10 +122,10 @@ def _read(paths: Sequence[Path]) -> Iterable[Stored]:
 def _labels(systems: Sequence[dict[TaskSplit, Stored]]) -> list[str]:
     """Return a printable name each: the system's own, its revision or its place where needed."""
     first = [next(iter(results.values())) for results in systems]
-    labels = [_printable(stored.result.system.name) for stored in first]
+    labels = [stored.result.system.name for stored in first]
     for more in (
-        [_printable(stored.result.system.revision) for stored in first],
-        [_printable(str(stored.path)) for stored in first],
+        [stored.result.system.revision for stored in first],
+        [visible(str(stored.path)) for stored in first],
     ):
         counts = Counter(labels)
         labels = [
@@ -132,8 +133,3 @@ def _labels(systems: Sequence[dict[TaskSplit, Stored]]) -> list[str]:
             for label, extra in zip(labels, more, strict=True)
         ]
     return labels
-
-
-def _printable(text: str) -> str:
-    """Return text that cannot steer a terminal: control and direction characters become "?"."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -25,8 +25,7 @@ from clir_bench.leaderboard.board import (
     TaskFacts,
 )
 from clir_bench.leaderboard.definition import BoardDefinition, SectionDefinition
-from clir_bench.leaderboard.entries import Entry, find_entries, run_file_of
-from clir_bench.leaderboard.official import DataKey
+from clir_bench.leaderboard.entries import Entry, Submissions, run_file_of
 from clir_bench.leaderboard.references import references_of
 from clir_bench.schema import PairResult
 from clir_bench.submission.system_card import CARD_FILE
@@ -37,30 +36,21 @@ _FASTEST = 1e9
 """More texts a second than this were not encoded but misreported."""
 
 
-def assemble(
-    definition: BoardDefinition,
-    *,
-    results: Path,
-    folder: Path,
-    official: Mapping[DataKey, str],
-) -> Board:
-    """Return a board of everything in a folder of results that it takes.
+def assemble(definition: BoardDefinition, submissions: Submissions, folder: Path) -> Board:
+    """Return a board of all submissions that it takes.
 
     Args:
         definition: What the board is to show.
-        results: Folder of results.
+        submissions: What there is.
         folder: Where the board will be written; its paths are relative to this.
-        official: Data hashes (`official.read_official`).
 
     Raises:
-        DataError: A pair has no official data hash, or two results of the same data have values of
-            different queries.
-        ResultError: There is no such folder of results.
+        DataError: A pair has no official hash.
     """
-    found = [find_entries(results, section, official) for section in definition.sections]
+    found = [submissions.find(section) for section in definition.sections]
     systems = {entry.folder: entry for entries, _ in found for entry in entries}
     sections = [
-        _Section(section, definition.scheme, results, folder).made(
+        _Section(section, definition.scheme, folder).made(
             entries,
             tuple(LeftOut(_relative(r.path, folder), r.reason) for r in refusals),
             tuple(sorted(set(systems) - {entry.folder for entry in entries})),
@@ -81,9 +71,7 @@ def assemble(
 class _Section:
     """Makes one section; holds what all of its rows need."""
 
-    def __init__(
-        self, definition: SectionDefinition, scheme: TierScheme, results: Path, folder: Path
-    ) -> None:
+    def __init__(self, definition: SectionDefinition, scheme: TierScheme, folder: Path) -> None:
         self.definition, self.scheme, self.folder = definition, scheme, folder
         self.languages = languages_of(definition.chosen_pairs, scheme)
         self.of_tier = {
@@ -139,7 +127,6 @@ class _Section:
         )
         there = {str(pair) for pair in entry.scores}
         covered = {language.code for language in self.languages if set(language.pairs) <= there}
-        runs = {pair: run_file_of(entry, pair) for pair in entry.scores}
         return Row(
             system=entry.folder,
             group=group,
@@ -161,9 +148,8 @@ class _Section:
             date=entry.date,
             result_file=_relative(entry.path, self.folder),
             run_files={
-                str(pair): _relative(path, self.folder)
-                for pair, path in sorted(runs.items())
-                if path is not None
+                str(pair): _relative(run_file_of(entry, pair), self.folder)
+                for pair in sorted(entry.scores)
             },
         )
 

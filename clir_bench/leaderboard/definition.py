@@ -18,21 +18,22 @@ A section is one ranking: pairs of one task and split, all with a pool of langua
 
 from __future__ import annotations
 
-import tomllib
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from clir_bench.bounded import parse_toml, read_plain
 from clir_bench.cards import SuiteCard, TaskCard, TaskId, expand_rules, load_card
-from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
+from clir_bench.errors import ClirBenchError, DataError, UnknownNameError, UsageError
 from clir_bench.languages import TierScheme, load_scheme
 from clir_bench.measures import at_depth, looks_at
 from clir_bench.scoring import parse_measures
 from clir_bench.submission.plan import depth_kept
 from clir_bench.types import POOL, LanguagePair
 
+_LARGEST_BYTES = 2**20
 _Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
@@ -106,12 +107,9 @@ def read_definition(path: Path) -> BoardDefinition:
             a task, split, pair, measure or tier scheme does not exist; every problem is named.
     """
     try:
-        with path.open("rb") as file:
-            raw = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read board: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from error
+        raw = parse_toml(read_plain(path, _LARGEST_BYTES), where=str(path))
+    except DataError as error:
+        raise UsageError(str(error)) from None
     if "id" in raw:
         raise UsageError(f"{path}: a board has no field 'id'; its id is the file's name")
     try:

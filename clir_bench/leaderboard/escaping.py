@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from urllib.parse import quote
 
-_JOINERS = "\u200c\u200d"  # Persian and Indian languages are written with them
-_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+from clir_bench.characters import unseen
+
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~$@{}]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|(?<=www)\.|:(?=//)")
 _FORMULA = ("=", "+", "-", "@")
 
@@ -18,13 +17,11 @@ def visible(text: str) -> str:
     >>> visible("safe\\u202ecod.exe")
     'safe[U+202E]cod.exe'
     """
-    plain = (
-        character
-        if character in _JOINERS or unicodedata.category(character) not in _UNSEEN
-        else f"[U+{ord(character):04X}]"
-        for character in " ".join(text.split())
+    line = " ".join(text.split())
+    return "".join(
+        f"[U+{ord(character):04X}]" if unseen(line, position) else character
+        for position, character in enumerate(line)
     )
-    return "".join(plain)
 
 
 def markdown(text: str, longest: int = 200) -> str:

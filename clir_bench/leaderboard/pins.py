@@ -10,7 +10,7 @@ from clir_bench.adapters.source import locate
 from clir_bench.cards import TaskCard
 from clir_bench.errors import DataError
 from clir_bench.leaderboard.definition import BoardDefinition
-from clir_bench.leaderboard.official import DataKey
+from clir_bench.leaderboard.official import DataKey, Pinned, queries_sha256
 from clir_bench.preparation import Loader, prepare
 from clir_bench.types import LanguagePair
 
@@ -40,8 +40,8 @@ def data_hashes(
     *,
     data_dir: Path | None = None,
     advance: Callable[[int], None] = lambda _: None,
-) -> dict[DataKey, str]:
-    """Return the data hashes of a task's pairs.
+) -> dict[DataKey, Pinned]:
+    """Return the hashes that the pairs of a task are known by.
 
     Args:
         task: Which pairs of which split.
@@ -54,13 +54,16 @@ def data_hashes(
     """
     card, split, pairs = task
     source = locate(card, split, data_dir)
-    prepared = prepare(Loader(card, split, source), pairs, advance)
+    loader = Loader(card, split, source)
+    prepared = prepare(loader, pairs, advance)
     problems = [f"{pair}: {error}" for pair, error in prepared.failures.items()]
-    found: dict[DataKey, str] = {}
+    found: dict[DataKey, Pinned] = {}
     for group in prepared.groups:
         for pair in group.pairs:
             problems += [f"{pair.pair}: not official: {reason}" for reason in pair.unofficial]
-            found[DataKey(card.id, split, pair.pair)] = pair.inspection.sha256
+            judged = {qrel.query_id for qrel in loader.load(pair.pair).qrels}
+            pinned = Pinned(pair.inspection.sha256, queries_sha256(judged))
+            found[DataKey(card.id, split, pair.pair)] = pinned
     problems += [f"not official: {reason}" for reason in dict.fromkeys(source.unofficial)]
     if problems:
         raise DataError(f"task {card.id!r}, split {split!r}: {'; '.join(problems)}")

@@ -31,7 +31,7 @@ LARGEST_PACKED_BYTES = 4 * 2**20
 LARGEST_BYTES = 64 * 2**20
 """Of one run, in xz and unpacked."""
 
-_LONGEST_LINE = 1024
+LONGEST_LINE = 1024
 _ALIGNMENT = 16
 _FILTERS = [
     {
@@ -154,12 +154,12 @@ def parse_compact(text: bytes, *, depth: int, n_queries: int, tag: str, where: s
 
 def _check_lines(text: bytes, most: int, where: str) -> None:
     """Make sure that there are few enough lines and columns to be held in memory."""
-    length = text.find(b"\n", 0, _LONGEST_LINE) + 1
+    length = text.find(b"\n", 0, LONGEST_LINE) + 1
     n_lines, rest = divmod(len(text), length) if length else (0, 1)
     if rest or length % _ALIGNMENT:
         raise DataError(
             f"{where}: expected lines of one length, a multiple of {_ALIGNMENT} bytes and at most "
-            f"{_LONGEST_LINE}; submit the result again"
+            f"{LONGEST_LINE}; submit the result again"
         )
     if n_lines > most:
         raise DataError(f"{where}: {n_lines:,} lines; expected at most {most:,}")

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clir_bench.bounded import kind_of, shown
+from clir_bench.cards import TaskCard, discover, load_card
 from clir_bench.errors import ResultError
-from clir_bench.submission.bounded import shown
 from clir_bench.submission.compact import SUFFIX
 from clir_bench.submission.system_card import CARD_FILE
 
 LARGEST_SYSTEM_BYTES = 32 * 2**20
 _MOST_ENTRIES = 5000
 _FOLDER = re.compile(r"[A-Za-z0-9@+_][\w.@+-]{0,119}", flags=re.ASCII)
-_TASK = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _RESULT = re.compile(r"([a-z0-9][a-z0-9_-]{0,31})\.json")
 PAIR = re.compile(r"[a-z]{2,8}-[a-z]{2,8}")
 
@@ -32,11 +31,11 @@ PAIR = re.compile(r"[a-z]{2,8}-[a-z]{2,8}")
 class Problem:
     """What is wrong with a file, and what to do about it."""
 
-    file: str
+    path: Path
     what: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.what}"
+        return f"{shown(self.path)}: {self.what}"
 
 
 @dataclass
@@ -45,13 +44,20 @@ class SystemFiles:
 
     Attributes:
         folder: Its folder.
-        results: Files that are named as results are.
+        results: Files that are named as results of the benchmark's tasks are.
         pair_files: For each result, the names of the files in the folder beside it.
+        size_bytes: Of all files in it, whether they belong there or not.
     """
 
     folder: Path
     results: list[Path] = field(default_factory=list)
     pair_files: dict[Path, set[str]] = field(default_factory=dict)
+    size_bytes: int = 0
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the files are small enough to be read at all."""
+        return self.size_bytes <= LARGEST_SYSTEM_BYTES
 
 
 def find_systems(path: Path) -> list[Path]:
@@ -60,18 +66,23 @@ def find_systems(path: Path) -> list[Path]:
     Raises:
         ResultError: There is nothing like that.
     """
-    if path.is_symlink() or not path.exists():
+    kind = _kind(path)
+    if kind is None or kind == "link":
         raise ResultError(f"{shown(path)}: no such folder or file (links are not followed)")
-    if path.is_file():
+    if kind == "file":
         if path.name == CARD_FILE:
-            return [path.parent]
+            return [path.absolute().parent]
         if path.suffix == ".json":
             return [path.absolute().parent.parent]
+    if kind != "folder":
         raise ResultError(f"{shown(path)}: expected a folder of results, a system's, or a result")
-    inside = _folders(path)
+    try:
+        inside = [entry for entry in sorted(path.iterdir()) if _kind(entry) == "folder"]
+    except OSError as error:
+        raise ResultError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
     # A folder that has a card is a system, whatever else lies in it by mistake.
-    tasks = (_is_task(entry) and not (entry / CARD_FILE).exists() for entry in inside)
-    if (path / CARD_FILE).is_file() or any(tasks):
+    tasks = (_is_task(entry) and _kind(entry / CARD_FILE) is None for entry in inside)
+    if _kind(path / CARD_FILE) is not None or any(tasks):
         return [path]
     if not inside:
         raise ResultError(f"{shown(path)}: no submission in this folder")
@@ -79,56 +90,66 @@ def find_systems(path: Path) -> list[Path]:
 
 
 def list_system(folder: Path) -> tuple[SystemFiles, list[Problem]]:
-    """Return a system's files, and what is there that should not be."""
+    """Return a system's files, and what is there that should not be; no file is opened."""
     files, problems = SystemFiles(folder), []
     if not _FOLDER.fullmatch(folder.absolute().name):
-        problems.append(Problem(shown(folder), "no name of a system's folder; rename it"))
-    size = 0
+        problems.append(Problem(folder, "no name of a system's folder; rename it"))
     for entry, kind in _entries(folder, problems):
+        files.size_bytes += _size(entry, kind)
         if entry.name == CARD_FILE and kind == "file":
             continue
-        if kind != "folder" or not _TASK.fullmatch(entry.name):
-            problems.append(_unexpected(entry, "a task's folder or system.toml"))
-            continue
-        size += _list_task(Path(entry.path), files, problems)
-    if size > LARGEST_SYSTEM_BYTES:
-        what = f"{size:,} bytes; at most {LARGEST_SYSTEM_BYTES:,} are taken for one system"
-        problems.append(Problem(shown(folder), what))
+        if kind != "folder":
+            problems.append(_unexpected(entry, kind, "a task's folder or system.toml"))
+        elif (card := card_of(entry.name)) is None:
+            problems.append(Problem(Path(entry.path), "is no task of the benchmark; remove it"))
+        else:
+            _list_task(Path(entry.path), card, files, problems)
+    if not files.is_readable:
+        what = f"{files.size_bytes:,} bytes; at most {LARGEST_SYSTEM_BYTES:,} are taken for one"
+        problems.append(Problem(folder, f"{what} system, so none of its files was read"))
     if not files.results:
-        problems.append(Problem(shown(folder), "no result; `clir-bench submit` makes them"))
+        problems.append(Problem(folder, "no result; `clir-bench submit` makes them"))
     return files, problems
 
 
-def _list_task(folder: Path, files: SystemFiles, problems: list[Problem]) -> int:
-    """Add a task's results to `files`, and return how many bytes all of its files have."""
-    size = 0
-    folders: dict[str, os.DirEntry[str]] = {}
+def card_of(task: str) -> TaskCard | None:
+    """Return the card of one of the benchmark's tasks, None where there is none of that name."""
+    card = load_card(task) if task in discover() else None
+    return card if isinstance(card, TaskCard) else None
+
+
+def _list_task(folder: Path, card: TaskCard, files: SystemFiles, problems: list[Problem]) -> None:
+    folders: dict[str, tuple[os.DirEntry[str], str]] = {}
     results: dict[str, Path] = {}
     for entry, kind in _entries(folder, problems):
+        files.size_bytes += _size(entry, kind)
         matched = _RESULT.fullmatch(entry.name)
-        if kind == "file" and matched:
+        if kind == "file" and matched and matched[1] in card.splits:
             results[matched[1]] = Path(entry.path)
-            size += entry.stat(follow_symlinks=False).st_size
+        elif kind == "file" and matched:
+            what = f"{matched[1]!r} is no split of the task; it has {', '.join(card.splits)}"
+            problems.append(Problem(Path(entry.path), what))
         elif kind == "folder":
-            folders[entry.name] = entry
+            folders[entry.name] = entry, kind
         else:
-            problems.append(_unexpected(entry, "<split>.json and the folder <split>"))
-    for split, entry in folders.items():
+            problems.append(_unexpected(entry, kind, "<split>.json and the folder <split>"))
+    for split, (entry, kind) in folders.items():
         if split not in results:
-            problems.append(_unexpected(entry, "results, and folders named as a result is"))
+            expected = "results, and folders named as a result is"
+            problems.append(_unexpected(entry, kind, expected))
     for split, path in results.items():
         files.results.append(path)
         names = files.pair_files.setdefault(path, set())
         if split not in folders:
-            problems.append(Problem(shown(path), "the folder with its runs is missing"))
+            problems.append(Problem(path, "the folder with its runs is missing"))
             continue
-        for entry, kind in _entries(Path(folders[split].path), problems):
+        for entry, kind in _entries(path.with_suffix(""), problems):
+            files.size_bytes += _size(entry, kind)
             if kind == "file" and _is_pair_file(entry.name):
                 names.add(entry.name)
-                size += entry.stat(follow_symlinks=False).st_size
             else:
-                problems.append(_unexpected(entry, f"<pair>{SUFFIX} and <pair>.values.tsv.gz"))
-    return size
+                expected = f"<pair>{SUFFIX} and <pair>.values.tsv.gz"
+                problems.append(_unexpected(entry, kind, expected))
 
 
 def _entries(folder: Path, problems: list[Problem]) -> Iterator[tuple[os.DirEntry[str], str]]:
@@ -139,21 +160,17 @@ def _entries(folder: Path, problems: list[Problem]) -> Iterator[tuple[os.DirEntr
             for entry in found:
                 entries.append(entry)
                 if len(entries) > _MOST_ENTRIES:
-                    problems.append(Problem(shown(folder), f"more than {_MOST_ENTRIES:,} files"))
+                    problems.append(Problem(folder, f"more than {_MOST_ENTRIES:,} files"))
                     return
             for entry in sorted(entries, key=lambda entry: entry.name):
-                yield entry, _kind(entry)
+                yield entry, kind_of(entry.stat(follow_symlinks=False))
     except OSError as error:
-        problems.append(Problem(shown(folder), f"cannot be read: {error.strerror or error}"))
+        problems.append(Problem(folder, f"cannot be read: {error.strerror or error}"))
 
 
-def _kind(entry: os.DirEntry[str]) -> str:
-    mode = entry.stat(follow_symlinks=False).st_mode
-    if stat.S_ISDIR(mode):
-        return "folder"
-    if stat.S_ISREG(mode):
-        return "file"
-    return "link" if stat.S_ISLNK(mode) else "special file"
+def _size(entry: os.DirEntry[str], kind: str) -> int:
+    # The entry has kept its status since its kind was asked for.
+    return entry.stat(follow_symlinks=False).st_size if kind == "file" else 0
 
 
 def _is_pair_file(name: str) -> bool:
@@ -161,18 +178,22 @@ def _is_pair_file(name: str) -> bool:
     return bool(PAIR.fullmatch(pair)) and f".{rest}" in (SUFFIX, ".values.tsv.gz")
 
 
-def _unexpected(entry: os.DirEntry[str], expected: str) -> Problem:
-    kind = _kind(entry)
+def _unexpected(entry: os.DirEntry[str], kind: str, expected: str) -> Problem:
     what = f"unexpected {kind}; here belong {expected}; remove it"
-    return Problem(shown(Path(entry.path)), what)
+    return Problem(Path(entry.path), what)
 
 
-def _folders(path: Path) -> list[Path]:
-    return sorted(
-        (entry for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink()),
-        key=lambda entry: entry.name,
-    )
+def _kind(path: Path) -> str | None:
+    """Return what is at a path, None where nothing is or could be seen."""
+    try:
+        return kind_of(path.lstat())
+    except (OSError, ValueError):
+        return None
 
 
 def _is_task(folder: Path) -> bool:
-    return any(_RESULT.fullmatch(entry.name) for entry in folder.iterdir() if entry.is_file())
+    try:
+        names = [entry.name for entry in folder.iterdir() if _kind(entry) == "file"]
+    except OSError:
+        return False  # which `list_system` reports
+    return any(map(_RESULT.fullmatch, names))

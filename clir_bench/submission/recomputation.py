@@ -5,6 +5,7 @@ Without the benchmark's data they can only be summed up again from the per-query
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping
@@ -14,21 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from clir_bench.adapters.source import Source, sha256_of
+from clir_bench.adapters.source import Source
+from clir_bench.bounded import read_plain, shown, unpack_xz
+from clir_bench.characters import printable
 from clir_bench.errors import ClirBenchError, DataError
 from clir_bench.measures import depth_of
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
-from clir_bench.results import parse_values, system_folder, to_json
+from clir_bench.results import system_folder, to_json
 from clir_bench.schema import PairCounts, PairResult, Result
 from clir_bench.scoring import QueryScores, score
 from clir_bench.submission import compact
-from clir_bench.submission.bounded import read_gzip, read_xz, shown
 from clir_bench.submission.cutting import means_update, task_record
 from clir_bench.submission.statements import Statement
-from clir_bench.submission.text import printable
 from clir_bench.types import LanguagePair, Run
 
-LARGEST_VALUES_BYTES = 4 * 2**20
+Values = Mapping[LanguagePair, QueryScores]
 _INTERVAL_TOLERANCE = 1e-9
 """Resampled means are matrix products, whose last digit depends on the processor; means are not."""
 _MOST_QUERIES = 200_000
@@ -40,63 +41,96 @@ class Recomputed:
     """What came out.
 
     Attributes:
+        values: Per-query values by pair, as submitted.
         problems: What is wrong, each with the file it is in.
         scores: Per-query values by pair: recomputed, or as submitted where there is no data.
         pairs: The pairs as they should be stated, without their means.
     """
 
-    problems: list[str] = field(default_factory=list)
+    values: Values = field(default_factory=dict)
+    problems: list[ClirBenchError] = field(default_factory=list)
     scores: dict[LanguagePair, QueryScores] = field(default_factory=dict)
     pairs: dict[str, PairResult] = field(default_factory=dict)
 
 
-def from_values(statement: Statement) -> Recomputed:
+def from_values(statement: Statement, values: Values) -> Recomputed:
     """Check runs as far as that goes without the data, and take the values as submitted."""
     done = Recomputed()
     for pair in statement.pairs:
-        stated = statement.result.pairs[str(pair)]
         try:
             run = _read_run(statement, pair)
-            values = _read_values(statement, pair)
         except ClirBenchError as error:
-            done.problems.append(str(error))
+            done.problems.append(error)
             continue
-        if problem := _count_problem(statement, pair, values):
-            done.problems.append(f"{_of(statement, pair)}: {problem}")
-            continue
-        done.problems += _values_hash_problem(statement, pair)
-        if problem := _depth_problem(statement, run, values.query_ids, stated.counts, own=1):
-            done.problems.append(f"{_run_file(statement, pair)}: {problem}")
-        done.scores[pair] = values
-        done.pairs[str(pair)] = _with_counts(stated, run)
+        if pair in values:
+            stated = statement.result.pairs[str(pair)]
+            judged = values[pair].query_ids
+            if problem := _depth_problem(statement, run, judged, stated.counts, own=1):
+                done.problems.append(DataError(f"{_run_file(statement, pair)}: {problem}"))
+            done.scores[pair] = values[pair]
+            done.pairs[str(pair)] = _with_counts(stated, run)
     return done
 
 
-def from_runs(statement: Statement, source: Source) -> Recomputed:
+def from_runs(statement: Statement, values: Values, source: Source) -> Recomputed:
     """Check everything against the data, and score the runs."""
-    done = Recomputed()
+    done = Recomputed(values=values)
     loader = Loader(statement.card, statement.result.task.split, source)
     preparation = prepare(loader, statement.pairs)
     for pair, failure in preparation.failures.items():
-        done.problems.append(f"{_of(statement, pair)}: the data cannot be read: {failure}")
+        what = f"{_of(statement, pair)}: the data cannot be read: {failure}"
+        done.problems.append(DataError(what))
     for group in preparation.groups:
         _score_group(statement, group, loader, done)
     if source.unofficial:
-        done.problems.append(
+        what = (
             f"the data in {source.directory} is not official, so nothing can be checked with it: "
             f"{'; '.join(dict.fromkeys(source.unofficial))}"
         )
+        done.problems.append(DataError(what))
     return done
 
 
 def differences(statement: Statement, done: Recomputed) -> list[str]:
     """Say where a result states something else than comes out of its files."""
-    stated, pairs = statement.result, done.pairs
-    scores = {pair: done.scores[pair] for pair in statement.pairs}
-    task = task_record(statement.card, stated.task.split, stated.task.measures, pairs)
-    result = stated.model_copy(update={"pairs": pairs, "task": task})
-    derived = means_update(result, statement.card, scores)
-    found = list(_differences(_plain(stated), _plain(derived), ""))
+    stated = statement.result
+    derived = _derived(stated.model_copy(update={"pairs": done.pairs}), statement, done.scores)
+    return _first_differences(stated, derived)
+
+
+def mean_differences(statement: Statement, values: Values) -> list[str]:
+    """Say where a result states other means than its values give; intervals are not drawn again."""
+    stated = statement.result
+    quick = stated.settings.model_copy(update={"n_resamples": 1})
+    derived = _derived(stated.model_copy(update={"settings": quick}), statement, values)
+    return _first_differences(
+        stated, derived.model_copy(update={"settings": stated.settings}), drawn=False
+    )
+
+
+def packed_run(statement: Statement, pair: LanguagePair) -> bytes:
+    """Return the bytes of a pair's run.
+
+    Raises:
+        DataError: The file cannot be read, or is not the one that was scored.
+    """
+    file = _run_path(statement, pair)
+    data = read_plain(file, compact.LARGEST_PACKED_BYTES)
+    if hashlib.sha256(data).hexdigest() != statement.result.pairs[str(pair)].run_sha256:
+        raise DataError(f"{shown(file)}: is not the file of the result's run_sha256")
+    return data
+
+
+def _derived(known: Result, statement: Statement, values: Values) -> Result:
+    """Return what a result with the pairs of `known` should state."""
+    task = statement.result.task
+    scores = {pair: values[pair] for pair in statement.pairs}
+    record = task_record(statement.card, task.split, task.measures, known.pairs)
+    return means_update(known.model_copy(update={"task": record}), statement.card, scores)
+
+
+def _first_differences(stated: Result, derived: Result, *, drawn: bool = True) -> list[str]:
+    found = list(_differences(_plain(stated), _plain(derived), "", drawn))
     more = [f"and {len(found) - _SHOWN:,} other differences"] if len(found) > _SHOWN else []
     return found[:_SHOWN] + more
 
@@ -108,19 +142,21 @@ def _score_group(statement: Statement, group: Group, loader: Loader, done: Recom
         try:
             run = _read_run(statement, pair)
             ranked[pair] = {doc_id for ids in run.doc_ids for doc_id in ids}
-            done.problems += _score_pair(statement, prepared, run, loader, done)
+            found = _score_pair(statement, prepared, run, loader, done)
+            done.problems += map(DataError, found)
         except ClirBenchError as error:
-            done.problems.append(str(error))
+            done.problems.append(error)
     strangers = set().union(*ranked.values())
     for document in corpus_of(loader, group.corpus_pairs):
         strangers.discard(document.doc_id)
     for pair, ids in ranked.items():
         if odd := sorted(strangers & ids):
             some = ", ".join(printable(doc_id) for doc_id in odd[:_SHOWN])
-            done.problems.append(
+            what = (
                 f"{_run_file(statement, pair)}: {len(odd):,} documents are not in the corpus: "
                 f"{some}; is it the run of another pair?"
             )
+            done.problems.append(DataError(what))
 
 
 def _score_pair(
@@ -155,12 +191,14 @@ def _score_pair(
         yield f"{_run_file(statement, pair)}: {problem}"
     known = stated.model_copy(update={"data_sha256": inspection.sha256, "counts": counts})
     done.pairs[str(pair)] = _with_counts(known, run)
-    yield from _value_problems(statement, pair, scores)
+    if pair in done.values:
+        yield from _value_problems(statement, pair, done.values[pair], scores)
 
 
-def _value_problems(statement: Statement, pair: LanguagePair, scores: QueryScores) -> Iterator[str]:
-    file = _values_file(statement, pair)
-    values = _read_values(statement, pair)
+def _value_problems(
+    statement: Statement, pair: LanguagePair, values: QueryScores, scores: QueryScores
+) -> Iterator[str]:
+    file = statement.path.with_suffix("") / f"{pair}.values.tsv.gz"
     if values.query_ids != scores.query_ids:
         yield f"{shown(file)}: its queries are not the judged ones, sorted"
     elif not np.array_equal(values.values, scores.values):
@@ -170,23 +208,6 @@ def _value_problems(statement: Statement, pair: LanguagePair, scores: QueryScore
             f"is stated as {values.values[row, column].item()!r}, the run and the judgments give "
             f"{scores.values[row, column].item()!r}"
         )
-    else:
-        yield from _values_hash_problem(statement, pair)
-
-
-def _count_problem(statement: Statement, pair: LanguagePair, values: QueryScores) -> str | None:
-    """Say which counts cannot be; resampling takes room for every query: they are a bound too."""
-    stated = statement.result.pairs[str(pair)].counts
-    counts = statement.card.counts_of(statement.result.task.split, pair)
-    if (
-        stated is None
-        or counts is None
-        or counts != (stated.documents, stated.queries, stated.qrels)
-    ):
-        return "its counts are not those on the card"
-    if not len(values.query_ids) == stated.judged_queries <= counts.queries:
-        return f"there are values of {len(values.query_ids):,} queries, not of those judged"
-    return None
 
 
 def _depth_problem(
@@ -219,41 +240,17 @@ def _read_run(statement: Statement, pair: LanguagePair) -> Run:
     Raises:
         DataError: The file is not the one that was scored, or not as `submit` writes it.
     """
-    file = _run_path(statement, pair)
-    text = read_xz(file, compact.LARGEST_PACKED_BYTES, compact.LARGEST_BYTES)
-    if sha256_of(file) != statement.result.pairs[str(pair)].run_sha256:
-        raise DataError(f"{shown(file)}: is not the file of the result's run_sha256")
+    file, depth = _run_path(statement, pair), statement.plan.depth
     counts = statement.card.counts_of(statement.result.task.split, pair)
+    n_queries = _MOST_QUERIES if counts is None else counts.queries
+    largest = min(compact.LARGEST_BYTES, n_queries * depth * compact.LONGEST_LINE)
     return compact.parse_compact(
-        text,
-        depth=statement.plan.depth,
-        n_queries=_MOST_QUERIES if counts is None else counts.queries,
+        unpack_xz(packed_run(statement, pair), file, largest),
+        depth=depth,
+        n_queries=n_queries,
         tag=system_folder(statement.result.system.name),
         where=shown(file),
     )
-
-
-def _read_values(statement: Statement, pair: LanguagePair) -> QueryScores:
-    """Return a pair's values as submitted.
-
-    Raises:
-        DataError: The file is not what `results.write_values` writes, or has other measures.
-    """
-    file = _values_file(statement, pair)
-    text = read_gzip(file, LARGEST_VALUES_BYTES, LARGEST_VALUES_BYTES)
-    values = parse_values(text, file)
-    if values.measures != statement.result.task.measures:
-        raise DataError(f"{shown(file)}: its columns are not the result's measures, in order")
-    if len(set(values.query_ids)) < len(values.query_ids):
-        raise DataError(f"{shown(file)}: a query is there twice")
-    return values
-
-
-def _values_hash_problem(statement: Statement, pair: LanguagePair) -> Iterator[str]:
-    """Say when values that are right are in another file than the result states."""
-    file = _values_file(statement, pair)
-    if statement.result.pairs[str(pair)].values_sha256 not in (None, sha256_of(file)):
-        yield f"{shown(file)}: is not the file of the result's values_sha256"
 
 
 def _with_counts(stated: PairResult, run: Run) -> PairResult:
@@ -265,15 +262,11 @@ def _with_counts(stated: PairResult, run: Run) -> PairResult:
 
 
 def _run_path(statement: Statement, pair: LanguagePair) -> Path:
-    return statement.path.parent / statement.path.stem / f"{pair}{compact.SUFFIX}"
+    return statement.path.with_suffix("") / f"{pair}{compact.SUFFIX}"
 
 
 def _run_file(statement: Statement, pair: LanguagePair) -> str:
     return shown(_run_path(statement, pair))
-
-
-def _values_file(statement: Statement, pair: LanguagePair) -> Path:
-    return statement.path.parent / statement.path.stem / f"{pair}.values.tsv.gz"
 
 
 def _of(statement: Statement, pair: LanguagePair) -> str:
@@ -284,14 +277,17 @@ def _plain(result: Result) -> Any:
     return json.loads(to_json(result))
 
 
-def _differences(stated: Any, derived: Any, place: str) -> Iterator[str]:
+def _differences(stated: Any, derived: Any, place: str, drawn: bool) -> Iterator[str]:
+    """Yield what differs; what is drawn at random is left out unless it was `drawn` again."""
+    if not drawn and place.endswith((".interval", "tiers.ratio")):
+        return
     if isinstance(stated, Mapping) and isinstance(derived, Mapping):
         for key in sorted({*stated, *derived}):
             inner = f"{place}.{key}" if place else key
-            yield from _differences(stated.get(key), derived.get(key), inner)
+            yield from _differences(stated.get(key), derived.get(key), inner, drawn)
     elif isinstance(stated, list) and isinstance(derived, list) and len(stated) == len(derived):
         for one, other in zip(stated, derived, strict=True):
-            yield from _differences(one, other, place)
+            yield from _differences(one, other, place, drawn)
     elif stated != derived and not _is_close(stated, derived, place):
         yield f"{place} is stated as {_short(stated)}, its files give {_short(derived)}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -12,19 +11,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from clir_bench.cards import TaskCard, discover, load_card
+from clir_bench.bounded import read_plain, shown
+from clir_bench.cards import TaskCard
+from clir_bench.characters import printable
 from clir_bench.errors import DataError
 from clir_bench.results import system_folder
 from clir_bench.schema import Result
-from clir_bench.submission.bounded import read_plain, shown
 from clir_bench.submission.compact import SUFFIX
 from clir_bench.submission.cutting import SETTINGS
-from clir_bench.submission.layout import PAIR
+from clir_bench.submission.layout import PAIR, card_of
 from clir_bench.submission.plan import KNOWN_MEASURES, Plan, plan_of
-from clir_bench.submission.text import LONGEST_TEXT, name_problem, printable, text_problem
+from clir_bench.submission.plausibility import impossible
+from clir_bench.submission.text import LONGEST_TEXT, name_problem, text_problem
 from clir_bench.types import LanguagePair
 
-LARGEST_RESULT_BYTES = 8 * 2**20
+_RESULT_BYTES, _PAIR_BYTES = 256 * 2**10, 8 * 2**10
+"""A result has 2.4 KB for a pair with five measures; twenty measures take 6."""
 _LARGEST_INTEGER = 2**63
 _LONG_TEXT = 4 * LONGEST_TEXT
 _LONG = {"command", "query_prompt", "document_prompt"}
@@ -47,14 +49,19 @@ class Statement:
     pairs: tuple[LanguagePair, ...]
 
 
-def read_statement(path: Path) -> Result:
-    """Read a submitted result.
+def largest_result(card: TaskCard) -> int:
+    """Return how many bytes a result of a task may have."""
+    return _RESULT_BYTES + _PAIR_BYTES * len(card.available_pairs())
+
+
+def read_statement(path: Path, largest: int) -> Result:
+    """Read a submitted result of at most `largest` bytes.
 
     Raises:
         DataError: It is no plain file, too large, broken or too deeply nested JSON, has a key
             twice, a number or text that is unsafe to show, or is not of the schema.
     """
-    data = read_plain(path, LARGEST_RESULT_BYTES)
+    data = read_plain(path, largest)
     where = shown(path)
     try:
         raw = json.loads(
@@ -80,8 +87,8 @@ def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[
     """Return what a result states, None where nothing can be made of it, and what is wrong."""
     problems = list(_about_system(path, result))
     task, submission = result.task, result.submission
-    card = load_card(task.id) if task.id in discover() else None
-    if not isinstance(card, TaskCard):
+    card = card_of(task.id)
+    if card is None:
         return None, [*problems, f"task {printable(task.id)} is none of the benchmark's"]
     if (path.parent.name, path.stem) != (task.id, task.split):
         stated = f"{task.id}/{task.split}"
@@ -105,6 +112,7 @@ def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[
     if bad := list(_bad_measures(task.measures, plan)):
         return None, [*problems, *bad]
     problems += _about_pairs(result, card, plan)
+    problems += impossible(result, card, plan.depth)
     pairs = plan.ordered(card, map(LanguagePair.parse, result.pairs))
     return Statement(path, result, card, plan, pairs), problems
 
@@ -118,10 +126,6 @@ def _about_system(path: Path, result: Result) -> Iterator[str]:
             f"is of system {printable(name)}, whose folder is {system_folder(name)!a}, "
             f"not {printable(folder)}"
         )
-    try:
-        datetime.datetime.fromisoformat(result.environment.started)
-    except ValueError:
-        yield f"environment.started {printable(result.environment.started)} is no time"
 
 
 def _not_official(result: Result) -> Iterator[str]:

@@ -7,13 +7,15 @@ bitext and corpora of its training, and whether it saw what it is evaluated on.
 from __future__ import annotations
 
 import json
+import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from clir_bench.bounded import parse_toml, read_plain, shown
+from clir_bench.characters import printable
 from clir_bench.encoders import models
 from clir_bench.errors import DataError
 from clir_bench.results import system_folder
@@ -51,7 +53,7 @@ def _url(value: str) -> str:
 
 def _language(value: str) -> str:
     if not _LANGUAGE.fullmatch(value):
-        raise ValueError(f"expected a language's code, as in 'sw', found {text.printable(value)}")
+        raise ValueError(f"expected a language's code, as in 'sw', found {printable(value)}")
     return value
 
 
@@ -134,16 +136,9 @@ def read_system_card(path: Path) -> SystemCard:
     Raises:
         DataError: It is missing, too large, no TOML, or a field is wrong; every problem is named.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_CARD_BYTES + 1)
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: no system card; `clir-bench submit` writes one to fill in"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    return parse_system_card(data, where=str(path))
+    if not os.path.lexists(path):
+        raise DataError(f"{shown(path)}: no system card; `clir-bench submit` writes one to fill in")
+    return parse_system_card(read_plain(path, LARGEST_CARD_BYTES), where=shown(path))
 
 
 def parse_system_card(data: bytes, *, where: str) -> SystemCard:
@@ -155,11 +150,7 @@ def parse_system_card(data: bytes, *, where: str) -> SystemCard:
     if len(data) > LARGEST_CARD_BYTES:
         raise DataError(f"{where}: larger than {LARGEST_CARD_BYTES:,} bytes; shorten the card")
     try:
-        raw = tomllib.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # broken TOML, UTF-8 or a number too long
-        raise DataError(f"{where}: not valid TOML: {_ascii(error)}") from None
-    try:
-        return SystemCard.model_validate(raw)
+        return SystemCard.model_validate(parse_toml(data, where=where))
     except ValidationError as error:
         problems = "; ".join(_said(detail) for detail in error.errors()[:20])
         raise DataError(f"{where}: {problems}") from None
@@ -203,13 +194,13 @@ def _said(detail: Any) -> str:
     place = ".".join(str(part)[:60] for part in detail["loc"])
     kind = detail["type"]
     if kind == "extra_forbidden":
-        return f"unknown field {text.printable(place)}"
+        return f"unknown field {printable(place)}"
     if kind == "missing":
         return f"field {place!r} is missing"
     message = str(detail["msg"]).removeprefix("Value error, ")
     found = detail["input"]
     if kind == "literal_error":
-        shown = text.printable(found) if isinstance(found, str) else type(found).__name__
+        shown = printable(found) if isinstance(found, str) else type(found).__name__
         message = f"expected {detail['ctx']['expected']}, found {shown}"
     return f"{_ascii(place)}: {_ascii(message)}" if place else _ascii(message)
 

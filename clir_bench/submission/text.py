@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from clir_bench.characters import printable, unseen
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+@:/=()-]{0,99}")
 """Systems' names: nothing that HTML, Markdown, YAML or a shell reads as more than itself."""
 
@@ -18,19 +20,12 @@ _DEVICES = {
 }
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/?#=&%+:,;@()-]*)?")
 _LONGEST_URL = 300
+_SEPARATORS = re.compile(r"[ ._:/()-]+")
+_LOOKS = (("rn", "m"), ("vv", "w"), ("0", "o"), ("1", "l"), ("i", "l"))
+"""What is easily read as something else; letters are compared without their case."""
 _FOLDERS = re.compile(
     r"""(?<![^\s=:,'"])(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?![/\\])(?:[^\s/\\=:,'"]+[/\\]+)*"""
 )
-_JOINERS = "\u200c\u200d"  # Persian and Indian languages are written with them
-_UNSEEN = {
-    "Cc": "a control character",
-    "Cf": "an invisible or direction-changing character",
-    "Cs": "half a surrogate pair",
-    "Co": "a private-use character",
-    "Cn": "an unassigned character",
-    "Zl": "a line separator",
-    "Zp": "a paragraph separator",
-}
 
 
 def name_problem(name: str) -> str | None:
@@ -49,6 +44,24 @@ def name_problem(name: str) -> str | None:
     )
 
 
+def looks(name: str) -> str:
+    """Return what a system's name is read as: equal for names that are taken for each other.
+
+    Case, separators and letters that look alike make no difference, a separator between two digits
+    does.
+
+    >>> looks("Optical-") == looks("0pt1cal") == looks("optical")
+    True
+    >>> looks("e5-1.5") == looks("e5-15")
+    False
+    """
+    plain = _SEPARATORS.sub("-", unicodedata.normalize("NFKC", name).casefold())
+    plain = re.sub(r"(?<![0-9])-|-(?![0-9])", "", plain)
+    for seen, read in _LOOKS:
+        plain = plain.replace(seen, read)
+    return plain
+
+
 def text_problem(text: str, longest: int = LONGEST_TEXT) -> str | None:
     """Say why a text is not one plain line, None when it is.
 
@@ -60,9 +73,10 @@ def text_problem(text: str, longest: int = LONGEST_TEXT) -> str | None:
     """
     if len(text) > longest:
         return f"has {len(text):,} characters; expected at most {longest:,}"
-    for character in text:
-        kind = _UNSEEN.get(unicodedata.category(character))
-        if kind and character not in _JOINERS:
+    if text.isascii() and text.isprintable():
+        return None
+    for position, character in enumerate(text):
+        if kind := unseen(text, position):
             return f"has {kind} (U+{ord(character):04X}); remove it"
     return None
 
@@ -72,16 +86,6 @@ def url_problem(url: str) -> str | None:
     if len(url) <= _LONGEST_URL and _URL.fullmatch(url):
         return None
     return f"must be a plain http:// or https:// address, found {printable(url)}"
-
-
-def printable(text: str, longest: int = 80) -> str:
-    """Return a hostile text as it can be shown in an error: ASCII, quoted, on one line, cut.
-
-    >>> printable("a\\u202eb\\n")
-    "'a\\\\u202eb\\\\n'"
-    """
-    shown = ascii(text[:longest])
-    return shown if len(text) <= longest else f"{shown}..."
 
 
 def without_folders(text: str) -> str:

@@ -6,22 +6,25 @@ encoder is loaded, and no file is read further than its bound. All problems are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clir_bench.adapters.source import Source
 from clir_bench.cards import TaskCard
 from clir_bench.errors import ClirBenchError
-from clir_bench.leaderboard.official import DataKey
-from clir_bench.schema import Result
-from clir_bench.submission.bounded import read_plain, shown
-from clir_bench.submission.compact import SUFFIX
-from clir_bench.submission.layout import Problem, SystemFiles, find_systems, list_system
+from clir_bench.leaderboard.official import DataKey, Pinned
+from clir_bench.submission.layout import Problem, find_systems
+from clir_bench.submission.reading import (
+    Submitted,
+    as_problem,
+    look_alikes,
+    open_system,
+    read_submitted,
+)
 from clir_bench.submission.recomputation import differences, from_runs, from_values
-from clir_bench.submission.statements import Statement, check_statement, read_statement
-from clir_bench.submission.system_card import CARD_FILE, LARGEST_CARD_BYTES, parse_system_card
-from clir_bench.submission.text import printable
+from clir_bench.submission.statements import Statement
+from clir_bench.submission.system_card import CARD_FILE
 
 Sources = Callable[[TaskCard, str], Source | None]
 """Where a task's data is, None where it is not at hand; it must fetch nothing."""
@@ -42,12 +45,16 @@ class Report:
     recomputed: list[Path] = field(default_factory=list)
     not_recomputed: list[Path] = field(default_factory=list)
 
+    def add(self, problems: Iterable[Problem]) -> None:
+        """Add problems, each once."""
+        self.problems = list(dict.fromkeys((*self.problems, *problems)))
+
 
 def validate(
     path: Path,
     sources: Sources,
     *,
-    official: Mapping[DataKey, str] | None = None,
+    official: Mapping[DataKey, Pinned] | None = None,
     advance: Callable[[Path], None] = lambda _: None,
 ) -> Report:
     """Check a submission: a folder of results, a system's folder, or one result.
@@ -55,7 +62,7 @@ def validate(
     Args:
         path: What was submitted.
         sources: Where the data of tasks is.
-        official: Data hashes that boards take, to compare with also where there is no data.
+        official: Hashes that boards pin, to compare with also where there is no data.
         advance: Called with every result before it is looked at.
 
     Raises:
@@ -64,114 +71,54 @@ def validate(
     report = Report()
     folders = find_systems(path)
     only = path.absolute() if path.is_file() and path.name != CARD_FILE else None
-    lowered: dict[str, Path] = {}
+    alike = look_alikes({*folders, *_neighbours(folders)})
     for folder in folders:
         report.n_systems += 1
-        other = lowered.setdefault(folder.absolute().name.casefold(), folder)
-        if other != folder:
-            report.problems.append(Problem(shown(folder), f"is {shown(other)} where case is lost"))
-        _validate_system(folder, only, sources, official or {}, report, advance)
+        system = open_system(folder, only)
+        report.add([alike[folder]] if folder in alike else [])
+        report.add(system.problems)
+        for result in system.results:
+            advance(result)
+            submitted = read_submitted(result, system, official or {})
+            report.add(submitted.problems)
+            if submitted.statement is not None:
+                _recompute(submitted, submitted.statement, sources, report)
     if folders != [path] and path.is_dir():
-        report.problems += [
-            Problem(shown(entry), "unexpected; here belong only the folders of systems; remove it")
+        report.add(
+            Problem(entry, "unexpected; here belong only the folders of systems; remove it")
             for entry in sorted(path.iterdir())
             if entry not in folders
-        ]
+        )
     return report
 
 
-def _validate_system(
-    folder: Path,
-    only: Path | None,
-    sources: Sources,
-    official: Mapping[DataKey, str],
-    report: Report,
-    advance: Callable[[Path], None],
+def _recompute(
+    submitted: Submitted, statement: Statement, sources: Sources, report: Report
 ) -> None:
-    files, problems = list_system(folder)
-    report.problems += problems
-    card_name = _check_card(folder / CARD_FILE, report)
-    records = set()
-    for path in files.results:
-        if only is not None and path.absolute() != only:
-            continue
-        advance(path)
-        try:
-            result = read_statement(path)
-        except ClirBenchError as error:
-            _add(report, path, str(error))
-            continue
-        if card_name is not None and result.system.name != card_name:
-            what = f"is of system {printable(result.system.name)}, its card of {card_name!r}"
-            report.problems.append(Problem(shown(path), what))
-        records.add(result.system.fingerprint())
-        _validate_result(path, result, files, sources, official, report)
-    if len(records) > 1:
-        what = "its results come from systems that differ in weights, prompts or limits"
-        report.problems.append(Problem(shown(folder), what))
-
-
-def _check_card(path: Path, report: Report) -> str | None:
-    """Return the name on a system card, None where there is no valid card."""
+    """Score the runs of a result again, or sum its values up again where there is no data."""
+    path, task = statement.path, statement.result.task
     try:
-        return parse_system_card(read_plain(path, LARGEST_CARD_BYTES), where=shown(path)).name
+        source = sources(statement.card, task.split)
+        if source is None:
+            done = from_values(statement, submitted.scores)
+        else:
+            done = from_runs(statement, submitted.scores, source)
+        problems = [as_problem(path, error) for error in done.problems]
+        if not (problems or submitted.problems):
+            problems = [Problem(path, what) for what in differences(statement, done)]
     except ClirBenchError as error:
-        _add(report, path, str(error))
-        return None
-
-
-def _validate_result(
-    path: Path,
-    result: Result,
-    files: SystemFiles,
-    sources: Sources,
-    official: Mapping[DataKey, str],
-    report: Report,
-) -> None:
-    statement, problems = check_statement(path, result)
-    report.problems += [Problem(shown(path), what) for what in problems]
-    if statement is None:
+        report.add([as_problem(path, error)])
         return
-    if strangers := files.pair_files[path] - _expected(statement):
-        report.problems += [
-            Problem(shown(path.parent / path.stem / name), "is of no pair of the result; remove it")
-            for name in sorted(strangers)
-        ]
-    report.problems += [Problem(shown(path), what) for what in _other_data(statement, official)]
-    try:
-        source = sources(statement.card, result.task.split)
-        done = from_values(statement) if source is None else from_runs(statement, source)
-        for what in done.problems:
-            _add(report, path, what)
-        if not problems and len(done.pairs) == len(statement.pairs) and not done.problems:
-            said = differences(statement, done)
-            report.problems += [Problem(shown(path), what) for what in said]
-    except ClirBenchError as error:
-        _add(report, path, str(error))
-        return
+    report.add(problems)
     (report.not_recomputed if source is None else report.recomputed).append(path)
 
 
-def _expected(statement: Statement) -> set[str]:
-    names = statement.result.pairs
-    return {f"{name}{end}" for name in names for end in (SUFFIX, ".values.tsv.gz")}
-
-
-def _other_data(statement: Statement, official: Mapping[DataKey, str]) -> list[str]:
-    task = statement.result.task
-    found = []
-    for pair in statement.pairs:
-        expected = official.get(DataKey(task.id, task.split, pair))
-        if expected not in (None, statement.result.pairs[str(pair)].data_sha256):
-            found.append(f"pair {pair}: data_sha256 is not that of the official data")
-    return found
-
-
-def _add(report: Report, path: Path, said: str) -> None:
-    """Add a problem that may name its file already."""
-    folder = shown(path.parent)
-    file, colon, what = said.partition(": ")
-    if said.startswith(folder) and colon:
-        report.problems.append(Problem(file, what))
-    else:
-        report.problems.append(Problem(shown(path), said))
+def _neighbours(folders: Sequence[Path]) -> list[Path]:
+    """Return the folders beside a system's, whose names must not look like its own."""
+    if len(folders) != 1:
+        return []
+    try:
+        beside = [entry for entry in folders[0].absolute().parent.iterdir() if entry.is_dir()]
+    except OSError:
+        return []
+    return [entry for entry in beside if entry != folders[0].absolute()]
