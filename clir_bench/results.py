@@ -113,7 +113,9 @@ def read_result(path: Path) -> Result | SuiteResult:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(visible(str(part)) for part in first["loc"])
-        raise ResultError(f"{path}: {place}: {visible(first['msg'])}") from None
+        raise ResultError(
+            f"{path}: {place}: {visible(first['msg'].removeprefix('Value error, '))}"
+        ) from None
 
 
 def find_results(paths: Iterable[Path]) -> list[Path]:
