@@ -384,8 +384,7 @@ class Ledger:
         if not isinstance(earlier, Result):
             return ["kind of result (a suite's)"]
         found = []
-        if earlier.system.fingerprint() != self.system.fingerprint():
-            found.append(f"system ({earlier.system.name} {earlier.system.revision})")
+        found += earlier.system.differences(self.system)
         if earlier.task.card_sha256 != self.loader.card.sha256():
             found.append("version of the task's card")
         if (earlier.task.split, earlier.task.limit) != (self.loader.split, self.loader.limit):

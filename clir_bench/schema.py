@@ -45,6 +45,7 @@ FileName = Annotated[str, AfterValidator(_file)]
 PathPart = Annotated[str, AfterValidator(_part)]
 """A task or split, which name a folder and a file."""
 PairName = Annotated[str, AfterValidator(_pair)]
+_LONGEST_SHOWN = 60
 
 
 class _Model(BaseModel):
@@ -218,10 +219,41 @@ class SystemRecord(_Model):
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what must be equal for two results to come from one system."""
-        return (
-            self.name, self.revision, self.weights_sha256, self.query_prompt,
-            self.document_prompt, self.max_tokens, self.dtype, self.dim, self.similarity,
-        )  # fmt: skip
+        return tuple(getattr(self, field) for field in _OF_ONE_SYSTEM)
+
+    def differences(self, other: SystemRecord) -> list[str]:
+        """Name what keeps this and another record from being one system's, both values shown.
+
+        A revision that follows from the weights is not named beside them.
+        """
+        found = [
+            f"{field} ({shown(getattr(self, field))}, not {shown(getattr(other, field))})"
+            for field in _OF_ONE_SYSTEM
+            if getattr(self, field) != getattr(other, field)
+        ]
+        if self.weights_sha256 != other.weights_sha256 and self._is_local() and other._is_local():
+            found = [difference for difference in found if not difference.startswith("revision ")]
+        return found
+
+    def _is_local(self) -> bool:
+        return (self.weights_sha256 or "").startswith(self.revision)
+
+
+_OF_ONE_SYSTEM = (
+    "name", "revision", "weights_sha256", "query_prompt",
+    "document_prompt", "max_tokens", "dtype", "dim", "similarity",
+)  # fmt: skip
+
+
+def shown(value: object) -> str:
+    """Return a value as people read it: text quoted, its control characters escaped, cut.
+
+    The end is kept too: two long prompts, or two hashes, may well begin alike.
+    """
+    text = str(value) if isinstance(value, str) else repr(value)
+    if len(text) > _LONGEST_SHOWN:
+        text = f"{text[: _LONGEST_SHOWN // 2]}...{text[-_LONGEST_SHOWN // 2 :]}"
+    return repr(text) if isinstance(value, str) else text
 
 
 class TaskRecord(_Model):

@@ -153,11 +153,10 @@ def _check_system(path: Path, system: SystemRecord) -> None:
     if not path.exists():
         return
     earlier = read_result(path)
-    if earlier.system.fingerprint() != system.fingerprint():
+    if differences := earlier.system.differences(system):
         raise ResultError(
-            f"{path} holds a result of another system ({earlier.system.name} "
-            f"{earlier.system.revision}); write elsewhere with --output, or replace it with "
-            "--overwrite"
+            f"{path} holds a result with another {', '.join(differences)}; write elsewhere with "
+            "--output, or replace it with --overwrite"
         )
 
 

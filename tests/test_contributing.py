@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from tiny_distill import write_teacher
 
-from clir_bench.encoders.weights import is_hub_id
+from clir_bench.encoders.hub import is_hub_id
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "CONTRIBUTING.md"

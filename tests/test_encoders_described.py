@@ -126,7 +126,8 @@ def test_a_hub_model_is_fetched_at_the_stated_commit(
 ) -> None:
     asked: list[object] = []
 
-    def from_hub(hub_id: str, revision: str | None) -> weights.Weights:
+    def from_hub(hub_id: str, revision: str | None, *, trust: bool) -> weights.Weights:
+        assert not trust
         asked.append((hub_id, revision))
         return weights.Weights(home / "weights", hub_id, COMMIT, "f" * 64)
 
@@ -194,6 +195,13 @@ def test_a_registered_encoders_name_cannot_be_taken(home: Path) -> None:
 )
 def test_what_cannot_be_meant_is_refused(home: Path, where: str, expected: str) -> None:
     assert expected in problem(home, where=where)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(home: Path) -> None:
+    path = Path(describe(home))
+    expected = read_description(path).stated
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_description(path).stated == expected
 
 
 def test_a_file_that_is_not_there_or_far_too_large_is_refused(tmp_path: Path) -> None:

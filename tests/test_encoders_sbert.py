@@ -398,3 +398,64 @@ def test_offline_and_not_cached_says_what_to_fetch_by_hand() -> None:
     assert "not in the local cache and the Hub is switched off" in message
     assert "hf download acme/absent --local-dir FOLDER" in message
     assert "st:FOLDER" in message
+
+
+# Token limits and positions
+
+
+def without_limit(dense: Path, folder: Path) -> Path:
+    """Copy a model of 64 positions whose own files claim that texts may be far longer."""
+    copy_of(dense, folder)
+    edit(folder / "sentence_bert_config.json", max_seq_length=100_000)
+    return folder
+
+
+def test_texts_are_cut_where_the_positions_end(dense: Path, tmp_path: Path) -> None:
+    encoder = load_encoder(f"st:{without_limit(dense, tmp_path / 'model')}", device="cpu")
+    assert encoder.info.max_tokens == 64
+    assert encoder.encode_queries(["cat " * 500], language="en").shape == (1, 32)
+
+
+@pytest.mark.parametrize("stated", [65, 100_000])
+def test_a_stated_limit_beyond_the_positions_names_them(
+    dense: Path, tmp_path: Path, stated: int
+) -> None:
+    without_limit(dense, tmp_path / "model")
+    path = tmp_path / "mine.toml"
+    path.write_text(f'name = "mine"\nfolder = "model"\nmax_tokens = {stated}\n')
+    with pytest.raises(EncoderError, match=rf"max_tokens = {stated:,} .* positions for 64 tokens"):
+        load_encoder(str(path), device="cpu")
+    path.write_text('name = "mine"\nfolder = "model"\nmax_tokens = 64\n')
+    assert load_encoder(str(path), device="cpu").info.max_tokens == 64
+
+
+def test_the_models_own_limit_is_named_where_it_applies_instead(
+    dense: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'name = "mine"\nfolder = "{dense}"\nmax_tokens = 100000\n')
+    assert load_encoder(str(path), device="cpu").info.max_tokens == 24
+    assert "max_tokens = 100,000 is stated, and the model's own limit of 24 tokens" in caplog.text
+
+
+def test_roberta_has_two_positions_less_than_its_table(tmp_path: Path) -> None:
+    """Its positions begin behind the padding token's id, 1: 514 rows are for 512 tokens."""
+    import torch
+    from transformers import BertTokenizer, RobertaConfig, RobertaModel
+
+    write_bert(tmp_path / "bert", 1)
+    tokenizer = BertTokenizer.from_pretrained(tmp_path / "bert", model_max_length=10**6)
+    tokenizer.save_pretrained(tmp_path / "model")
+    sizes = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = RobertaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=8,
+        max_position_embeddings=34,
+        pad_token_id=1,
+        **sizes,
+    )
+    torch.manual_seed(0)
+    RobertaModel(config).save_pretrained(tmp_path / "model")
+    encoder = load_encoder(f"st:{tmp_path / 'model'}", device="cpu")
+    assert encoder.info.max_tokens == 32
+    assert encoder.encode_documents(["cat " * 500], language="en").shape == (1, 8)

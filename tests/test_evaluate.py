@@ -401,7 +401,7 @@ def test_other_tiers_of_a_users_own_task_need_no_card(folder: Folder, output: Pa
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ("system", r"another system \(watched 1\)"),
+        ("system", r"another revision \('1', not '2'\)"),
         ("card", "another version of the task's card"),
         ("top_k", r"another --top-k \(1000\)"),
     ],

@@ -185,7 +185,7 @@ def test_other_runs_do_not_replace_those_stored_under_the_name(
     first = stored(folder)
     worse = write_run(folder, PERFECT[:1], "worse.run")
     assert score(folder, f"en-sw={worse}") == 1
-    assert "holds a result with another system (bm25" in capsys.readouterr().err
+    assert "holds a result with another revision (" in capsys.readouterr().err
     assert stored(folder) == first
     assert score(folder, f"en-sw={worse}", "--overwrite") == 0
     assert stored(folder).overall != first.overall

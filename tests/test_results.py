@@ -490,6 +490,45 @@ def test_fingerprint_differs_with_anything_that_moves_a_score(changed: dict[str,
     assert SYSTEM.model_copy(update={"spec": "st:x"}).fingerprint() == SYSTEM.fingerprint()
 
 
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, []),
+        ({"dtype": "bfloat16"}, ["dtype ('float32', not 'bfloat16')"]),
+        ({"max_tokens": 64}, ["max_tokens (None, not 64)"]),
+        ({"query_prompt": "a\n\x1b[2J"}, [r"query_prompt ('', not 'a\n\x1b[2J')"]),
+        ({"spec": "st:x", "package": "other 2", "license": "MIT"}, []),
+        (
+            {"dtype": "bfloat16", "similarity": "dot"},
+            ["dtype ('float32', not 'bfloat16')", "similarity ('cosine', not 'dot')"],
+        ),
+    ],
+)
+def test_what_differs_between_two_systems_is_named_with_both_values(
+    changed: dict[str, object], expected: list[str]
+) -> None:
+    assert SYSTEM.differences(SYSTEM.model_copy(update=changed)) == expected
+
+
+def test_every_field_that_tells_two_systems_apart_is_named() -> None:
+    changed: dict[str, object] = {
+        "name": "other", "revision": "2", "weights_sha256": "0" * 64, "query_prompt": "q",
+        "document_prompt": "d", "max_tokens": 1, "dtype": "x", "dim": 1, "similarity": "dot",
+    }  # fmt: skip
+    other = SYSTEM.model_copy(update=changed)
+    assert [text.partition(" ")[0] for text in SYSTEM.differences(other)] == list(changed)
+
+
+def test_a_revision_that_follows_from_the_weights_is_not_named_beside_them() -> None:
+    one, two = (
+        SYSTEM.model_copy(update={"weights_sha256": digit * 64, "revision": digit * 12})
+        for digit in "ab"
+    )
+    [difference] = one.differences(two)
+    assert difference.startswith("weights_sha256 (")
+    assert len(difference) < 160
+
+
 def test_names_in_other_scripts_do_not_share_a_folder() -> None:
     assert system_folder("日本") != system_folder("中文")
 

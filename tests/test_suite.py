@@ -190,7 +190,7 @@ def test_another_system_of_the_same_name_does_not_replace_a_suites_result(
     path.write_text(json.dumps(raw))
     before = path.read_bytes()
     assert run(cards) == 1
-    assert "another system (hashing older)" in capsys.readouterr().err
+    assert "another revision ('older', not" in capsys.readouterr().err
     assert path.read_bytes() == before
     assert run(cards, "--overwrite") == 0
     assert stored(cards).system.revision != "older"

@@ -17,7 +17,9 @@ from clir_bench.schema import (
     Score,
     Scores,
     SuiteResult,
+    SystemRecord,
     TierSummary,
+    shown,
 )
 
 _MANY = 12
@@ -49,7 +51,7 @@ def _fixed(number: float, n_digits: int) -> str:
 def result_text(result: Result, *, by_pair: bool = False) -> str:
     """Return the tables of one result: languages by tier, tier means, gap, and what is missing."""
     measures = result.task.measures
-    lines = [_title(result), ""]
+    lines = [_title(result), *prompt_lines(result.system), ""]
     if by_pair:
         lines.append(_pair_table(result, measures))
     else:
@@ -82,10 +84,21 @@ def suite_text(result: SuiteResult) -> str:
     mark = "" if result.official else " (NOT OFFICIAL)"
     if any(part.split == SAMPLE for part in result.parts):
         mark = f" ({_SAMPLE_MARK})"
-    lines = [f"{result.system.name} on {result.title}{mark}", "", table]
+    title = f"{result.system.name} on {result.title}{mark}"
+    lines = [title, *prompt_lines(result.system), "", table]
     if mark and _SAMPLE_MARK not in mark:
         lines += _reasons(result.unofficial)
     return "\n".join(lines)
+
+
+def prompt_lines(system: SystemRecord) -> list[str]:
+    """Return a line a side with what was put before its texts, none for a model without weights."""
+    if system.weights_sha256 is None and not (system.query_prompt or system.document_prompt):
+        return []
+    prompts = {"query": system.query_prompt, "document": system.document_prompt}
+    if not any(prompts.values()):
+        return ["no prompts"]
+    return [f"{side} prompt: {shown(text) if text else 'none'}" for side, text in prompts.items()]
 
 
 def approximate_text(result: Result) -> str:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from clir_bench.distill.recipe import StudentSettings
 from clir_bench.distill.teacher import Teacher, find_weights
 from clir_bench.distill.vocabulary import SPECIAL, WORD_START, train_tokenizer
-from clir_bench.encoders.weights import read_json
+from clir_bench.encoders.contents import read_json
 from clir_bench.errors import EncoderError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from clir_bench.encoders import models, sbert
+from clir_bench.encoders import kinds, models, sbert, weights
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UsageError
 
@@ -66,14 +66,16 @@ class Teacher:
         import torch
 
         self.weights = find_weights(name)
-        self.late = sbert.is_late_interaction(self.weights)
+        self.late = kinds.is_late_interaction(self.weights)
         self._device = sbert.resolve_device(device)
         self._model: Any = sbert.read(
             self.weights, self.late, self._device, torch.float32, trust=False
         )
         self._layer = layer
         self._check_layer()
+        weights.require_unchanged(self.weights)
         self._model.max_seq_length = min(self._model.max_seq_length or max_tokens, max_tokens)
+        sbert.limit_tokens(self._model, max_tokens, self.weights.name)
         self.dim = int(self._model.get_embedding_dimension())
         self.key = f"{self.weights.sha256[:16]}-layer{layer}-{self._model.max_seq_length}"
         specials = getattr(self._model.tokenizer, "all_special_ids", [])

@@ -8,7 +8,8 @@
     max_tokens = 512
 
 Everything else may be left out (see `Description`). What is stated is what is run, and all of it
-is in the result; what is not stated is as the model's own files say.
+is in the result; what is not stated is as clir-bench's table of models says for that Hub id, else
+as the model's own files say.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from clir_bench import registry
 from clir_bench.cards import field_problem
-from clir_bench.encoders import sbert, weights
+from clir_bench.encoders import hub, kinds, models, sbert, weights
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UnknownNameError, UsageError
 from clir_bench.languages import resolve
@@ -46,7 +47,8 @@ class Description(BaseModel):
         sha256: What `weights_sha256` of a result must be: other weights are refused.
         query_prompt: Put before every query; the model's own where not stated.
         document_prompt: Put before every document; the model's own where not stated.
-        max_tokens: Longer texts are cut; the model's own limit applies where it is lower.
+        max_tokens: Longer texts are cut; the model's own limit applies where it is lower. More
+            tokens than the model has positions for are refused where nothing lower applies.
         dim: How long the vectors must be.
         dtype: Arithmetic of the forward pass; `--dtype` decides where not stated.
         similarity: How vectors are compared; the model's own where not stated. "maxsim" is for
@@ -84,7 +86,7 @@ class Description(BaseModel):
     @field_validator("hub_id")
     @classmethod
     def _like_a_hub_id(cls, hub_id: str | None) -> str | None:
-        if hub_id is not None and not weights.is_hub_id(hub_id):
+        if hub_id is not None and not hub.is_hub_id(hub_id):
             raise ValueError(
                 f"{hub_id!r} is not written like a Hub id, owner/name (a folder is stated as "
                 "folder = ...)"
@@ -144,7 +146,7 @@ def read_description(path: Path) -> DescribedModel:
             f"model {path}: more than {_MAX_BYTES:,} bytes; expected a short TOML file"
         )
     try:
-        raw: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
+        raw: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"model {path}: not valid TOML: {error}") from None
     try:
@@ -171,8 +173,8 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
                 f"{request.dtype!r}; leave one of them out"
             )
         request = replace(request, dtype=stated.dtype)
-    found = _weights(model)
-    late = sbert.is_late_interaction(found)
+    found = _weights(model, request.trust_remote_code)
+    late = kinds.is_late_interaction(found)
     if stated.similarity is not None and late != (stated.similarity == "maxsim"):
         # sentence-transformers would convert it, drawing the weights that are missing at random.
         kind = "one vector a token (maxsim)" if late else "one vector a text (cosine or dot)"
@@ -180,31 +182,31 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
             f"model {model.path} states similarity {stated.similarity!r}, but the files of "
             f"{found.name} are of a model with {kind}; correct `similarity`, or leave it out"
         )
-    encoder = sbert.build(
-        request,
-        replace(found, name=stated.name),
-        sbert.Stated(
-            query_prompt=stated.query_prompt,
-            document_prompt=stated.document_prompt,
-            max_tokens=stated.max_tokens,
-            dim=stated.dim,
-            late=late,
-            similarity=stated.similarity,
-            license=stated.license,
-            description=_origin(model, found),
-        ),
+    settings = sbert.Stated(
+        query_prompt=stated.query_prompt,
+        document_prompt=stated.document_prompt,
+        max_tokens=stated.max_tokens,
+        must_fit=stated.max_tokens is not None,
+        dim=stated.dim,
+        late=late,
+        similarity=stated.similarity,
+        license=stated.license,
+        description=_origin(model, found),
     )
+    encoder = sbert.build(request, replace(found, name=stated.name), models.known(found, settings))
     encoder.info = replace(encoder.info, training_languages=stated.training_languages)
     return encoder
 
 
-def _weights(model: DescribedModel) -> Weights:
+def _weights(model: DescribedModel, trust: bool) -> Weights:
     stated = model.stated
     if stated.folder is not None:
-        found = weights.from_folder(model.path.parent / Path(stated.folder).expanduser())
+        found = weights.from_folder(
+            model.path.parent / Path(stated.folder).expanduser(), trust=trust
+        )
     else:
         assert stated.hub_id is not None, "checked when the file was read"  # noqa: S101
-        found = weights.from_hub(stated.hub_id, stated.revision)
+        found = weights.from_hub(stated.hub_id, stated.revision, trust=trust)
     if stated.sha256 not in (None, found.sha256):
         raise EncoderError(
             f"model {model.path}: expected weights of sha256 {stated.sha256}, found "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clir_bench.encoders import sbert, weights
+from clir_bench.encoders import hub, sbert, weights
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
@@ -94,39 +94,61 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
         EncoderError: The model cannot be had or loaded, or a copy is not that model.
     """
     facts = table()[request.name]
-    stated = sbert.Stated(
-        query_prompt=facts.query_prompt,
-        document_prompt=facts.document_prompt,
-        max_tokens=facts.max_tokens,
+    stated = replace(
+        _settings(facts),
         dim=facts.dim,
-        similarity=facts.similarity,
-        license=facts.license,
         description=f"{facts.hub_id} ({facts.note})" if facts.note else facts.hub_id,
     )
+    trust = request.trust_remote_code
     if request.argument:
-        found = _copy(request.name, facts, Path(request.argument).expanduser())
+        found = _copy(request.name, facts, Path(request.argument).expanduser(), trust)
     else:
-        found = _pinned(request.name, facts)
+        found = _pinned(request.name, facts, trust)
     return sbert.build(request, found, stated)
 
 
-def _copy(name: str, facts: ModelFacts, folder: Path) -> Weights:
+def known(found: Weights, stated: sbert.Stated) -> sbert.Stated:
+    """Return what is stated, completed by what the table knows of the model.
+
+    The table's prompts, limit, similarity and license are the model's at any commit. A model is
+    known by its Hub id, also where a folder in a Hub cache is named; a copy elsewhere is not.
+    """
+    hub_id = found.name if hub.is_hub_id(found.name) else hub.id_of(found.folder)
+    name = short_name(hub_id) if hub_id is not None else None
+    if name is None:
+        return stated
+    facts = asdict(_settings(table()[name]))
+    missing = {field for field, value in asdict(stated).items() if value is None}
+    return replace(stated, **{field: facts[field] for field in missing})
+
+
+def _settings(facts: ModelFacts) -> sbert.Stated:
+    return sbert.Stated(
+        query_prompt=facts.query_prompt,
+        document_prompt=facts.document_prompt,
+        max_tokens=facts.max_tokens,
+        similarity=facts.similarity,
+        license=facts.license,
+    )
+
+
+def _copy(name: str, facts: ModelFacts, folder: Path, trust: bool) -> Weights:
     """Return a local copy, under the model's own name only where its bytes are known."""
-    found = weights.from_folder(folder)
+    found = weights.from_folder(folder, trust=trust)
     if facts.sha256 is None:
         return replace(found, name=f"{name}@{found.sha256[:8]}")
     _verify(name, facts, folder)
     return replace(found, name=name, revision=facts.revision)
 
 
-def _pinned(name: str, facts: ModelFacts) -> Weights:
+def _pinned(name: str, facts: ModelFacts, trust: bool = False) -> Weights:
     """Return the Hub's copy; an installed package's, if that one is not cached yet."""
-    if weights.cached(facts.hub_id, facts.revision) is None and facts.package is not None:
+    if hub.cached(facts.hub_id, facts.revision) is None and facts.package is not None:
         folder = _installed(facts.package)
         if folder is not None:
-            return _copy(name, facts, folder)
+            return _copy(name, facts, folder, trust)
     try:
-        found = weights.from_hub(facts.hub_id, facts.revision)
+        found = weights.from_hub(facts.hub_id, facts.revision, trust=trust)
     except EncoderError as error:
         if facts.package is None:
             raise

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clir_bench.encoders import sbert, weights
+from clir_bench.encoders.contents import read_json
 from clir_bench.errors import EncoderError, UsageError
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
 
@@ -34,7 +35,8 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
     argument, marked, kind = (request.argument or "").partition("#")
     if marked and kind not in _KINDS:
         raise UsageError(f"model {request.name}:{request.argument}: expected #late or #pooled")
-    found = weights.from_folder(Path(argument).expanduser() if argument else SHIPPED)
+    folder = Path(argument).expanduser() if argument else SHIPPED
+    found = weights.from_folder(folder, trust=request.trust_remote_code)
     card = _card(found.folder)
     kind = kind or str(card.get("default", ""))
     name = request.name + ("-pooled" if kind == "pooled" else "")
@@ -47,7 +49,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
 
 def _card(folder: Path) -> dict[str, Any]:
     """Return the checkpoint's card, empty where it has none."""
-    card = weights.read_json(folder, CARD)
+    card = read_json(folder, CARD)
     if not isinstance(card, dict):
         raise EncoderError(f"{folder / CARD}: expected a JSON object")
     return card

@@ -9,16 +9,17 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from clir_bench.encoders import packing, precision, weights
+from clir_bench.encoders import kinds, packing, precision, prompts, weights
+from clir_bench.encoders.contents import read_json
 from clir_bench.encoders.precision import Dtype
 from clir_bench.encoders.sentences import DenseEncoder, LateInteractionEncoder, batches_for
-from clir_bench.encoders.weights import Weights, read_json
+from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UsageError
 from clir_bench.types import Encoder, EncoderInfo, EncoderRequest, TokenEncoder
 
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 _LOGGER = logging.getLogger(__name__)
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-_LATE_INTERACTION = ("MultiVectorEncoder", "ColBERT")
+_POSITION_TABLES = ("position_embeddings", "position_embedding", "embed_positions", "wpe")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Stated:
         query_prompt: Put before every query instead of the model's own prompt.
         document_prompt: Put before every document instead of the model's own prompt.
         max_tokens: An upper limit; the model's own applies where it is lower.
+        must_fit: Whether `max_tokens` beyond the model's positions is an error.
         dim: What the model's dimension must be.
         late: Whether to load it as late interaction or pooled, where its files serve as both.
     """
@@ -45,6 +46,7 @@ class Stated:
     query_prompt: str | None = None
     document_prompt: str | None = None
     max_tokens: int | None = None
+    must_fit: bool = False
     dim: int | None = None
     late: bool | None = None
     similarity: Literal["cosine", "dot", "maxsim"] | None = None
@@ -64,7 +66,10 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
             f"model {request.name!r} needs a Hub id or a folder after a colon, as in "
             f"--model {request.name}:intfloat/multilingual-e5-small"
         )
-    return build(request, weights.resolve(request.argument), Stated())
+    from clir_bench.encoders import models  # which imports this module
+
+    found = weights.resolve(request.argument, trust=request.trust_remote_code)
+    return build(request, found, models.known(found, Stated()))
 
 
 def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | TokenEncoder:
@@ -72,10 +77,10 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | 
 
     Raises:
         UsageError: The device is no device.
-        EncoderError: It is of the wrong kind, needs code that is not trusted, or does not fit
-            what is stated about it.
+        EncoderError: It is of the wrong kind, needs code that is not trusted, does not fit what is
+            stated about it, or changed while it was loaded.
     """
-    late = is_late_interaction(found) if stated.late is None else stated.late
+    late = kinds.is_late_interaction(found) if stated.late is None else stated.late
     device = resolve_device(request.device)
     dtype = precision.choose(request.dtype, device, late=late)
     stored = precision.stored_as(dtype)
@@ -84,19 +89,23 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | 
         dtype = _unmixed(found, request)
     if dtype in (precision.MIXED, "float32") and device == "cpu" and not late:
         packing.pack(model[0])
-    limit = _limit(model, stated.max_tokens)
+    weights.require_unchanged(found)
+    limit = limit_tokens(model, stated.max_tokens, found.name, must_fit=stated.must_fit)
+    chosen = _prompts(model, found, stated)
     info = EncoderInfo(
         name=found.name,
         revision=found.revision,
         weights_sha256=found.sha256,
-        query_prompt=_prompt(model.prompts, ("query",), stated.query_prompt),
-        document_prompt=_prompt(model.prompts, _DOCUMENT_PROMPTS, stated.document_prompt),
+        query_prompt=chosen.query,
+        document_prompt=chosen.document,
         max_tokens=limit,
         dtype=dtype,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         similarity=_similarity(model, late, stated, found.name),
         license=stated.license,
-        description=stated.description or _description(found, late),
+        description="; ".join(
+            filter(None, (stated.description or _description(found, late), chosen.unused))
+        ),
     )
     dim = _dimension(model, found.name)
     has_layers = hasattr(model[0], "auto_model")
@@ -140,6 +149,28 @@ def resolve_device(device: str) -> str:
     return device
 
 
+def _prompts(model: Any, found: Weights, stated: Stated) -> prompts.Prompts:
+    """Return what is put before the texts; warn of prompts that were saved and stay unused."""
+    saved, default = dict(model.prompts), model.default_prompt_name
+    if not Path(found.folder, "modules.json").is_file():
+        # sentence-transformers reads the settings of a model that has modules, and of no other.
+        settings = read_json(found.folder, "config_sentence_transformers.json")
+        own = settings.get("prompts")
+        saved |= own if isinstance(own, dict) else {}
+        default = default or settings.get("default_prompt_name")
+    chosen = prompts.choose(
+        saved, default, query=stated.query_prompt, document=stated.document_prompt
+    )
+    if chosen.unused:
+        _LOGGER.warning(
+            "model %s: %s: no name says that it is for retrieval's queries, or its documents; to "
+            "decide it, state query_prompt and document_prompt in a model file, my-model.toml",
+            found.name,
+            chosen.unused,
+        )
+    return chosen
+
+
 def _unmixed(found: Weights, request: EncoderRequest) -> Dtype:
     """Return the arithmetic of a model that has nothing to mix: float32, unless more was asked."""
     if request.dtype == precision.MIXED:
@@ -148,27 +179,6 @@ def _unmixed(found: Weights, request: EncoderRequest) -> Dtype:
             f"nothing to run in {precision.MIXED}; use --dtype float32"
         )
     return "float32"
-
-
-def is_late_interaction(found: Weights) -> bool:
-    """Tell the kinds apart by what their files say, as sentence-transformers 6 does."""
-    kind = read_json(found.folder, "config_sentence_transformers.json").get("model_type")
-    modules = read_json(found.folder, "modules.json")
-    types = [str(module.get("type", "")) for module in modules] if modules else []
-    architectures = read_json(found.folder, "config.json").get("architectures") or []
-    sparse = any("Splade" in name or "sparse_encoder" in name for name in types)
-    if kind in ("SparseEncoder", "CrossEncoder") or sparse:
-        raise EncoderError(
-            f"model {found.name!r} is a {kind or 'SparseEncoder'}; clir-bench runs single-vector "
-            "(SentenceTransformer) and late-interaction (MultiVectorEncoder) models"
-        )
-    if kind in _LATE_INTERACTION:
-        return True
-    if kind is None and any("pylate" in name or "multi_vector" in name for name in types):
-        return True
-    return kind is None and any(
-        name == "HF_ColBERT" or str(name).endswith("ForRetrieval") for name in architectures
-    )
 
 
 def read(found: Weights, late: bool, device: str, dtype: torch.dtype, trust: bool) -> Any:
@@ -223,38 +233,79 @@ def _quiet() -> Iterator[None]:
         # Annotated because these functions of transformers carry no types.
         their_logging: Any = transformers_logging
         verbosity, bars = their_logging.get_verbosity(), their_logging.is_progress_bar_enabled()
+        # Which says of prompts what is true of its `encode` alone (see `prompts`).
+        sentences = logging.getLogger("sentence_transformers")
+        level = sentences.level
+        sentences.setLevel(logging.ERROR)
         their_logging.set_verbosity_error()
         their_logging.disable_progress_bar()
         try:
             yield
         finally:
+            sentences.setLevel(level)
             their_logging.set_verbosity(verbosity)
             if bars:
                 their_logging.enable_progress_bar()
 
 
-def _limit(model: Any, stated: int | None) -> int | None:
-    """Return after how many tokens documents are cut, lowering the model's limit if need be."""
+def limit_tokens(
+    model: Any, stated: int | None, name: str, *, must_fit: bool = False
+) -> int | None:
+    """Return after how many tokens documents are cut, lowering the model's limit if need be.
+
+    Args:
+        model: As sentence-transformers loaded it; nothing longer than it has positions for is kept.
+        stated: An upper limit; the model's own applies where it is lower.
+        name: What the model is called.
+        must_fit: Whether a stated limit beyond the model's positions is an error; where the
+            model's own limit fits them and applies instead, a warning names it.
+
+    Raises:
+        EncoderError: It is.
+    """
     attribute = (
         "document_length" if getattr(model[0], "document_length", None) else "max_seq_length"
     )
     own = getattr(model[0], attribute, None)
     own = None if own is None or own == math.inf else int(own)
-    if stated is None or (own is not None and own <= stated):
+    most = _positions(model[0])
+    fits = own is not None and (most is None or own <= most)
+    if must_fit and stated is not None and fits and own is not None and own < stated:
+        _LOGGER.warning(
+            "model %s: max_tokens = %s is stated, and the model's own limit of %s tokens applies",
+            name, f"{stated:,}", f"{own:,}",
+        )  # fmt: skip
+    elif must_fit and stated is not None and most is not None and most < stated:
+        raise EncoderError(
+            f"model {name!r}: max_tokens = {stated:,} is stated, and the model has positions for "
+            f"{most:,} tokens; state at most {most:,}, or leave max_tokens out"
+        )
+    known = [limit for limit in (own, stated, most) if limit is not None]
+    if not known or min(known) == own:
         return own
-    setattr(model[0], attribute, stated)
-    return stated
+    setattr(model[0], attribute, min(known))
+    return min(known)
 
 
-def _prompt(own: Mapping[str, str | None], names: Sequence[str], stated: str | None) -> str:
-    """Return the stated prompt, else the first of the model's own that is not empty.
+def _positions(module: Any) -> int | None:
+    """Return how many tokens a module has learnt positions for, None where nothing is learnt.
 
-    sentence-transformers 6 would take an empty "document" prompt it made up itself before a
-    "passage" prompt that the model's authors saved.
+    RoBERTa and its kin begin to count behind the padding token's id, so that XLM-R's table of 514
+    positions is for 512 tokens; BART's tables say their offset. Positions that are computed, such
+    as rotary ones, have no end.
     """
-    if stated is not None:
-        return stated
-    return next((text for name in names if (text := own.get(name))), "")
+    import torch
+
+    found = []
+    for path, table in module.named_modules():
+        name = path.rpartition(".")[2]
+        of_text = not any(
+            part.startswith(("vision", "visual", "image")) for part in path.split(".")
+        )
+        if isinstance(table, torch.nn.Embedding) and name in _POSITION_TABLES and of_text:
+            skipped = 0 if table.padding_idx is None else table.padding_idx + 1
+            found.append(table.num_embeddings - int(getattr(table, "offset", skipped)))
+    return min(found, default=None)
 
 
 def _similarity(
@@ -262,7 +313,7 @@ def _similarity(
 ) -> Literal["cosine", "dot", "maxsim"]:
     if late:
         return "maxsim"
-    if stated.similarity is not None:
+    if stated.similarity in ("cosine", "dot"):
         return stated.similarity
     own = model.similarity_fn_name
     if own not in ("cosine", "dot"):

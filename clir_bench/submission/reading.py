@@ -103,10 +103,12 @@ def open_system(folder: Path, only: Path | None = None) -> Submitter:
             system.results[path] = read_statement(path, largest_result(card))
         except ClirBenchError as error:
             problems.append(as_problem(path, error))
-    records = {result.system.fingerprint() for result in system.results.values()}
-    if len(records) > 1:
-        what = "its results come from systems that differ in weights, prompts or limits"
-        problems.append(Problem(folder, what))
+    first = next(iter(system.results), None)
+    for path, result in system.results.items():
+        differences = result.system.differences(system.results[first or path].system)
+        if differences:
+            what = f"is of another system than {shown(first or path)}: another"
+            problems.append(Problem(path, f"{what} {', '.join(differences)}"))
     return system
 
 

@@ -1,0 +1,239 @@
+"""Which files decide a model's vectors: those of its folder, and the models these refer to.
+
+A folder may name what lies elsewhere: an adapter names its base model, a module's settings name a
+tokenizer, and code that comes with the weights may be in a repository of its own. All of it is
+loaded, so all of it counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from clir_bench.errors import EncoderError
+from clir_bench.files import path_problem
+
+ADAPTER = "adapter_config.json"
+
+_IDENTIFYING = {
+    *(".safetensors", ".json", ".txt", ".model", ".spm", ".metadata", ".jinja", ".py"),
+    *(".bpe", ".codes", ".dict", ".tiktoken", ".tokenizer", ".vocab"),
+}
+_NOT_READ = ("onnx", "openvino")
+_DEEPEST = 4  # models that refer to models that refer to models
+
+
+class Reference(NamedTuple):
+    """What a folder names that lies elsewhere.
+
+    Attributes:
+        where: The file and the field that name it.
+        target: A folder or a Hub id, as transformers reads it.
+        code: Whether its code is all that is read.
+    """
+
+    where: str
+    target: str
+    code: bool = False
+
+
+def read_json(folder: Path, name: str) -> Any:
+    """Return a JSON file of a model folder, an empty dict when it has none.
+
+    Raises:
+        EncoderError: It is not JSON.
+    """
+    path = folder / name
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise EncoderError(f"{path}: not valid JSON: {error}") from error
+
+
+def module_folders(folder: Path) -> list[Path]:
+    """Return the folder and those below it in which modules.json and routers place modules."""
+    found = [folder]
+    modules = read_json(folder, "modules.json")
+    if isinstance(modules, list):
+        found += [folder / str(module.get("path", "")) for module in modules if module]
+    for place in tuple(found):
+        routed = read_json(place, "router_config.json")
+        if isinstance(routed, dict):
+            found += [place / str(name) for name in routed.get("types", {})]
+    return list(dict.fromkeys(found))
+
+
+def files(folder: Path, *, trust: bool = False, every: bool = False) -> Iterator[tuple[str, Path]]:
+    """Yield what in a folder decides vectors, paths relative to it first, links followed.
+
+    Weights, configuration, tokenizer and code files do; read-me files, hidden files and other
+    backends' exports do not, unless a module is placed among them. Code may read any file, so
+    where it is trusted and there is some, all files that are not hidden do.
+
+    Args:
+        folder: The model's folder.
+        trust: Whether code in it may run.
+        every: Whether the kind of file does not matter.
+    """
+    modules = {place.resolve() for place in module_folders(folder)} - {folder.resolve()}
+    found = list(_walk(folder, modules, frozenset()))
+    every = every or (trust and any(path.suffix == ".py" for path in found))
+    for path in found:
+        if every or path.suffix in _IDENTIFYING:
+            yield path.relative_to(folder).as_posix(), path
+
+
+def _walk(folder: Path, modules: set[Path], above: frozenset[Path]) -> Iterator[Path]:
+    here = folder.resolve()
+    if here in above:  # a link to a folder that it lies in
+        return
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir():
+            place = entry.resolve()
+            hidden = entry.name.startswith((".", "__")) or (not above and entry.name in _NOT_READ)
+            if not hidden or any(place in (module, *module.parents) for module in modules):
+                yield from _walk(entry, modules, above | {here})
+        elif entry.is_file() and not entry.name.startswith("."):
+            yield entry
+
+
+def references(folder: Path, *, trust: bool = False) -> list[Reference]:
+    """Return what a model's folder names elsewhere that is loaded with it.
+
+    Args:
+        folder: The model's folder.
+        trust: Whether code that comes with weights may run: it may be in another repository.
+
+    Raises:
+        EncoderError: A list of weight files names files outside the folder.
+    """
+    found: list[Reference] = []
+    for place in module_folders(folder):
+        inside = place.relative_to(folder)
+        base = read_json(place, ADAPTER)
+        if isinstance(base, dict) and base.get("base_model_name_or_path"):
+            where = (inside / ADAPTER).as_posix()
+            target = str(base["base_model_name_or_path"])
+            found.append(Reference(f"{where} base_model_name_or_path", target))
+        for path in sorted(place.glob("sentence_*config.json")):
+            where = (inside / path.name).as_posix()
+            found += _paths(read_json(place, path.name), where)
+        for path in sorted(place.glob("*.index.json")):
+            _check_shards(path, read_json(place, path.name))
+        if trust:
+            for path in sorted(place.glob("*.json")):
+                where = (inside / path.name).as_posix()
+                found += _code(read_json(place, path.name), where)
+    return list(dict.fromkeys(found))
+
+
+def _paths(settings: Any, where: str) -> Iterator[Reference]:
+    """Yield the fields of a module's settings that name a model or file, nested ones too."""
+    if not isinstance(settings, dict):
+        return
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _paths(value, f"{where} {name}")
+        elif isinstance(value, str) and value and name.endswith(("_path", "_file")):
+            yield Reference(f"{where} {name}", value)
+
+
+def _code(settings: Any, where: str) -> Iterator[Reference]:
+    """Yield the repositories of classes written "owner/name--module.Class"."""
+    classes = settings.get("auto_map") if isinstance(settings, dict) else None
+    if not isinstance(classes, dict):
+        return
+    for value in classes.values():
+        for name in value if isinstance(value, list) else [value]:
+            if isinstance(name, str) and "--" in name:
+                yield Reference(f"{where} auto_map", name.partition("--")[0], code=True)
+
+
+def _check_shards(path: Path, index: Any) -> None:
+    shards = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(shards, dict):
+        return
+    for name in dict.fromkeys(map(str, shards.values())):
+        plain = path_problem(name) is None and "/" not in name and not name.startswith(".")
+        if not plain or Path(name).suffix not in _IDENTIFYING | {".bin"}:
+            raise EncoderError(
+                f"{path}: weight_map names {name[:80]!r}; expected safetensors files beside it, "
+                "so that what is hashed is what is loaded"
+            )
+
+
+def parts(folder: Path, *, trust: bool = False) -> list[tuple[Reference | None, Path]]:
+    """Return the folders a model is loaded from: its own first, then all that it refers to.
+
+    Raises:
+        EncoderError: One is not there, or they refer to each other without end.
+    """
+    found: list[tuple[Reference | None, Path]] = [(None, folder)]
+    _collect(folder, trust, found, depth=0)
+    return found
+
+
+def _collect(
+    folder: Path, trust: bool, found: list[tuple[Reference | None, Path]], depth: int
+) -> None:
+    for reference in references(folder, trust=trust):
+        if depth == _DEEPEST:
+            raise EncoderError(
+                f"{folder}: {reference.where} names {reference.target!r}, and models refer to "
+                f"further models {_DEEPEST} times over; expected an end"
+            )
+        place = resolved(folder, reference)
+        found.append((reference, place))
+        if not reference.code and place.resolve() != folder.resolve():
+            _collect(place, trust, found, depth + 1)
+
+
+def resolved(folder: Path, reference: Reference) -> Path:
+    """Return the folder of what a model refers to, at the commit that the Hub's cache has.
+
+    Raises:
+        EncoderError: It cannot be had; says how to make one folder of the model.
+    """
+    from clir_bench.encoders import hub
+
+    place = Path(reference.target).expanduser()
+    if not reference.code and place.is_dir():
+        return place
+    what = f"{folder}: {reference.where} names {reference.target[:200]!r}"
+    remedy = (
+        "To make one folder of it, load it where both are, merge_and_unload() an adapter, "
+        "save_pretrained(FOLDER), and name that folder"
+    )
+    if not hub.is_hub_id(reference.target):
+        raise EncoderError(f"{what}, which is no folder here and no Hub id. {remedy}")
+    try:
+        return hub.snapshot(reference.target, code=reference.code)
+    except EncoderError as error:
+        raise EncoderError(f"{what}, which is loaded with it: {error}. {remedy}") from error
+
+
+def hashed(
+    model: list[tuple[Reference | None, Path]], *, trust: bool = False
+) -> Iterator[tuple[Reference | None, list[tuple[str, Path]]]]:
+    """Yield the files of every folder that `parts` returned, in the order of their names.
+
+    Of a repository that only code comes from, the rest depends on what was fetched for others.
+    """
+    for reference, place in model:
+        found = sorted(files(place, trust=trust))
+        if reference is not None and reference.code:
+            found = [(name, path) for name, path in found if path.suffix == ".py"]
+        yield reference, found
+
+
+def state(
+    model: list[tuple[Reference | None, Path]], *, trust: bool = False
+) -> tuple[tuple[str, int, int, int], ...]:
+    """Return what changes when a file is replaced: cheap, to be compared with an earlier one."""
+    paths = [path for _, found in hashed(model, trust=trust) for _, path in found]
+    stats = [(path, path.stat()) for path in paths]
+    return tuple((str(path), at.st_size, at.st_mtime_ns, at.st_ino) for path, at in stats)

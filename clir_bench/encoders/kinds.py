@@ -1,0 +1,198 @@
+"""What kind of model a folder holds, by what its files say; kinds without text vectors are refused.
+
+sentence-transformers loads any transformers checkpoint: where nothing says how to pool (there is no
+modules.json) it drops the head and takes the mean of the token vectors. For a reranker, a masked
+language model or a generator that is a number of nothing the model was trained for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clir_bench.encoders import contents
+from clir_bench.encoders.contents import ADAPTER, module_folders, read_json
+from clir_bench.encoders.weights import Weights
+from clir_bench.errors import EncoderError
+
+_LATE_INTERACTION = ("MultiVectorEncoder", "ColBERT")
+_HEAD = re.compile(r"For[A-Z]|LMHead|WithLM|DoubleHeads|MTModel|Reader$|CrossEncoder|Reranker")
+_VECTORS = ("ForRetrieval", "ForEmbedding", "ForTextEmbedding", "ForTextEncoding")
+_OTHER_MODULES = re.compile(
+    r"(?i)splade|sparse_?(encoder|auto|static)|cross_?encoder|logitscore|mlmtransformer"
+)
+_POOLED_TASKS = (None, "feature-extraction", "retrieval")
+_ADAPTED_TASKS = (None, "FEATURE_EXTRACTION")
+_HEAD_TENSOR = re.compile(
+    r"(^|\.)(classifier|pre_classifier|classification_head|score|lm_head|cls|qa_outputs|lm_loss"
+    r"|generator_lm_head|vocab_projector|vocab_transform|predictions|discriminator_predictions)\."
+)
+_LARGEST_HEADER = 100 << 20  # what the safetensors library reads at most
+
+_REMEDY = (
+    "If token vectors pooled all the same are what you want to measure, write it once with its "
+    "pooling stated and name that folder: "
+    "from sentence_transformers import SentenceTransformer; "
+    "from sentence_transformers.sentence_transformer.modules import Pooling, Transformer; "
+    "t = Transformer({path}); "
+    "SentenceTransformer(modules=[t, Pooling(t.get_embedding_dimension(), 'mean')])"
+    ".save_pretrained('FOLDER'); then --model st:FOLDER"
+)
+
+
+def is_late_interaction(found: Weights) -> bool:
+    """Tell the kinds apart by what their files say, as sentence-transformers 6 does.
+
+    Raises:
+        EncoderError: It is no kind that turns a text into vectors to search with.
+    """
+    settings = _object(found, "config_sentence_transformers.json")
+    kind = settings.get("model_type")
+    types = _module_types(found)
+    architectures = _architectures(found.folder)
+    other = next((name for name in types if _OTHER_MODULES.search(name)), None)
+    if kind in ("SparseEncoder", "CrossEncoder") or other:
+        raise EncoderError(
+            f"model {found.name!r} is a {kind or f'model with the module {other}'}; clir-bench "
+            "runs single-vector (SentenceTransformer) and late-interaction (MultiVectorEncoder) "
+            "models"
+        )
+    if kind in _LATE_INTERACTION:
+        return True
+    if kind is None and any("pylate" in name or "multi_vector" in name for name in types):
+        return True
+    late = kind is None and any(
+        name == "HF_ColBERT" or name.endswith("ForRetrieval") for name in architectures
+    )
+    if not late:
+        _require_pooling(found, architectures, stated=bool(types))
+    return late
+
+
+def _require_pooling(found: Weights, architectures: list[str], *, stated: bool) -> None:
+    """Refuse a model that was trained for something else and does not state how to pool it.
+
+    Args:
+        found: The model.
+        architectures: What its config names.
+        stated: Whether it has a modules.json, and with it a pooling.
+    """
+    for place in module_folders(found.folder):
+        for path in sorted(place.glob("sentence_*config.json")):
+            task = read_json(place, path.name).get("transformer_task")
+            if task not in _POOLED_TASKS:
+                raise _refusal(found, f"is saved for {task}", reranker=_scores_pairs(str(task)))
+    if stated:
+        return
+    adapted = _object(found, ADAPTER).get("task_type")
+    if adapted not in _ADAPTED_TASKS:
+        raise _refusal(
+            found, f"is an adapter for the task {adapted}", reranker=adapted == "SEQ_CLS"
+        )
+    if (found.folder / "artifact.metadata").is_file():
+        raise EncoderError(
+            f"model {found.name!r} is a ColBERT checkpoint (artifact.metadata) whose config.json "
+            f"names {', '.join(architectures) or 'no architecture'}; expected HF_ColBERT, by which "
+            "its projection is loaded: state it as `architectures`"
+        )
+    for name in architectures:
+        if _HEAD.search(name) and not name.endswith(_VECTORS):
+            raise _refusal(found, f"is a {name}", reranker=_scores_pairs(name))
+        if _is_causal(found, name):
+            raise _refusal(found, f"is a {name}, which reads from left to right only")
+    if not architectures and (tensor := _head_tensor(found.folder)):
+        raise _refusal(found, f"names no architecture and has a head ({tensor})")
+
+
+def _refusal(found: Weights, what: str, *, reranker: bool = False) -> EncoderError:
+    why = (
+        "; a reranker reads query and document together and has no vectors to search with. "
+        if reranker
+        else ", and no modules.json says how its token vectors become one vector a text. "
+    )
+    path = repr(str(found.folder))
+    return EncoderError(f"model {found.name!r} {what}{why}{_REMEDY.format(path=path)}")
+
+
+def _scores_pairs(name: str) -> bool:
+    return bool(re.search(r"(?i)sequence.?classification|cross.?encoder|rerank", name))
+
+
+def _is_causal(found: Weights, architecture: str) -> bool:
+    """Return whether an architecture is transformers' own bare decoder, such as LlamaModel."""
+    config = _config(found.folder)
+    both_ways = config.get("is_causal") is False or config.get("use_bidirectional_attention")
+    if both_ways or config.get("is_encoder_decoder"):  # of which the encoder alone is loaded
+        return False
+    if config.get("is_decoder"):
+        return True
+    from transformers.models.auto import modeling_auto
+
+    names: Any = modeling_auto  # annotated because its tables carry no types
+    kind = config.get("model_type")
+    generates = kind in names.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    masked = kind in names.MODEL_FOR_MASKED_LM_MAPPING_NAMES or kind in _BOTH_WAYS
+    own = names.MODEL_MAPPING_NAMES.get(kind)
+    classes = own if isinstance(own, (list, tuple)) else (own,)
+    return generates and not masked and architecture in classes
+
+
+_BOTH_WAYS = ("bert-generation", "xlnet")
+"""Kinds that generate, are in no table of masked language models, and read both ways."""
+
+
+def _architectures(folder: Path) -> list[str]:
+    found = _config(folder).get("architectures")
+    return [str(name) for name in found] if isinstance(found, list) else []
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Return a transformers config: the base model's, where the folder holds an adapter to one."""
+    for reference in contents.references(folder):
+        if reference.where.startswith(ADAPTER):
+            folder = contents.resolved(folder, reference)
+    config = read_json(folder, "config.json")
+    return config if isinstance(config, dict) else {}
+
+
+def _object(found: Weights, name: str) -> dict[str, Any]:
+    content = read_json(found.folder, name)
+    if not isinstance(content, dict):
+        raise EncoderError(f"{found.folder / name}: expected a JSON object")
+    return content
+
+
+def _module_types(found: Weights) -> list[str]:
+    """Return the classes of a sentence-transformers model's modules, those in routers too."""
+    modules = read_json(found.folder, "modules.json")
+    if not modules:
+        return []
+    if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
+        raise EncoderError(f"{found.folder / 'modules.json'}: expected a list of modules")
+    types = [str(module.get("type", "")) for module in modules]
+    for place in module_folders(found.folder):
+        routed = read_json(place, "router_config.json")
+        types += [str(name) for name in routed.get("types", {}).values()] if routed else []
+    return types
+
+
+def _head_tensor(folder: Path) -> str | None:
+    return next((name for name in _tensors(folder) if _HEAD_TENSOR.search(name)), None)
+
+
+def _tensors(folder: Path) -> Iterator[str]:
+    """Yield the names of a folder's tensors, from the headers of its safetensors files."""
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            (size,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
+            if size > _LARGEST_HEADER:
+                continue  # no safetensors file: loading says so
+            try:
+                header = json.loads(file.read(size))
+            except ValueError:
+                continue
+        yield from (name for name in header if name != "__metadata__")
