@@ -2,7 +2,10 @@
 
     CLIR_BENCH_DATA=FOLDER python benchmarks/encoding.py speed
     CLIR_BENCH_DATA=FOLDER python benchmarks/encoding.py scores
+    python benchmarks/encoding.py products
 
+`products` measures the model's largest layer in every way it could run, as `--dtype auto` does, and
+says what that takes: a few seconds tell what kind of processor this is.
 `speed` encodes XQuAD paragraphs of four languages, all ways in turn, several times over, and sets
 the least time of each beside the least of sentence-transformers' best batch size in float32 and in
 bfloat16. With one thread times are processor seconds, which other work on the machine moves less.
@@ -21,7 +24,7 @@ from typing import Any
 from clir_bench import environment
 from clir_bench.adapters.source import locate
 from clir_bench.cards import load_card
-from clir_bench.encoders import load_encoder
+from clir_bench.encoders import load_encoder, precision, speeds
 from clir_bench.encoders.rates import matrix_rate, operations
 from clir_bench.evaluate import Settings
 from clir_bench.preparation import Loader
@@ -60,7 +63,7 @@ class Way:
 def main() -> None:
     """Print one of the two tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", choices=("speed", "scores"))
+    parser.add_argument("table", choices=("speed", "scores", "products"))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--texts", type=int, default=32, help="paragraphs a language")
     parser.add_argument("--threads", type=int, default=1)
@@ -76,6 +79,8 @@ def main() -> None:
     )
     if arguments.table == "scores":
         _print_scores(arguments.languages, ("float32", *arguments.dtypes))
+    elif arguments.table == "products":
+        _print_products(arguments.repeats)
     else:
         clock = time.process_time if arguments.threads == 1 else time.perf_counter
         _print_speed(arguments.texts, arguments.repeats, clock)
@@ -172,6 +177,28 @@ def _measure(
             way.run(texts)
             seconds[place] = min(seconds[place], clock() - started)
     return seconds, rates
+
+
+def _print_products(repeats: int) -> None:
+    """Print the rates of all ways of the largest layer, and of large matrices."""
+    import torch
+
+    layer = torch.nn.Linear(384, 1536)  # of the model, two thirds of whose weights mix
+    print(f"| product | {' | '.join(map(str, range(1, repeats + 1)))} |")
+    print(f"|---|{'---:|' * repeats}")
+    ways = speeds.ways_of(layer, with_bfloat16=True)
+    measured = [speeds.measure(ways) for _ in range(repeats)]
+    work = 2.0 * speeds.ROWS * layer.weight.numel()
+    for way in ways:
+        cells = [f"{work / one[way] / 1e9:.0f}" for one in measured]
+        print(f"| layer, {way}, Gflop/s | {' | '.join(cells)} |")
+    native = precision.multiplies_bfloat16()
+    for dtype in ("float32", "bfloat16") if native else ("float32",):
+        rates = [matrix_rate(getattr(torch, dtype), "cpu") for _ in range(repeats)]
+        print(f"| large, {dtype}, Gflop/s | {' | '.join(f'{r / 1e9:.0f}' for r in rates)} |")
+    taken = [precision.faster(speeds.Speeds(work, one), 2 / 3).dtype for one in measured]
+    print(f"| would take | {' | '.join(taken)} |")
+    print(f"\nbfloat16 instructions: {native}")
 
 
 def _print_scores(languages: Sequence[str] | None, dtypes: Sequence[str]) -> None:

@@ -150,6 +150,19 @@ def xquad(records: Records) -> Any:
     return figure
 
 
+def processors(records: Records) -> Any:
+    """Rates of matrix products by kind of processor, a panel an arithmetic."""
+    figure, axes = _figure(0.62 * len(records.rows) + 0.8, columns=2)
+    names = [row["processor"].replace(" (", "\n(") for row in records.rows]
+    for axis, dtype in zip(axes, ("float32", "bfloat16"), strict=True):
+        rates = [float(row[f"{dtype}_gflops"]) for row in records.rows]
+        colours = [OURS if dtype in row["auto"] else OTHERS for row in records.rows]
+        _bars(axis, names, rates, colours, 0)
+        axis.set_title(f"{dtype}, Gflop/s")
+    axes[1].set_yticklabels([])
+    return figure
+
+
 def workers(records: Records) -> Any:
     """How many times as fast as one worker, and the ideal; a panel for what stands after ", "."""
     panels: dict[str, list[str]] = {}
@@ -231,6 +244,7 @@ DRAWN: dict[str, Callable[[Records], Any]] = {
     "resume": resume,
     "encoding": encoding,
     "xquad": xquad,
+    "processors": processors,
     "workers": workers,
 }
 

@@ -188,11 +188,25 @@ def _workers(records: Records) -> str:
     return _table(columns, rows)
 
 
+def _processors(records: Records) -> str:
+    columns = {
+        "processor": "---",
+        "threads": _NUMBER,
+        "float32, Gflop/s": _NUMBER,
+        "bfloat16, Gflop/s": _NUMBER,
+        "`--dtype auto` takes": "---",
+        "times as fast as mteb": _NUMBER,
+        "by whom": "---",
+    }
+    return _table(columns, [list(row.values()) for row in records.rows])
+
+
 TABLES: dict[str, Callable[[Records], str]] = {
     "overhead": _overhead,
     "memory": _memory,
     "resume": _resume,
     "encoding": _encoding,
     "xquad": _xquad,
+    "processors": _processors,
     "workers": _workers,
 }

@@ -175,6 +175,7 @@ def once(
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Run every way in turn, several times over, and return medians."""
     ways = [*MTEB, *OURS, *(f"clir-bench {options}" for options in arguments.also)]
+    ways = [way for way in ways if way not in arguments.leave_out]
     found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
     scores: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -201,6 +202,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--languages", nargs="+", help="default: all twelve")
     parser.add_argument("--also", action="append", default=[], help="options of clir-bench run")
+    parser.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        choices=[*MTEB, *OURS[1:]],
+        help="a way that is not run, such as bfloat16 where it takes ten times as long",
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--peer-python", default=sys.executable, help="has mteb")

@@ -297,7 +297,8 @@ class Ledger:
                 return {}
             raise ResultError(
                 f"{self.path} holds a result with another {', '.join(differences)}; "
-                "write elsewhere with --output, or replace it with --overwrite"
+                f"{self._how_to_go_on(stored)}write elsewhere with --output, or replace it with "
+                "--overwrite"
             )
         return {
             LanguagePair.parse(name): result
@@ -379,6 +380,9 @@ class Ledger:
             status=status,
             error=error,
         )
+
+    def _how_to_go_on(self, stored: object) -> str:
+        return self.system.how_to_go_on(stored.system) if isinstance(stored, Result) else ""
 
     def _differences(self, earlier: object) -> list[str]:
         if not isinstance(earlier, Result):

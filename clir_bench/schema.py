@@ -193,7 +193,12 @@ class TierSummary(_Model):
 
 
 class SystemRecord(_Model):
-    """The encoder, as `types.EncoderInfo` describes it, and how it was asked for."""
+    """The encoder, as `types.EncoderInfo` describes it, and how it was asked for.
+
+    Attributes:
+        dtype_reason: Why `dtype` was taken where nobody stated it, empty where somebody did and in
+            results older than this field.
+    """
 
     name: str
     spec: str
@@ -210,6 +215,7 @@ class SystemRecord(_Model):
     license: str | None
     training_languages: tuple[str, ...]
     description: str
+    dtype_reason: str = ""
 
     @classmethod
     def of(cls, info: EncoderInfo, *, dim: int, spec: str, package: str) -> SystemRecord:
@@ -234,6 +240,20 @@ class SystemRecord(_Model):
         if self.weights_sha256 != other.weights_sha256 and self._is_local() and other._is_local():
             found = [difference for difference in found if not difference.startswith("revision ")]
         return found
+
+    def how_to_go_on(self, earlier: SystemRecord) -> str:
+        """Say what to state to go on with an earlier result of this system in another arithmetic.
+
+        It is empty where somebody stated this arithmetic, or where more than it differs.
+        """
+        alike = self.model_copy(update={"dtype": earlier.dtype})
+        same = self.dtype == earlier.dtype or alike.fingerprint() != earlier.fingerprint()
+        if same or not self.dtype_reason:
+            return ""
+        return (
+            f"it was made in {earlier.dtype}, and --dtype auto takes {self.dtype} here "
+            f"({self.dtype_reason}): go on with it by --dtype {earlier.dtype}, "
+        )
 
     def _is_local(self) -> bool:
         return (self.weights_sha256 or "").startswith(self.revision)

@@ -155,8 +155,9 @@ def _check_system(path: Path, system: SystemRecord) -> None:
     earlier = read_result(path)
     if differences := earlier.system.differences(system):
         raise ResultError(
-            f"{path} holds a result with another {', '.join(differences)}; write elsewhere with "
-            "--output, or replace it with --overwrite"
+            f"{path} holds a result with another {', '.join(differences)}; "
+            f"{system.how_to_go_on(earlier.system)}write elsewhere with --output, or replace it "
+            "with --overwrite"
         )
 
 

@@ -102,6 +102,9 @@ class EncoderInfo:
         max_tokens: Longer texts are cut here; None when there is no limit.
         dtype: Arithmetic of the forward pass, as torch names it: "float32", "bfloat16"; or
             "mixed-bfloat16" (see `encoders.precision`).
+        dtype_reason: Why that arithmetic was taken, with what was measured, where `dtype="auto"`
+            left it to the encoder; empty otherwise. Numbers in it differ from run to run, so it is
+            no part of what identifies a system.
         n_parameters: Number of weights, None when there are none.
         similarity: "cosine" (rows are unit length), "dot" or "maxsim".
         license: SPDX id where known.
@@ -121,6 +124,7 @@ class EncoderInfo:
     license: str | None = None
     training_languages: tuple[str, ...] = ()
     description: str = ""
+    dtype_reason: str = ""
 
 
 @runtime_checkable

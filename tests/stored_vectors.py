@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,11 @@ class Asked:
     def system(self) -> System:
         encoder = CheckedTokenEncoder(self) if self.late else CheckedEncoder(self)
         return System(encoder, "asked", "tests 1")
+
+    def choosing(self, dtype: str) -> Asked:
+        """Return it as of a machine where `--dtype auto` takes that arithmetic."""
+        self.info = replace(self.info, dtype=dtype, dtype_reason="measured: as fast as that")
+        return self
 
     def encode_queries(self, texts: Sequence[str], *, language: str) -> Vectors:
         return self._inner.encode_queries(texts, language=language)

@@ -36,7 +36,7 @@ from clir_bench.embeddings.shards import (
     read_manifest,
 )
 from clir_bench.embeddings.store import EmbeddingStore
-from clir_bench.errors import EncoderError, MissingDataError, OutputError, UsageError
+from clir_bench.errors import EncoderError, MissingDataError, OutputError, ResultError, UsageError
 from clir_bench.jobs import Job
 
 # Jobs
@@ -74,6 +74,55 @@ def test_merge_names_what_is_missing_and_what_is_there_instead(
     with pytest.raises(MissingDataError, match=r'encoder.dtype: "float32", here "bfloat16"'):
         run(folder, other, vectors, stored_only=True)
     assert other.texts == []
+
+
+def test_a_run_goes_on_elsewhere_only_in_the_arithmetic_it_was_begun_in(
+    folder: Folder, vectors: Path, expected: dict[str, bytes]
+) -> None:
+    run(folder, Asked(fail_after=20).choosing("float32"), vectors)
+    elsewhere = Asked().choosing("mixed-bfloat16")
+    with pytest.raises(ResultError, match="go on with it by --dtype float32"):
+        run(folder, elsewhere, vectors)
+    message = (
+        r"vectors of mine test sw in float32, and --dtype auto takes mixed-bfloat16 here "
+        r"\(measured: as fast as that\): state --dtype float32 to go on with them, or --dtype "
+        "mixed-bfloat16 to encode anew"
+    )
+    with pytest.raises(ResultError, match=message):
+        run(folder, elsewhere, vectors, "another")
+    with pytest.raises(ResultError, match=message):
+        encode(folder, elsewhere, Job(0, 2), vectors)
+    assert elsewhere.texts == []
+    run(folder, Asked(), vectors)  # float32, stated
+    assert bytes_of(folder) == expected
+
+
+def test_an_arithmetic_that_is_stated_is_encoded_anew(folder: Folder, vectors: Path) -> None:
+    encode(folder, Asked().choosing("float32"), Job(0, 1), vectors)
+    stated = Asked()
+    stated.info = replace(stated.info, dtype="mixed-bfloat16")
+    encode(folder, stated, Job(0, 1), vectors)
+    assert len(stated.texts) == N_TEXTS["sw"] + N_TEXTS["de"]
+
+
+def test_jobs_that_began_at_once_in_unlike_arithmetics_are_not_merged_but_told_what_to_state(
+    folder: Folder, vectors: Path
+) -> None:
+    # Both saw an empty folder; the entry of each shows up when the other has begun.
+    other = vectors.with_name("meanwhile")
+    encode(folder, Asked().choosing("float32"), Job(0, 2), vectors)
+    encode(folder, Asked().choosing("mixed-bfloat16"), Job(1, 2), other)
+    for entry in other.iterdir():
+        entry.rename(vectors / entry.name)
+    merging = Asked().choosing("float32")
+    with pytest.raises(ResultError, match="state --dtype mixed-bfloat16 to go on with them"):
+        run(folder, merging, vectors, stored_only=True)
+    with pytest.raises(MissingDataError, match=r"\(state --dtype mixed-bfloat16 to use them\)"):
+        run(folder, Asked(), vectors, stored_only=True)
+    again = Asked()  # float32, stated: only what is missing in it
+    encode(folder, again, Job(1, 2), vectors)
+    run(folder, merging, vectors, stored_only=True)
+    assert merging.texts == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no vectors", "a broken manifest"])

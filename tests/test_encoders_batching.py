@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from test_encoders_sbert import TEXTS, write_dense, write_late
 
-from clir_bench.encoders import load_encoder, precision
+from clir_bench.encoders import load_encoder, precision, speeds
 from clir_bench.encoders.batching import TextBatches, TokenBatches
 from clir_bench.encoders.sentences import batches_for
+from clir_bench.encoders.speeds import Speeds
 from clir_bench.errors import EncoderError, UsageError
 from clir_bench.types import EncoderRequest, Vectors
 
@@ -33,7 +34,10 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def native(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor whose bfloat16 products were measured to be fast."""
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
+    fast = Speeds(1.0, {"float32": 2.0, "bfloat16": 1.0})
+    monkeypatch.setattr(speeds, "here", lambda *_, **__: fast)
 
 
 def batches_of(budget: int, lengths: list[int]) -> list[list[int]]:
@@ -188,7 +192,7 @@ def test_the_same_texts_give_the_same_bits(dense: Path, dtype: str) -> None:
 
 
 @pytest.mark.usefixtures("native")
-def test_auto_mixes_on_processors_that_multiply_bfloat16_and_says_so(dense: Path) -> None:
+def test_auto_mixes_on_processors_that_multiply_bfloat16_fast_and_says_so(dense: Path) -> None:
     encoder = load_encoder(f"st:{dense}", device="cpu")
     assert encoder.info.dtype == "mixed-bfloat16"
     exact = load_encoder(f"st:{dense}", device="cpu", dtype="float32")

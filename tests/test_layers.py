@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "clir_bench"
 
 LAYERS = {
     "": 0,
+    "environment": 0,
     "errors": 0,
     "characters": 0,
     "files": 0,
@@ -36,7 +37,6 @@ LAYERS = {
     "scoring": 2,
     "approximation": 3,
     "embeddings": 3,
-    "environment": 3,
     "preparation": 3,
     "results": 3,
     "retrieval": 3,

@@ -66,7 +66,8 @@ dtype = click.option(
     type=click.Choice(["auto", "float32", "bfloat16", "mixed-bfloat16"]),
     default="auto",
     show_default=True,
-    help="Arithmetic of the model; auto is fast where that keeps scores, and recorded.",
+    help="Arithmetic of the model; auto measures which one that keeps scores is fast here, and "
+    "records it.",
 )
 batch_size = click.option("--batch-size", type=click.IntRange(1), help="Texts a forward pass.")
 

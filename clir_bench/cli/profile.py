@@ -31,6 +31,8 @@ def reported(
     click.echo(profile_text(label, profile), err=True)
     if (share := _share_text(profile, encoder, workers)) is not None:
         click.echo(share, err=True)
+    if encoder.info.dtype_reason:
+        click.echo(f"  {encoder.info.dtype}, because {encoder.info.dtype_reason}", err=True)
 
 
 def profile_text(label: str, profile: Profile) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from clir_bench.adapters.source import cache_directory
-from clir_bench.embeddings.description import read_description, visible
+from clir_bench.embeddings.description import Description, read_description, visible
 from clir_bench.embeddings.entry import (
     KEPT,
     Entry,
@@ -21,7 +21,7 @@ from clir_bench.embeddings.entry import (
 )
 from clir_bench.embeddings.identity import Corpus, Identity, key_of
 from clir_bench.embeddings.removal import remove
-from clir_bench.errors import EncoderError, MissingDataError, OutputError, UsageError
+from clir_bench.errors import EncoderError, MissingDataError, OutputError, ResultError, UsageError
 from clir_bench.types import Encoder, TokenEncoder
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ AUTO_SHARE = 0.5
 SHARD_WINDOWS = 4
 """Windows of documents, as an encoder is given them at once, that make a shard."""
 _SHOWN = 3
+_DTYPE = "encoder.dtype"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class EmbeddingStore:
     ) -> None:
         self.keeping, self.identity = keeping, identity
         self._model, self._dim, self._window = encoder.info.name, encoder.dim, window
+        self._dtype, self._dtype_reason = encoder.info.dtype, encoder.info.dtype_reason
         self._late = isinstance(encoder, TokenEncoder)
         self._stored: set[Corpus] = set()
         self._stored_only = False
@@ -131,6 +133,8 @@ class EmbeddingStore:
         Raises:
             OutputError: Vectors are to be kept, and the folder cannot be written or the disk has
                 too little room; nothing has been encoded yet.
+            ResultError: Nobody stated an arithmetic, and vectors of these documents are stored in
+                another one than was taken here.
         """
         self._stored = set()
         asked = self.keeping.mode == "keep" or all_of_them
@@ -146,6 +150,7 @@ class EmbeddingStore:
             for corpus in corpora
             if asked or corpus.n_documents >= AUTO_DOCUMENTS or self.entry(corpus).folder.is_dir()
         ]
+        self._check_arithmetic(corpora)
         problem = self._problem([self.entry(corpus) for corpus in chosen], asked)
         if problem and asked:
             raise OutputError(
@@ -230,6 +235,22 @@ class EmbeddingStore:
         if said:
             raise MissingDataError(f"{self.keeping.root}: {'. '.join(said)}")
 
+    def _check_arithmetic(self, corpora: Sequence[Corpus]) -> None:
+        """Refuse to begin anew what was begun in another arithmetic, unless ours was stated."""
+        if not self._dtype_reason:
+            return
+        for corpus in corpora:
+            entry = self.entry(corpus)
+            others = self._others(entry.key) if entry.missing() else []
+            for other in others:
+                if _differing(other.key, entry.key) == [_DTYPE]:
+                    there, here = other.of_encoder("dtype"), self._dtype
+                    raise ResultError(
+                        f"{self.keeping.root} holds vectors of {corpus.label} in {there}, and "
+                        f"--dtype auto takes {here} here ({self._dtype_reason}): state --dtype "
+                        f"{there} to go on with them, or --dtype {here} to encode anew"
+                    )
+
     def _missing_of(self, entry: Entry) -> str:
         """Say which shards of an entry are not done, and what is there in their place."""
         missing = entry.missing()
@@ -246,22 +267,29 @@ class EmbeddingStore:
     def _near_misses(self, wanted: dict[str, str]) -> list[str]:
         """Say how stored vectors of the same documents differ from those wanted."""
         found = []
-        for folder in sorted(self.keeping.root.glob("*/entry.json")):
-            description = read_description(folder.parent)
-            if description is None:
-                continue
-            key = description.key
-            if key == wanted or key.get("corpus.sha256") != wanted["corpus.sha256"]:
-                continue
-            differing = sorted(
-                name for name in {*key, *wanted} if key.get(name) != wanted.get(name)
-            )
+        for other in self._others(wanted):
+            differing = _differing(other.key, wanted)
             shown = [
-                visible(f"{name}: {key.get(name)}, here {wanted.get(name)}", 300)
+                visible(f"{name}: {other.key.get(name)}, here {wanted.get(name)}", 300)
                 for name in differing
             ]
-            found.append(" and ".join(shown))
+            remedy = ""
+            if differing == [_DTYPE]:
+                remedy = f" (state --dtype {other.of_encoder('dtype')} to use them)"
+            found.append(" and ".join(shown) + remedy)
         return found
+
+    def _others(self, wanted: dict[str, str]) -> list[Description]:
+        """Return what is said of other stored vectors of the same documents."""
+        paths = sorted(self.keeping.root.glob("*/entry.json"))
+        found = [read_description(path.parent) for path in paths]
+        return [
+            one
+            for one in found
+            if one is not None
+            and one.key != wanted
+            and one.key.get("corpus.sha256") == wanted["corpus.sha256"]
+        ]
 
     def _problem(self, entries: Sequence[Entry], asked: bool) -> str:
         """Say why the entries cannot be stored, if they cannot, and what they will need."""
@@ -292,6 +320,10 @@ class EmbeddingStore:
             return ""
         of = "" if asked else ", of which a run takes at most half unless it is told a folder"
         return f"{size_text(need)} are needed in {root}, which has {size_text(free)} free{of}"
+
+
+def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
 def size_text(size_bytes: int) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LOGGER = logging.getLogger(__name__)
+_LARGEST_KEPT = 2**25 - 2**16
+"""Bytes; glibc learns from no block of 32 MiB or more."""
 _Returned = TypeVar("_Returned")
 
 
@@ -107,3 +109,16 @@ def release_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep the memory of one batch for the next, as far as it does so.
+
+    glibc gives large blocks back to the system as soon as they are free, until it has seen one of
+    nearly 32 MiB freed; then it keeps them. Otherwise every layer of every batch is handed new
+    pages, which the system first fills with zeros (`benchmarks/README.md` has the measurements).
+    """
+    import torch
+
+    block = torch.empty(_LARGEST_KEPT, dtype=torch.uint8)
+    del block

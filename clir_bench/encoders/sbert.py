@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from clir_bench.encoders import kinds, packing, precision, prompts, weights
+from clir_bench.encoders import kinds, precision, prompts, weights
+from clir_bench.encoders.batching import keep_freed_memory
 from clir_bench.encoders.contents import read_json
-from clir_bench.encoders.precision import Dtype
+from clir_bench.encoders.precision import Arithmetic
 from clir_bench.encoders.sentences import DenseEncoder, LateInteractionEncoder, batches_for
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UsageError
@@ -82,29 +83,36 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | 
     """
     late = kinds.is_late_interaction(found) if stated.late is None else stated.late
     device = resolve_device(request.device)
-    dtype = precision.choose(request.dtype, device, late=late)
-    stored = precision.stored_as(dtype)
+    chosen = precision.choose(request.dtype, device, late=late)
+    stored = precision.stored_as(chosen.dtype)
     model = read(found, late, device, stored, request.trust_remote_code)
-    if dtype == precision.MIXED and not precision.mix(model[0]):
-        dtype = _unmixed(found, request)
-    if dtype in (precision.MIXED, "float32") and device == "cpu" and not late:
-        packing.pack(model[0])
+    if chosen.dtype == precision.MIXED and not precision.feed_forward_layers(model[0]):
+        chosen = _unmixed(found, request)
+    if device == "cpu":
+        keep_freed_memory()
+    if chosen.dtype != "bfloat16" and device == "cpu" and not late:
+        chosen = precision.settle(model[0], chosen)
+    elif chosen.dtype == precision.MIXED:
+        precision.mix(model[0])
+    if chosen.reason:
+        _LOGGER.info("model %s runs in %s: %s", found.name, *chosen)
     weights.require_unchanged(found)
     limit = limit_tokens(model, stated.max_tokens, found.name, must_fit=stated.must_fit)
-    chosen = _prompts(model, found, stated)
+    put = _prompts(model, found, stated)
     info = EncoderInfo(
         name=found.name,
         revision=found.revision,
         weights_sha256=found.sha256,
-        query_prompt=chosen.query,
-        document_prompt=chosen.document,
+        query_prompt=put.query,
+        document_prompt=put.document,
         max_tokens=limit,
-        dtype=dtype,
+        dtype=chosen.dtype,
+        dtype_reason=chosen.reason,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         similarity=_similarity(model, late, stated, found.name),
         license=stated.license,
         description="; ".join(
-            filter(None, (stated.description or _description(found, late), chosen.unused))
+            filter(None, (stated.description or _description(found, late), put.unused))
         ),
     )
     dim = _dimension(model, found.name)
@@ -171,14 +179,14 @@ def _prompts(model: Any, found: Weights, stated: Stated) -> prompts.Prompts:
     return chosen
 
 
-def _unmixed(found: Weights, request: EncoderRequest) -> Dtype:
+def _unmixed(found: Weights, request: EncoderRequest) -> Arithmetic:
     """Return the arithmetic of a model that has nothing to mix: float32, unless more was asked."""
     if request.dtype == precision.MIXED:
         raise EncoderError(
             f"model {found.name!r} has no feed-forward layers that clir-bench knows, so there is "
             f"nothing to run in {precision.MIXED}; use --dtype float32"
         )
-    return "float32"
+    return Arithmetic("float32", "the model has no feed-forward layers that clir-bench knows")
 
 
 def read(found: Weights, late: bool, device: str, dtype: torch.dtype, trust: bool) -> Any:

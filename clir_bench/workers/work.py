@@ -164,7 +164,7 @@ def encode(encoder: Encoder | TokenEncoder, batch: TextBatch) -> Encoded:
 def identity_of(encoder: CheckedEncoder | CheckedTokenEncoder) -> dict[str, str]:
     """Return what two processes must agree on to make the same vectors, by name, as text."""
     info = asdict(encoder.info)
-    for for_people in ("description", "license", "training_languages"):
+    for for_people in ("description", "dtype_reason", "license", "training_languages"):
         del info[for_people]
     known = {**info, "dim": encoder.dim, "clir-bench": __version__}
     made_with = environment.packages()
