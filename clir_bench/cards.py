@@ -81,8 +81,12 @@ class TaskCard(_Strict):
             intervals resample them together then, and on their own otherwise.
         document_text: How title and text become what is encoded: "{title} {text}" or "{text}".
         source: Settings of the adapter, described in its module.
+        skip_same_id: Take the document whose id is the query's own out of that query's ranking, as
+            BEIR does (`ignore_identical_ids`): for queries that are documents of the corpus.
         counts: Split, then pair, to documents, queries and qrels as the source states them. Where
             pairs have the same, "*-sw" stands for every pair into a language and "*" for all.
+        missing_judged: Split, then pair as in `counts`, to how many judged documents the source's
+            own corpus lacks; none where nothing is stated.
         unofficial: Why no result of this task is an official one; None when it can be.
         version: Raised whenever a change to card or adapter moves a score.
     """
@@ -101,8 +105,10 @@ class TaskCard(_Strict):
     parallel_queries: bool
     document_text: Literal["{title} {text}", "{title}\n{text}", "{text}"] = "{text}"
     source: dict[str, str | list[str]] = {}
+    skip_same_id: bool = False
     download: Download | None = None
     counts: dict[str, dict[str, Counts]] = {}
+    missing_judged: dict[str, dict[str, Annotated[int, Field(ge=1)]]] = {}
     sample: Sample = Sample()
     unofficial: str | None = None
     license: str
@@ -152,7 +158,7 @@ class TaskCard(_Strict):
 
     def _pair_problems(self) -> list[str]:
         problems = []
-        real = [split for split in self.counts if split != SAMPLE]
+        real = [split for _, split in self._stated() if split != SAMPLE]
         for card, splits in ((self, real), (self.for_sample(), [SAMPLE])):
             where = "pairs" if card is self else "sample"
             try:
@@ -162,15 +168,27 @@ class TaskCard(_Strict):
                 continue
             if not card.official_pairs():
                 problems.append(f"{where}: the official rules {card.pairs.official} name no pair")
-            for split in splits:
+            for (field, split), names in self._stated().items():
                 if split not in (*self.splits, SAMPLE):
-                    problems.append(f"counts for split {split!r}, which is not among splits")
+                    problems.append(f"{field} for split {split!r}, which is not among splits")
                 problems += [
-                    f"counts.{split} names {name!r}, which is no pair of the task"
-                    for name in self.counts.get(split, {})
-                    if name not in known
+                    f"{field}.{split} names {name!r}, which is no pair of the task"
+                    for name in names
+                    if split in splits and name not in known
                 ]
         return list(dict.fromkeys(problems))
+
+    def _stated(self) -> dict[tuple[str, str], list[str]]:
+        """Return the pairs for which the card states numbers, by field and split."""
+        tables: dict[str, Mapping[str, Mapping[str, object]]] = {
+            "counts": self.counts,
+            "missing_judged": self.missing_judged,
+        }
+        return {
+            (field, split): list(stated)
+            for field, table in tables.items()
+            for split, stated in table.items()
+        }
 
     def official_pairs(self) -> list[LanguagePair]:
         """Return the pairs that run when none are asked for."""
@@ -187,6 +205,11 @@ class TaskCard(_Strict):
         """
         stated = self.counts.get(split, {})
         return next((stated[name] for name in count_names(pair) if name in stated), None)
+
+    def missing_judged_of(self, split: str, pair: LanguagePair) -> int:
+        """Return how many judged documents the source's own corpus lacks, as `counts_of` does."""
+        stated = self.missing_judged.get(split, {})
+        return next((stated[name] for name in count_names(pair) if name in stated), 0)
 
     def for_sample(self) -> TaskCard:
         """Return the card its embedded sample is read with."""
@@ -255,13 +278,12 @@ def read_card(path: Path) -> AnyCard:
             type or contradicts another; every problem is named.
     """
     try:
-        with path.open("rb") as file:
-            raw = tomllib.load(file)
+        raw = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise CardError(f"{path}: no such card") from None
     except OSError as error:
         raise CardError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # broken TOML or UTF-8, or a number too long
         raise CardError(f"{path}: not valid TOML: {error}") from error
     return parse_card(raw, where=str(path), directory=path.parent)
 
@@ -357,12 +379,18 @@ _NOT_DATA = {
 }
 
 
+_LATER = frozenset({"skip_same_id", "missing_judged"})
+"""Fields that came later: left out of the hash where they say nothing, which keeps hashes valid."""
 _WORDS = frozenset({"title", "description", "homepage", "license", "citation", "download"})
 
 
 def _digest(card: BaseModel, *, without: frozenset[str]) -> str:
     said = card.model_dump(mode="json", exclude=set(without))
-    said.get("counts", {}).pop(SAMPLE, None)
+    for field in ("counts", "missing_judged"):
+        said.get(field, {}).pop(SAMPLE, None)
+    for field in _LATER:
+        if field in said and not said[field]:
+            del said[field]
     canonical = json.dumps(said, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -14,7 +14,7 @@ from clir_bench.measures import depth_of, too_deep
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
 from clir_bench.progress import Progress
 from clir_bench.retrieval import without_same_id
-from clir_bench.runs import read_run
+from clir_bench.runs import RunFile, run_files
 from clir_bench.schema import Result, SystemRecord
 from clir_bench.scoring import score
 from clir_bench.types import EncoderInfo, LanguagePair, Run
@@ -37,7 +37,7 @@ def score_runs(
 
     Args:
         card: The task, as its split is read.
-        files: The run file of each pair.
+        files: The run file of each pair, which may be a pipe.
         system: What to call what made them; its revision is a hash of the files.
         output: Folder of results.
         source: Where the task's files are.
@@ -54,8 +54,33 @@ def score_runs(
         ResultError: A result is there that was made otherwise.
         OutputError: The output folder cannot be written.
     """
-    if missing := [str(path) for path in files.values() if not path.is_file()]:
+    missing = [str(path) for path in files.values() if path.is_dir() or not path.exists()]
+    if missing:
         raise DataError(f"no such run file: {', '.join(missing)}")
+    with run_files(files) as runs:
+        return _score_files(
+            card,
+            runs,
+            system,
+            output=output,
+            source=source,
+            split=split,
+            settings=settings,
+            progress=progress,
+        )
+
+
+def _score_files(
+    card: TaskCard,
+    files: Mapping[LanguagePair, RunFile],
+    system: str,
+    *,
+    output: Path,
+    source: Source,
+    split: str,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[Result, list[str]]:
     info = EncoderInfo(
         name=system,
         revision=_revision(files),
@@ -111,14 +136,14 @@ def score_runs(
     return ledger.save(tuple(dict.fromkeys(source.unofficial))), notes
 
 
-def _revision(files: Mapping[LanguagePair, Path]) -> str:
-    listing = "\n".join(f"{pair} {sha256_of(files[pair])}" for pair in sorted(files))
+def _revision(files: Mapping[LanguagePair, RunFile]) -> str:
+    listing = "\n".join(f"{pair} {sha256_of(files[pair].path)}" for pair in sorted(files))
     return hashlib.sha256(listing.encode()).hexdigest()[:12]
 
 
 def _read_group(
     group: Group,
-    files: Mapping[LanguagePair, Path],
+    files: Mapping[LanguagePair, RunFile],
     loader: Loader,
     failed: Callable[[LanguagePair, str], None],
 ) -> list[tuple[PreparedPair, Run]]:
@@ -126,7 +151,7 @@ def _read_group(
     runs: list[tuple[PreparedPair, Run]] = []
     for prepared in group.pairs:
         try:
-            runs.append((prepared, read_run(files[prepared.pair])))
+            runs.append((prepared, files[prepared.pair].read()))
         except ClirBenchError as error:
             failed(prepared.pair, str(error))
     ranked = {doc_id for _, run in runs for doc_ids in run.doc_ids for doc_id in doc_ids}

@@ -17,7 +17,7 @@ import numpy as np
 
 from clir_bench.cards import Counts
 from clir_bench.errors import DataError
-from clir_bench.types import Collection, Document, Qrel, Query
+from clir_bench.types import LARGEST_GRADE, Collection, Document, Qrel, Query
 
 _SHOWN = 3
 _UNWRITABLE = "is empty, or holds white space or a null character"
@@ -32,12 +32,16 @@ class Corpus:
         n_empty: Documents without anything to encode: they are never retrieved.
         sha256: Over ids, titles, texts and languages in their order.
         present: Which of the ids asked for are in the corpus.
+        empty: Which of these have nothing to encode.
+        other_form: Which of the ids asked for are there in another Unicode form alone.
     """
 
     n_documents: int
     n_empty: int
     sha256: str
     present: frozenset[str]
+    empty: frozenset[str]
+    other_form: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ class Inspection:
         n_empty_documents: As in `Corpus`.
         sha256: Over the corpus, the queries and the judgments: the pair's data hash.
         queries_sha256: Over the judged queries alone.
+        missing_judged: Judged documents that the corpus lacks, sorted; they are never retrieved.
+        n_empty_relevant: Relevant documents without anything to encode: never retrieved either.
+        skip_same_id: As in `Collection`.
     """
 
     counts: Counts
@@ -57,6 +64,9 @@ class Inspection:
     n_empty_documents: int
     sha256: str
     queries_sha256: str
+    missing_judged: tuple[str, ...] = ()
+    n_empty_relevant: int = 0
+    skip_same_id: bool = False
 
     @property
     def n_rankable(self) -> int:
@@ -88,6 +98,9 @@ def inspect_corpus(
     digest = hashlib.sha256()
     hashes = array("q")
     present: set[str] = set()
+    empty: set[str] = set()
+    accented = {_composed(doc_id): doc_id for doc_id in wanted if not doc_id.isascii()}
+    other_form: set[str] = set()
     problems: list[str] = []
     n_empty = 0
     with_title = "{title}" in document_text
@@ -95,11 +108,16 @@ def inspect_corpus(
         for field in (document.doc_id, document.title, document.text, document.language):
             _feed(digest, field)
         hashes.append(hash(document.doc_id))
+        is_empty = not (document.text.strip() or (with_title and document.title.strip()))
         if document.doc_id in wanted:
             present.add(document.doc_id)
+            if is_empty:
+                empty.add(document.doc_id)
+        elif accented and (same := accented.get(_composed(document.doc_id))):
+            other_form.add(same)
         if _unwritable(document.doc_id) and len(problems) < _SHOWN:
             problems.append(f"document id {document.doc_id!r} {_UNWRITABLE}")
-        n_empty += not (document.text.strip() or (with_title and document.title.strip()))
+        n_empty += is_empty
         if n % 1000 == 999:
             advance(1000)
     advance(len(hashes) % 1000)
@@ -110,15 +128,26 @@ def inspect_corpus(
     problems += _duplicates(documents, np.frombuffer(hashes, dtype=np.int64))
     if problems:
         raise DataError(f"{where}: " + "; ".join(problems))
-    return Corpus(len(hashes), n_empty, digest.hexdigest(), frozenset(present))
+    return Corpus(
+        len(hashes),
+        n_empty,
+        digest.hexdigest(),
+        frozenset(present),
+        frozenset(empty),
+        frozenset(other_form - present),
+    )
 
 
 def inspect(collection: Collection, corpus: Corpus, *, where: str) -> Inspection:
     """Check queries and judgments against each other and the corpus.
 
+    A judged document that the corpus lacks is no error: trec_eval counts it as not retrieved. Where
+    all of them are lacking, the corpus is another one.
+
     Raises:
         DataError: Names every kind of problem found: a query without text, an id twice, a judgment
-            of a query or document that is not there, no judged query at all.
+            of a query that is not there, no judged document that is there, a relevance that is no
+            grade, no judged query at all.
     """
     problems = _query_problems(collection.queries)
     problems += _qrel_problems(collection.queries, collection.qrels, corpus)
@@ -140,6 +169,9 @@ def inspect(collection: Collection, corpus: Corpus, *, where: str) -> Inspection
         corpus.n_empty,
         all_digest.hexdigest(),
         queries_digest.hexdigest(),
+        tuple(sorted({qrel.doc_id for qrel in collection.qrels} - corpus.present)),
+        len({qrel.doc_id for qrel in collection.qrels if qrel.relevance > 0} & corpus.empty),
+        collection.skip_same_id,
     )
 
 
@@ -149,6 +181,21 @@ def count_problems(found: Counts, expected: Counts) -> list[str]:
         f"{found_n:,} {name} where the card states {expected_n:,} ({found_n - expected_n:+,})"
         for name, found_n, expected_n in zip(Counts._fields, found, expected, strict=True)
         if found_n != expected_n
+    ]
+
+
+def missing_problems(missing: Sequence[str], expected: int) -> list[str]:
+    """Say by how much the judged documents that the corpus lacks differ from what the card states.
+
+    >>> missing_problems(["d98", "d99"], 0)
+    ["the corpus lacks 2 judged documents where the card states 0 (missing_judged): 'd98', 'd99'"]
+    """
+    if len(missing) == expected:
+        return []
+    named = f": {_some(missing)}" if missing else ""
+    return [
+        f"the corpus lacks {len(missing):,} judged documents where the card states {expected:,} "
+        f"(missing_judged){named}"
     ]
 
 
@@ -202,14 +249,34 @@ def _qrel_problems(queries: Sequence[Query], qrels: Sequence[Qrel], corpus: Corp
             f"queries: {_some(strangers)}{_normalization_hint(strangers)}"
         )
     judged = {qrel.doc_id for qrel in qrels}
-    if absent := sorted(judged - corpus.present):
+    if not judged & corpus.present:
+        absent = sorted(judged)
         problems.append(
-            f"judgments name {len(absent):,} documents that are not in the corpus: "
-            f"{_some(absent)}{_normalization_hint(absent)}"
+            f"judgments name {len(absent):,} documents, of which none is in the corpus: "
+            f"{_some(absent)}{_normalization_hint(absent)}; are these of one collection?"
+        )
+    elif other := sorted(judged & corpus.other_form):
+        problems.append(
+            f"judgments name {len(other):,} documents as they are not written in the corpus: "
+            f"{_some(other)}{_normalization_hint(other)}"
+        )
+    if odd := [qrel for qrel in qrels if not _is_grade(qrel.relevance)]:
+        problems.append(
+            f"{len(odd):,} judgments have a relevance that is no whole number from "
+            f"{-LARGEST_GRADE:,} to {LARGEST_GRADE:,}: {odd[0].relevance!r:.40} for query "
+            f"{odd[0].query_id!r}, document {odd[0].doc_id!r}"
         )
     if len({(qrel.query_id, qrel.doc_id) for qrel in qrels}) != len(qrels):
         problems.append("a document is judged twice for one query")
     return problems
+
+
+def _is_grade(relevance: object) -> bool:
+    return isinstance(relevance, int | np.integer) and abs(int(relevance)) <= LARGEST_GRADE
+
+
+def _composed(identifier: str) -> str:
+    return unicodedata.normalize("NFC", identifier)
 
 
 def _normalization_hint(strangers: Sequence[str]) -> str:

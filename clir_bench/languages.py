@@ -27,7 +27,8 @@ _Table: TypeAlias = "Mapping[str, Any]"
 _TIERS: tuple[Tier, ...] = ("low", "mid", "high")  # the lower-resourced first
 _RESOURCES = ("joshi_class", "cc100_gib")
 _TABLE_FILE = Path(__file__).with_name("languages.toml")
-_SUBTAGS = re.compile(r"([A-Za-z]{2,3})(?:-[A-Za-z]{4})?(?:-(?:[A-Z]{2}|[0-9]{3}))?")
+_SUBTAGS = re.compile(r"([A-Za-z]{2,3})(?:-[A-Za-z]{4})?(?:-([A-Za-z]{2}|[0-9]{3}))?")
+_ALONE = "alone"
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,12 @@ class TierScheme:
 def resolve(text: str) -> Language:
     """Return the language that a code or an English name means, whatever its case.
 
-    Accepted are the canonical code, ISO 639-3 and other codes in use, names, and a code followed
-    by a script or an upper-case region, which are dropped ("arb_Arab", "zh-CN"). A lower-case
-    region is not dropped: "en-sw" is a pair and no language.
+    Accepted are the canonical code, the codes of ISO 639-2 and 639-3 and others in use, names, and
+    a code followed by a script or a region, which are dropped ("arb_Arab", "zh-CN", "pt-br"). A
+    region in lower case must be one: "en-sw" is a pair and no language (see languages.toml).
 
-    >>> [resolve(text).code for text in ("swh", "Swahili", "pt-BR", "no", "cmn_Hans")]
-    ['sw', 'sw', 'pt', 'nb', 'zh']
+    >>> [resolve(text).code for text in ("swh", "Swahili", "pt-BR", "no", "cmn_Hans", "zh-tw")]
+    ['sw', 'sw', 'pt', 'nb', 'zh', 'zh']
 
     Raises:
         UnknownNameError: Nothing is called that; the nearest names are given.
@@ -115,14 +116,63 @@ def resolve(text: str) -> Language:
     key = _key(text)
     if key in spellings:
         return spellings[key]
+    remedy = "`clir-bench languages` lists codes and names; a new one is a row in languages.toml."
     tag = _SUBTAGS.fullmatch(text.strip().replace("_", "-"))
-    if tag and _key(tag[1]) in spellings:
-        return spellings[_key(tag[1])]
+    if tag and (language := spellings.get(_key(tag[1]))):
+        region = tag[2] or ""
+        if region.upper() == region or _is_region(region.lower(), language):
+            return language
+        if region.lower() in spellings:
+            remedy = f"That is a pair; a region goes in upper case here, as in es-AR. {remedy}"
     raise UnknownNameError(
         "language",
         text,
         (spelling for language in all_languages() for spelling in language.spellings()),
-        "`clir-bench languages` lists codes and names; a new one is a row in languages.toml.",
+        remedy,
+    )
+
+
+def pair_readings(name: str) -> list[LanguagePair]:
+    """Return what a pair's name may mean, in our codes: its sides are what `resolve` accepts.
+
+    A side may have dashes of its own, so a name can be divided at several of them. A side may also
+    be `*` or `mul`.
+
+    >>> pair_readings("zh-Hant-en")
+    [LanguagePair(query='zh', document='en')]
+    >>> pair_readings("en-pt-br") == pair_readings("eng-por")
+    True
+
+    Raises:
+        UsageError: There is no dash.
+        UnknownNameError: No division leaves a language on both sides.
+    """
+    parts = name.split("-")
+    if len(parts) < 2 or not all(parts):
+        raise UsageError(f"pair {name!r}: write query and document language, as in en-sw")
+    found: dict[LanguagePair, None] = {}
+    problem: UnknownNameError | None = None
+    for n in range(1, len(parts)):
+        try:
+            found[LanguagePair(_side("-".join(parts[:n])), _side("-".join(parts[n:])))] = None
+        except UnknownNameError as error:
+            problem = problem or error
+    if not found and problem is not None:
+        raise problem
+    return list(found)
+
+
+def _side(name: str) -> str:
+    return name if name == "*" else resolve(name).code
+
+
+def _is_region(region: str, language: Language) -> bool:
+    """Return whether a region in lower case is one after a language, and not another language."""
+    regions: _Table = _table()["regions"]
+    return (
+        region == language.code
+        or region in regions[_ALONE].split()
+        or language.code in regions.get(region, "").split()
     )
 
 
@@ -165,8 +215,7 @@ def load_scheme(name_or_path: str) -> TierScheme:
             f"There are {', '.join(scheme_names())}; your own is a path to a .toml file.",
         )
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        table = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path}: cannot read tier scheme: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -30,7 +30,6 @@ from clir_bench.runs import read_run
 from clir_bench.schema import (
     ApproximateSearch,
     Cost,
-    PairCounts,
     PairResult,
     Result,
     SettingsRecord,
@@ -139,8 +138,14 @@ class Ledger:
                 logger.warning("pair %s: %s; %s", pair, error, fate)
                 continue
             if now is not None:
-                self.pairs[pair] = self.pairs[pair].model_copy(
-                    update={"unofficial": now.unofficial, "official": not now.unofficial}
+                known = self.pairs[pair]
+                self.pairs[pair] = known.model_copy(
+                    update={
+                        "unofficial": now.unofficial,
+                        "official": not now.unofficial,
+                        "counts": now.counts(known.counts.retrieved if known.counts else 0),
+                        "skip_same_id": now.inspection.skip_same_id,
+                    }
                 )
 
     def done(
@@ -183,12 +188,8 @@ class Ledger:
             status="done",
             official=not prepared.unofficial,
             unofficial=prepared.unofficial,
-            counts=PairCounts(
-                **inspection.counts._asdict(),
-                judged_queries=inspection.n_judged_queries,
-                empty_documents=inspection.n_empty_documents,
-                retrieved=sum(len(ids) for ids in run.doc_ids),
-            ),
+            counts=prepared.counts(retrieved=sum(len(ids) for ids in run.doc_ids)),
+            skip_same_id=inspection.skip_same_id,
             data_sha256=inspection.sha256,
             cost=cost,
             run_file=run_file,

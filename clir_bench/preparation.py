@@ -14,8 +14,15 @@ from clir_bench import registry
 from clir_bench.adapters import Adapter, Source
 from clir_bench.cards import TaskCard
 from clir_bench.errors import ClirBenchError, DataError, PluginError
-from clir_bench.inspection import Inspection, count_problems, inspect, inspect_corpus
+from clir_bench.inspection import (
+    Inspection,
+    count_problems,
+    inspect,
+    inspect_corpus,
+    missing_problems,
+)
 from clir_bench.profiling import stage, staged
+from clir_bench.schema import PairCounts
 from clir_bench.types import Collection, Document, LanguagePair
 
 Advance = Callable[[int], None]
@@ -50,7 +57,11 @@ class Loader:
                 f"{self._adapter()} returned {type(collection).__name__} for pair {pair}; "
                 "expected a clir_bench.types.Collection"
             )
-        collection = replace(collection, documents=_Guarded(collection.documents, self, pair))
+        collection = replace(
+            collection,
+            documents=_Guarded(collection.documents, self, pair),
+            skip_same_id=collection.skip_same_id or self.card.skip_same_id,
+        )
         return collection if self.limit is None else _cut(collection, self.limit)
 
     @contextmanager
@@ -94,6 +105,18 @@ class PreparedPair:
     pair: LanguagePair
     inspection: Inspection
     unofficial: tuple[str, ...]
+
+    def counts(self, retrieved: int = 0) -> PairCounts:
+        """Return what a result records of the pair, `retrieved` documents being in its run."""
+        inspection = self.inspection
+        return PairCounts(
+            **inspection.counts._asdict(),
+            judged_queries=inspection.n_judged_queries,
+            empty_documents=inspection.n_empty_documents,
+            retrieved=retrieved,
+            missing_judged=len(inspection.missing_judged),
+            empty_relevant=inspection.n_empty_relevant,
+        )
 
 
 @dataclass(frozen=True)
@@ -230,4 +253,6 @@ def _unofficial(loader: Loader, pair: LanguagePair, inspection: Inspection) -> t
         reasons.append("the card states no counts to check against")
     else:
         reasons += count_problems(inspection.counts, expected)
+    expected_missing = card.missing_judged_of(loader.split, pair)
+    reasons += missing_problems(inspection.missing_judged, expected_missing)
     return tuple(reasons)

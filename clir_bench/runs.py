@@ -10,14 +10,19 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import shutil
 import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from clir_bench.adapters.files import read_columns
 from clir_bench.errors import DataError
-from clir_bench.types import Run, Vectors
+from clir_bench.types import LanguagePair, Run, Vectors
 
 _SIGN, _ALL_BUT_SIGN = 1 << 31, (1 << 31) - 1
 _LARGEST = 0x7F7FFFFF  # the largest float32, read as an integer
@@ -93,6 +98,54 @@ def read_run(path: Path) -> Run:
     if not found:
         raise DataError(f"{path}: no line; expected `query_id Q0 doc_id rank score tag`")
     return from_scores(found)
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A run file that can be read as often as need be.
+
+    Attributes:
+        path: Where it is read from.
+        name: What the person calls it.
+    """
+
+    path: Path
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    def read(self) -> Run:
+        """Return the run.
+
+        Raises:
+            DataError: As `read_run`.
+        """
+        try:
+            return read_run(self.path)
+        except DataError as error:
+            raise DataError(str(error).replace(str(self.path), self.name)) from None
+
+
+@contextmanager
+def run_files(paths: Mapping[LanguagePair, Path]) -> Iterator[dict[LanguagePair, RunFile]]:
+    """Open run files; what a pipe gives, which can be had only once, is copied to a folder.
+
+    Raises:
+        DataError: A pipe cannot be read, or there is no room for a copy of what it gives.
+    """
+    with TemporaryDirectory(prefix="clir-bench-") as folder:
+        found = {}
+        for pair, path in paths.items():
+            copy = path if path.is_file() else Path(folder) / f"{pair}.run"
+            try:
+                if copy != path:
+                    with path.open("rb") as source, copy.open("wb") as target:
+                        shutil.copyfileobj(source, target)
+            except OSError as error:
+                raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+            found[pair] = RunFile(copy, str(path))
+        yield found
 
 
 def from_scores(scores: dict[str, dict[str, float]]) -> Run:

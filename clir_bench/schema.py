@@ -69,6 +69,9 @@ class PairCounts(_Model):
         judged_queries: Queries with at least one judgment: the means are over these.
         empty_documents: Documents without any text: never encoded, never retrieved.
         retrieved: Documents in the run file, over all queries.
+        missing_judged: Judged documents that the corpus lacks: never retrieved.
+        empty_relevant: Relevant documents without any text: never retrieved; 0 in results of
+            versions that did not count them.
     """
 
     documents: int
@@ -77,6 +80,8 @@ class PairCounts(_Model):
     qrels: int
     empty_documents: int = 0
     retrieved: int = 0
+    missing_judged: int = 0
+    empty_relevant: int = 0
 
 
 class Cost(_Model):
@@ -134,6 +139,8 @@ class PairResult(_Model):
         depth: Documents of the longest ranking; None where only `settings.top_k` is known of it.
         cut: Whether rankings end at `depth` because they were cut there; False where they hold
             every document that could be ranked.
+        skip_same_id: Whether the document with a query's own id was taken out of its ranking; None
+            where it was not recorded yet.
     """
 
     tier: Tier
@@ -165,6 +172,8 @@ class PairResult(_Model):
         if not self.cut or (counts and depth >= counts.documents - counts.empty_documents):
             return EVERYTHING
         return depth
+
+    skip_same_id: bool | None = None
 
 
 class Group(_Model):

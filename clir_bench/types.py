@@ -58,8 +58,15 @@ class Document(NamedTuple):
     language: str = ""
 
 
+LARGEST_GRADE = 100_000
+"""Bound of a relevance: trec_eval's memory and time grow with it, and it counts 0 above 2^31."""
+
+
 class Qrel(NamedTuple):
-    """One relevance judgment, field for field ir_measures' own."""
+    """One relevance judgment, field for field ir_measures' own.
+
+    `relevance` is a whole number of at most `LARGEST_GRADE`, relevant above 0.
+    """
 
     query_id: str
     doc_id: str

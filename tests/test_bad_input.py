@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
 import importlib.metadata
 import json
+import lzma
 import os
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -173,8 +175,20 @@ def judged_twice(folder: Folder) -> None:
     append(folder, DE_QRELS, "q1\td1\t0")
 
 
-def absent_document(folder: Folder) -> None:
-    append(folder, DE_QRELS, "q1\td77\t1")
+def absent_documents(folder: Folder) -> None:
+    folder.edit(DE_QRELS, "\td", "\td7")
+
+
+def zstandard(folder: Folder) -> None:
+    (folder.data / DE).write_bytes(b"\x28\xb5\x2f\xfd" + b"\0" * 20)
+
+
+def huge_relevance(folder: Folder) -> None:
+    append(folder, DE_QRELS, f"q1\td2\t{10**30}")
+
+
+def no_number(folder: Folder) -> None:
+    append(folder, DE_QRELS, "q1\td2\tabc")
 
 
 def absent_query(folder: Folder) -> None:
@@ -222,7 +236,10 @@ def other_normalization(folder: Folder) -> None:
         (missing_header, DE_QRELS, ":1: expected the header query-id<tab>corpus-id<tab>score"),
         (fractional_relevance, DE_QRELS, ":5: score must be a whole number, found '0.5'"),
         (judged_twice, DE_QRELS, ":5: 'd1' is judged twice for query 'q1'"),
-        (absent_document, "", "1 documents that are not in the corpus: 'd77'"),
+        (zstandard, DE, ": is a zstd file; unpack it first"),
+        (absent_documents, "", "3 documents, of which none is in the corpus: 'd71', 'd72', 'd73'"),
+        (huge_relevance, DE_QRELS, ":5: score must be from -100,000 to 100,000, found 1000000000"),
+        (no_number, DE_QRELS, ":5: score must be a whole number, found 'abc'"),
         (absent_query, "", "judgments name 1 queries that are not among the 3 queries: 'q77'"),
         (nothing_judged, DE_QRELS, ": none of the 4 queries of"),
         (missing_file, "", "qrels/de.test.tsv or qrels/de.test.tsv.gz is not in"),
@@ -287,11 +304,11 @@ def test_what_was_done_before_a_file_broke_is_kept(folder: Folder) -> None:
 def test_several_problems_of_a_pair_are_said_together(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    absent_document(folder)
     absent_query(folder)
+    absent_documents(folder)
     assert run(folder) == 1
     err = capsys.readouterr().err
-    assert "'d77'" in err
+    assert "'d72'" in err
     assert "'q77'" in err
 
 
@@ -311,6 +328,25 @@ def test_line_ends_marks_and_packing_change_no_score(folder: Folder, tmp_path: P
         for found in (folder, other)
     ]
     assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize("pack_bytes", [gzip.compress, bz2.compress, lzma.compress])
+def test_packed_files_are_known_by_their_first_bytes(
+    folder: Folder, tmp_path: Path, pack_bytes: Callable[[bytes], bytes]
+) -> None:
+    assert run(folder) == 0
+    other = make_folder(tmp_path / "other")
+    for path in [path for path in other.data.rglob("*.*") if path.is_file()]:
+        path.write_bytes(pack_bytes(b"\xef\xbb\xbf" + path.read_bytes()))
+    assert run(other) == 0
+    assert means(other) == means(folder)
+
+
+def test_a_card_may_begin_with_a_byte_order_mark(folder: Folder) -> None:
+    sha256 = folder.card.sha256()
+    folder.card_path.write_bytes(b"\xef\xbb\xbf" + folder.card_path.read_bytes())
+    assert folder.card.sha256() == sha256
+    assert run(folder) == 0
 
 
 def test_accented_right_to_left_and_very_long_texts_are_scored(folder: Folder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -397,3 +398,26 @@ def test_hash_is_not_of_words_or_the_sample_but_of_what_moves_a_score() -> None:
     for update in ({"version": 2}, {"document_text": "{title} {text}"}, {"unofficial": "no"}):
         assert card.model_copy(update=update).sha256() != card.sha256()
     assert card.for_sample().sha256() != card.sha256()
+
+
+def test_a_field_that_came_later_changes_the_hash_only_where_it_says_something() -> None:
+    old = card(counts={"test": {"*": [3, 2, 2]}}).model_dump(mode="json")
+    for field in ("skip_same_id", "missing_judged", "title", "description", "homepage", "license"):
+        del old[field]
+    for field in ("citation", "download", "sample"):
+        del old[field]
+    canonical = json.dumps(old, sort_keys=True, ensure_ascii=False)
+    known = hashlib.sha256(canonical.encode()).hexdigest()
+    assert card(counts={"test": {"*": [3, 2, 2]}}).sha256() == known
+    changed = [{"skip_same_id": True}, {"missing_judged": {"test": {"sw-sw": 1}}}]
+    assert known not in [card(**one).sha256() for one in changed]
+
+
+def test_missing_judged_documents_are_stated_as_counts_are() -> None:
+    stated = card(missing_judged={"test": {"*-sw": 2, "en-sw": 5}})
+    asked = [LanguagePair("en", "sw"), LanguagePair("fr", "sw"), LanguagePair("sw", "fr")]
+    assert [stated.missing_judged_of("test", pair) for pair in asked] == [5, 2, 0]
+    assert stated.missing_judged_of("dev", asked[0]) == 0
+    said = problem(raw_card(missing_judged={"test": {"en-yo": 1}, "train": {"*": 1}}))
+    assert "missing_judged.test names 'en-yo', which is no pair of the task" in said
+    assert "missing_judged for split 'train', which is not among splits" in said

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import ir_measures
 import pytest
-from folders import Folder, clir, make_folder
+from folders import Folder, clir, make_folder, write_jsonl
+from ir_measures import AP, R, nDCG
 
 from clir_bench import external, scoring
 from clir_bench.errors import DataError
@@ -238,3 +243,126 @@ def test_a_measure_that_breaks_down_fails_its_pair_and_no_other(
     statuses = {name: pair.status for name, pair in stored(folder).pairs.items()}
     assert (statuses["fr-sw"], statuses["en-sw"]) == ("failed", "done")
     assert "fr-sw: a tool broke down" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pack", [lambda data: data, gzip.compress], ids=["plain", "gzip"])
+def test_a_run_from_a_pipe_scores_as_the_same_run_from_a_file(
+    folder: Folder, tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    data = pack(("\n".join(PERFECT[:3]) + "\n").encode())
+    file, pipe = tmp_path / "file", tmp_path / "pipe"
+    file.write_bytes(data)
+    assert score(folder, f"en-sw={file}") == 0
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+    writer.start()
+    assert score(folder, f"en-sw={pipe}", system="piped") == 0
+    writer.join()
+    ours, theirs = stored(folder), stored(folder, "piped")
+    assert ours.pairs["en-sw"].run_sha256 is not None
+    assert theirs.pairs["en-sw"].scores == ours.pairs["en-sw"].scores
+    assert theirs.system.revision == ours.system.revision
+
+
+def test_a_broken_run_from_a_pipe_is_named_as_it_was_called(
+    folder: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b"a b c\n",))
+    writer.start()
+    assert score(folder, f"en-sw={pipe}") == 1
+    writer.join()
+    assert f"en-sw: {pipe}:1: expected 6 columns, found 3" in capsys.readouterr().err
+
+
+def test_judged_documents_that_the_corpus_lacks_count_as_not_retrieved(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judged = [("q1", "d1", 2), ("q1", "d4", 0), ("q2", "d2", 1), ("q2", "d4", 1), ("q3", "d3", 1)]
+    judged += [("q2", "d98", 2), ("q3", "d99", 0)]
+    with (folder.data / "qrels/sw.test.tsv").open("a", encoding="utf-8") as file:
+        file.write("q2\td98\t2\nq3\td99\t0\n")
+    measures = [nDCG @ 10, AP @ 1000, R @ 100]
+    qrels = [ir_measures.Qrel(*row) for row in judged]
+    run = ir_measures.read_trec_run("\n".join(PERFECT))
+    by_trec_eval = ir_measures.calc_aggregate(measures, qrels, run)
+
+    folder.edit_card('"*-sw" = [4, 3, 5]', '"*-sw" = [4, 3, 7]')
+    assert score(folder, f"en-sw={write_run(folder, PERFECT)}", "--measures", "R@100") == 0
+    pair = stored(folder).pairs["en-sw"]
+    for measure in measures:
+        assert pair.scores[str(measure)].mean == pytest.approx(by_trec_eval[measure])
+    assert pair.counts is not None and pair.counts.missing_judged == 2
+    assert pair.unofficial == (
+        "the corpus lacks 2 judged documents where the card states 0 (missing_judged): "
+        "'d98', 'd99'",
+    )
+    assert "en-sw: judged documents that the corpus lacks: 2;" in capsys.readouterr().out
+
+    folder.edit_card("[counts.test]", '[missing_judged.test]\n"*-sw" = 2\n\n[counts.test]')
+    assert score(folder, f"en-sw={write_run(folder, PERFECT)}", system="stated") == 0
+    assert stored(folder, "stated").pairs["en-sw"].official
+
+
+def arguana(folder: Folder) -> list[str]:
+    """Make the queries documents of the corpus, and return a run in which each finds itself."""
+    texts = {"q1": "heavy rain", "d1": "rain", "q2": "lunch", "d2": "school lunch", "q3": "x"}
+    rows = [{"_id": doc_id, "title": "", "text": text} for doc_id, text in texts.items()]
+    write_jsonl(folder.data / "sw/corpus.jsonl", rows)
+    (folder.data / "qrels/sw.test.tsv").write_text(
+        "query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td2\t1\nq3\td2\t1\n", encoding="utf-8"
+    )
+    folder.edit_card('"*-sw" = [4, 3, 5]', '"*-sw" = [5, 3, 3]')
+    return [
+        "q1 Q0 q1 1 9 t", "q1 Q0 d1 2 8 t",
+        "q2 Q0 q2 1 9 t", "q2 Q0 q1 2 8 t", "q2 Q0 d2 3 7 t",
+        "q3 Q0 q3 1 9 t",
+    ]  # fmt: skip
+
+
+def test_a_querys_own_document_is_taken_out_as_beir_does(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = arguana(folder)
+    path = write_run(folder, lines)
+    assert score(folder, f"en-sw={path}", system="kept") == 0
+    assert stored(folder, "kept").pairs["en-sw"].skip_same_id is False
+    assert "own id" not in capsys.readouterr().out
+    # BEIR's rule, `ignore_identical_ids`: results.pop(doc_id) where doc_id == query_id.
+    without = [line for line in lines if line.split()[0] != line.split()[2]]
+    qrels = [ir_measures.Qrel(*row) for row in [("q1", "d1", 1), ("q2", "d2", 1), ("q3", "d2", 1)]]
+    run = ir_measures.read_trec_run("\n".join(without))
+    by_rule = ir_measures.calc_aggregate([nDCG @ 10, AP @ 1000], qrels, run)
+
+    folder.edit_card("parallel_queries = true", "parallel_queries = true\nskip_same_id = true")
+    assert score(folder, f"en-sw={path}") == 0
+    pair = stored(folder).pairs["en-sw"]
+    for measure, value in by_rule.items():
+        assert pair.scores[str(measure)].mean == pytest.approx(value)
+    # q1 first, q2 second behind another query's document, q3 nothing at all
+    assert pair.scores["AP@1000"].mean == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert pair.skip_same_id and pair.counts is not None and pair.counts.retrieved == 3
+    assert "note: a document with a query's own id is taken out" in capsys.readouterr().out
+
+    output = folder.card_path.parent / "out"
+    assert clir("run", "-m", "hashing", "-t", folder.card_path, "-p", "en-sw", "-o", output) == 0
+    ours = output / "hashing/mine/test/en-sw.run.gz"
+    ranked = [line.split() for line in gzip.decompress(ours.read_bytes()).decode().splitlines()]
+    assert ranked and all(query_id != doc_id for query_id, _, doc_id, *_ in ranked)
+    assert stored(folder, "hashing").pairs["en-sw"].skip_same_id
+    assert clir("tasks", folder.card_path) == 0
+    assert "own document" in capsys.readouterr().out
+
+
+def test_relevant_documents_without_text_are_said_on_the_screen(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.edit("sw/corpus.jsonl", "Mvua kubwa ilinyesha bandarini.", " ")
+    output = folder.card_path.parent / "out"
+    assert clir("run", "-m", "hashing", "-t", folder.card_path, "-o", output) == 0
+    said = "note: en-sw: relevant documents without text: 1; an encoder never retrieves them"
+    assert said in capsys.readouterr().out
+    assert clir("show", output) == 0
+    shown = capsys.readouterr().out
+    assert said in shown and "note: en-de" not in shown

@@ -10,7 +10,14 @@ import pytest
 
 from clir_bench.cards import Counts
 from clir_bench.errors import DataError
-from clir_bench.inspection import Corpus, Inspection, count_problems, inspect, inspect_corpus
+from clir_bench.inspection import (
+    Corpus,
+    Inspection,
+    count_problems,
+    inspect,
+    inspect_corpus,
+    missing_problems,
+)
 from clir_bench.types import Collection, Document, Qrel, Query
 
 DOCUMENTS = [Document("d1", "one", "Title"), Document("d2", "two"), Document("d3", "three")]
@@ -93,7 +100,7 @@ def test_all_problems_of_a_corpus_are_reported_together() -> None:
 
 def test_all_problems_of_queries_and_judgments_are_reported_together() -> None:
     queries = [*QUERIES, Query("q1", "again"), Query("q 4", "text"), Query("q5", "  ")]
-    qrels = [*QRELS, Qrel("q9", "d1", 1), Qrel("q1", "d9", 1), Qrel("q1", "d1", 0)]
+    qrels = [*QRELS, Qrel("q9", "d1", 1), Qrel("q2", "d1", 10**30), Qrel("q1", "d1", 0)]
     with pytest.raises(DataError) as error:
         check(collection(queries=queries, qrels=qrels))
     for problem in (
@@ -102,7 +109,7 @@ def test_all_problems_of_queries_and_judgments_are_reported_together() -> None:
         "a query id is empty, or holds white space or a null character: 'q 4'",
         "1 queries have no text: 'q5'",
         "judgments name 1 queries that are not among the 5 queries: 'q9'",
-        "judgments name 1 documents that are not in the corpus: 'd9'",
+        "1 judgments have a relevance that is no whole number from -100,000 to 100,000: 1000000000",
         "a document is judged twice for one query",
     ):
         assert problem in str(error.value)
@@ -110,7 +117,7 @@ def test_all_problems_of_queries_and_judgments_are_reported_together() -> None:
 
 def test_long_lists_of_problems_are_cut() -> None:
     qrels = [Qrel("q1", f"x{number}", 1) for number in range(7)]
-    with pytest.raises(DataError, match=r"name 7 documents .* 'x0', 'x1', 'x2', \.\.\.$"):
+    with pytest.raises(DataError, match=r"name 7 documents, .* 'x0', 'x1', 'x2', \.\.\.; are"):
         check(collection(qrels=qrels))
 
 
@@ -127,6 +134,33 @@ def test_ids_in_another_unicode_form_are_strangers_with_a_hint(form: str) -> Non
     with pytest.raises(DataError, match="NFC and the other in NFD"):
         check(collection(documents=documents, qrels=qrels))
     assert check(collection(documents=documents, qrels=[Qrel("q1", documents[0].doc_id, 1)]))
+    # One id that is written as in the corpus does not make the others another collection's.
+    with pytest.raises(DataError, match="1 documents as they are not written in the corpus"):
+        check(collection([*DOCUMENTS, *documents], qrels=[*QRELS, *qrels]))
+
+
+@pytest.mark.parametrize("relevance", [1.5, "1", None, -100_001])
+def test_relevance_that_is_no_grade_is_refused(relevance: object) -> None:
+    odd = Qrel("q2", "d1", relevance)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="for query 'q2', document 'd1'"):
+        check(collection(qrels=[*QRELS, odd]))
+    assert check(collection(qrels=[*QRELS, Qrel("q2", "d1", -100_000)]))
+
+
+def test_judged_documents_that_the_corpus_lacks_are_named_and_counted_apart() -> None:
+    qrels = [*QRELS, Qrel("q2", "d9", 1), Qrel("q1", "d8", 0), Qrel("q1", "d9", 0)]
+    found = check(collection(qrels=qrels))
+    assert found.missing_judged == ("d8", "d9")
+    assert missing_problems(found.missing_judged, 2) == []
+    assert missing_problems((), 2) == [
+        "the corpus lacks 0 judged documents where the card states 2 (missing_judged)"
+    ]
+
+
+def test_relevant_documents_without_text_are_counted() -> None:
+    documents = [Document("d1", " "), Document("d2", ""), Document("d3", "", "Title")]
+    qrels = [Qrel("q1", "d1", 1), Qrel("q2", "d1", 1), Qrel("q1", "d2", 0), Qrel("q1", "d3", 1)]
+    assert check(collection(documents, qrels=qrels)).n_empty_relevant == 1
 
 
 def test_plain_strangers_get_no_hint_about_unicode() -> None:

@@ -17,6 +17,7 @@ from clir_bench.languages import (
     all_languages,
     load_scheme,
     pair_language,
+    pair_readings,
     pair_tier,
     resolve,
     scheme_names,
@@ -95,10 +96,17 @@ def test_codes_of_one_source_mean_different_languages(source: str, expected: int
     [
         ("sw", "sw swa swh Swahili SWAHILI Kiswahili swh_Latn"),
         ("tl", "tl tgl fil Filipino Tagalog fil_Latn"),
-        ("zh", "zh zho cmn Chinese zh-CN zh-TW zho_Hans zh-Hant-TW zho-CN"),
+        ("zh", "zh zho cmn Chinese zh-CN zh-TW zho_Hans zh-Hant-TW zho-CN chi zh-cn zh_tw zh-hk"),
+        ("en", "en-US en-us en_GB en-in en-ca eng-gb EN-US"),
+        ("de", "de ger deu de-at de-ch de-de"),
+        ("fr", "fr fre fra fr-ca fr_FR"),
+        ("id", "id in ind id-ID"),
+        ("yi", "yi ji yid"),
+        ("sr", "sr scc srp sr-Latn sr-latn-rs sr_Cyrl_RS"),
+        ("ko", "ko-kr ko_KR"),
         ("fa", "fa fas pes Persian Farsi pes_Arab"),
         ("nb", "nb no nob nor Norwegian Bokmål"),
-        ("he", "he heb iw Hebrew"),
+        ("he", "he heb iw Hebrew iw-il"),
         ("ms", "ms msa zsm Malay"),
         ("lv", "lv lav lvs"),
         ("et", "et est ekk"),
@@ -107,7 +115,7 @@ def test_codes_of_one_source_mean_different_languages(source: str, expected: int
         ("ig", "ig ibo Igbo"),
         ("tw", "tw twi Twi"),
         ("ti", "ti tir ti_ER ti_ET"),
-        ("pt", "pt por pt-BR por-BR"),
+        ("pt", "pt por pt-BR por-BR pt-br pt_br PT-BR pt-pt"),
         ("es", "es spa es-LA spa-MX es-419"),
         ("ny", "ny nya Chichewa Nyanja"),
         ("ber", "ber Berber"),
@@ -146,7 +154,50 @@ def test_unknown_language_is_answered_with_near_names() -> None:
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("text", ["", "xx", "en-sw", "pt-br-x", "sw-", "-sw", "Swahili-Latn"])
+# ISO 639-2 has two codes for these languages, for bibliographies and for terms.
+BIBLIOGRAPHIC = (
+    "alb/sqi arm/hye baq/eus bur/mya chi/zho cze/ces dut/nld fre/fra geo/kat ger/deu gre/ell "
+    "ice/isl mac/mkd mao/mri may/msa per/fas rum/ron slo/slk tib/bod wel/cym"
+)
+
+
+@pytest.mark.parametrize("codes", BIBLIOGRAPHIC.split())
+def test_both_codes_of_iso_639_2_mean_the_language(codes: str) -> None:
+    bibliographic, terminologic = codes.split("/")
+    assert resolve(bibliographic) == resolve(terminologic)
+
+
+@pytest.mark.parametrize(
+    ("name", "pairs"),
+    [
+        ("en-sw", "en-sw"),
+        ("pt-br", "pt-br"),  # Portuguese to Breton: a pair's name is a pair
+        ("zh-Hant-en", "zh-en"),
+        ("en-zh-hant-tw", "en-zh"),
+        ("pt-br-en", "pt-en"),
+        ("en-us-pt-BR", "en-pt"),
+        ("eng_Latn-swh_Latn", "en-sw"),
+        ("zh-cn-zh-tw", "zh-zh"),
+        ("en-mul", "en-mul"),
+        ("*-zh-cn", "*-zh"),
+        ("de-de-de", "de-de"),
+        ("fr-CA-ES", "fr-ca fr-es"),  # French to Spanish Catalan, Canadian French to Spanish
+    ],
+)
+def test_a_pairs_name_is_read_in_every_way_that_leaves_two_languages(name: str, pairs: str) -> None:
+    assert sorted(map(str, pair_readings(name))) == pairs.split()
+
+
+@pytest.mark.parametrize("name", ["en", "", "-en", "en-", "en--sw", "en-klingonese", "xx-yy-zz"])
+def test_what_names_no_pair_is_refused(name: str) -> None:
+    with pytest.raises(UsageError):
+        pair_readings(name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "xx", "en-sw", "pt-br-x", "sw-", "-sw", "Swahili-Latn", "es-ar", "en-uk", "zh-Hant-en"],
+)
 def test_what_names_no_language_is_refused(text: str) -> None:
     with pytest.raises(UnknownNameError):
         resolve(text)

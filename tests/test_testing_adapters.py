@@ -151,7 +151,7 @@ FAILURES: list[tuple[str, Change, str]] = [
         with_documents(lambda found: [*found, Document("a b", "text")]),
         "document id 'a b' is empty, or holds white space",
     ),
-    ("judgments", with_documents(lambda found: found[1:]), "documents that are not in the corpus"),
+    ("judgments", with_documents(lambda found: found[1:]), "the corpus lacks 1 judged documents"),
     ("judgments", with_queries(lambda found: found[1:]), "queries that are not among the"),
     ("judgments", with_queries(lambda found: found + found[:1]), "query ids occur twice: 'q1'"),
     ("judgments", with_qrels(lambda found: found + found[:1]), "judged twice for one query"),

@@ -1,26 +1,38 @@
 """Reading the text formats benchmarks come in, with the file and line in every error.
 
-All readers take a byte-order mark, CRLF line ends, gzip and xz (by the suffixes `.gz` and `.xz`) as
-they come, and leave the text itself alone: no trimming, no Unicode normalization.
+All readers take a byte-order mark, CRLF line ends, gzip, bzip2 and xz as they come, and leave the
+text itself alone: no trimming, no Unicode normalization. A packed file is known by its first bytes,
+whatever its name is. A file is opened once and read from its start to its end, so it may be a pipe.
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import json
 import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 from clir_bench.errors import DataError
-from clir_bench.types import Document, Qrel, Query
+from clir_bench.types import LARGEST_GRADE, Document, Qrel, Query
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
+_MAGIC = re.compile(
+    rb"(?P<gzip>\x1f\x8b)|(?P<xz>\xfd7zXZ\x00)|(?P<bzip2>BZh[1-9](?:1AY&SY|\x17rE8P\x90))"
+    rb"|(?P<zstd>\x28\xb5\x2f\xfd)|(?P<zip>PK\x03\x04)"
+)
+_MAGIC_BYTES = 10
+_PIPE_BYTES = 2**20
+_SUFFIXES = {".gz": "gzip", ".xz": "xz", ".bz2": "bzip2"}
+_OPENERS: dict[str, Callable[..., Any]] = {"gzip": gzip.open, "xz": lzma.open, "bzip2": bz2.open}
+_GRADE = re.compile(r"[+-]?[0-9]+")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -54,26 +66,58 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Only LF and CRLF end a line; other separators (U+2028, U+0085) belong to the text.
 
     Raises:
-        DataError: The file is missing, not UTF-8, or a damaged or truncated gzip or xz.
+        DataError: The file is missing, not UTF-8, packed as no reader here unpacks it, or damaged
+            or truncated.
     """
-    number = 0
-    opener = _OPENERS.get(path.suffix, open)
+    number, kind = 0, _SUFFIXES.get(path.suffix, "")
     try:
-        with opener(path, "rb") as file:
-            if opener is not open and path.stat().st_size == 0:
+        with path.open("rb") as packed, _from_start(packed) as (start, file):
+            if match := _MAGIC.match(start):
+                kind = str(match.lastgroup)
+            if kind and not start:
                 raise EOFError("the file is empty")  # which gzip takes for no lines
-            for number, raw in enumerate(file, start=1):
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                yield number, line.removesuffix("\n").removesuffix("\r")
+            if kind and kind not in _OPENERS:
+                raise DataError(f"{path}: is a {kind} file; unpack it first")
+            with _OPENERS[kind](file, "rb") if kind else file as lines:
+                for number, raw in enumerate(lines, start=1):
+                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                    yield number, line.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}:{number}: not UTF-8: {error.reason}; convert the file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
-        kind = path.suffix.removeprefix(".").replace("gz", "gzip")
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from None
         raise DataError(
             f"{path}: damaged or truncated {kind} after line {number} ({error}); fetch it again"
         ) from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def _from_start(file: IO[bytes]) -> Iterator[tuple[bytes, IO[bytes]]]:
+    """Look at a file's first bytes; a pipe, which cannot go back, gives them out again."""
+    start = file.read(_MAGIC_BYTES)
+    if file.seekable():
+        file.seek(0)
+        yield start, file
+        return
+    with io.BufferedReader(_Rejoined(start, file), _PIPE_BYTES) as rejoined:
+        yield start, rejoined
+
+
+class _Rejoined(io.RawIOBase):
+    """The first bytes of a file, and then what has not been read of it."""
+
+    def __init__(self, start: bytes, file: IO[bytes]) -> None:
+        self._start, self._file = start, file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._start[: len(buffer)] or self._file.read(len(buffer))
+        self._start = self._start[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def read_json(path: Path) -> Any:
@@ -167,21 +211,37 @@ def read_topics(path: Path) -> list[Query]:
     return list(queries.values())
 
 
+def parse_grade(text: str, where: str, name: str = "relevance") -> int:
+    """Return a relevance grade.
+
+    Args:
+        text: As it stands in the file.
+        where: File and line.
+        name: What the format calls it.
+
+    Raises:
+        DataError: It is no whole number, or one that no tool can count with.
+    """
+    if not _GRADE.fullmatch(text):
+        raise DataError(f"{where}: {name} must be a whole number, found {text[:40]!r}")
+    digits = text.lstrip("+-").lstrip("0")
+    if len(digits) <= len(str(LARGEST_GRADE)) and abs(grade := int(text)) <= LARGEST_GRADE:
+        return grade
+    raise DataError(
+        f"{where}: {name} must be from {-LARGEST_GRADE:,} to {LARGEST_GRADE:,}, found {text[:40]}"
+    )
+
+
 def read_qrels(path: Path) -> list[Qrel]:
     """Read TREC qrels, `query_id iteration doc_id relevance`, separated by any white space.
 
     Raises:
-        DataError: A column is missing, a relevance is no integer, or one document is judged twice
-            for one query.
+        DataError: A column is missing, a relevance is no grade, or one document is judged twice for
+            one query.
     """
     qrels: dict[tuple[str, str], Qrel] = {}
     for number, (query_id, iteration, doc_id, relevance) in read_columns(path, 4, None):
-        try:
-            qrel = Qrel(query_id, doc_id, int(relevance), iteration)
-        except ValueError:
-            raise DataError(
-                f"{path}:{number}: relevance must be a whole number, found {relevance!r}"
-            ) from None
+        qrel = Qrel(query_id, doc_id, parse_grade(relevance, f"{path}:{number}"), iteration)
         if (query_id, doc_id) in qrels:
             raise DataError(f"{path}:{number}: {doc_id!r} is judged twice for query {query_id!r}")
         qrels[query_id, doc_id] = qrel

@@ -39,8 +39,9 @@ judged in the split are the split's queries.
 `layout = "trec"` reads `docs.jsonl` (an id under docid, doc_id, docno, id or _id; text or contents;
 perhaps title), `topics.tsv` and `qrels.{split}.txt` unless the card names others. Topics are
 `query_id<tab>text` lines or `<top>` records, of which `query_field` ("title", "desc" or "narr",
-"title" by default) is searched with; qrels have TREC's four columns. Any file may have `.gz` after
-its name; any text file may have CRLF line ends and a byte-order mark.
+"title" by default) is searched with; qrels have TREC's four columns. Any file may be packed by
+gzip, bzip2 or xz, with or without `.gz` after its name, and may have CRLF line ends and a
+byte-order mark.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ from typing import NamedTuple
 
 from clir_bench.adapters.files import (
     JsonlDocuments,
+    parse_grade,
     read_columns,
     read_jsonl,
     read_lines,
@@ -156,12 +158,8 @@ def _read_beir_qrels(path: Path) -> list[Qrel]:
     for number, (query_id, doc_id, score) in rows:
         if (query_id, doc_id) in qrels:
             raise DataError(f"{path}:{number}: {doc_id!r} is judged twice for query {query_id!r}")
-        try:
-            qrels[query_id, doc_id] = Qrel(query_id, doc_id, int(score))
-        except ValueError:
-            raise DataError(
-                f"{path}:{number}: score must be a whole number, found {score!r}"
-            ) from None
+        grade = parse_grade(score, f"{path}:{number}", "score")
+        qrels[query_id, doc_id] = Qrel(query_id, doc_id, grade)
     return list(qrels.values())
 
 

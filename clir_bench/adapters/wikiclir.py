@@ -16,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clir_bench.adapters import irds
-from clir_bench.adapters.files import TsvDocuments, read_columns
+from clir_bench.adapters.files import TsvDocuments, parse_grade, read_columns
 from clir_bench.adapters.patterns import fill, setting
 from clir_bench.adapters.source import Source
 from clir_bench.cards import TaskCard
@@ -82,12 +82,7 @@ def _read_qrels(path: Path) -> list[Qrel]:
     for number, (query_id, doc_id, relevance) in read_columns(path, 3, None):
         if (query_id, doc_id) in qrels:
             raise DataError(f"{path}:{number}: {doc_id!r} is judged twice for query {query_id!r}")
-        try:
-            grade = int(relevance)
-        except ValueError:
-            raise DataError(
-                f"{path}:{number}: relevance must be a whole number, found {relevance!r}"
-            ) from None
+        grade = parse_grade(relevance, f"{path}:{number}")
         key = shared.setdefault(query_id, query_id), shared.setdefault(doc_id, doc_id)
         qrels[key] = Qrel(*key, grade, _ITERATION)
     return list(qrels.values())

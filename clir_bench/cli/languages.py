@@ -15,8 +15,8 @@ from clir_bench.languages import all_languages, load_scheme, resolve, scheme_nam
 def command(names: tuple[str, ...], tiers: str) -> None:
     """List the languages and their resource tiers.
 
-    NAMES may be codes or names, in any common form: sw, swa, swh, Swahili. Without any, all are
-    listed. A dash means that the source does not say.
+    NAMES may be codes or names, in any common form: sw, swa, swh, Swahili, zh-cn. Without any, all
+    are listed. A dash means that the source does not say.
     """
     scheme = load_scheme(tiers)
     languages = [resolve(name) for name in names] if names else all_languages()

@@ -65,10 +65,10 @@ def command(
 ) -> None:
     """Score TREC run files made elsewhere against a task.
 
-    Each run is given with its pair, as in en-sw=my.run; it may be gzipped. Judged queries that a
-    run does not answer count 0. Measures that look deeper than the runs go are called by the depth
-    there is (R@10 for R@100); those of --measures are refused. The result is stored as one of
-    `clir-bench run` is.
+    Each run is given with its pair, as in en-sw=my.run; it may be packed, or come from a pipe, as
+    in en-sw=/dev/stdin. Judged queries that a run does not answer count 0. Measures that look
+    deeper than the runs go are called by the depth there is (R@10 for R@100); those of --measures
+    are refused. The result is stored as one of `clir-bench run` is.
     """  # fmt: skip
     card = load_card(task, tasks_dir)
     if not isinstance(card, TaskCard):

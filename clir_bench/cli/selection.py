@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from clir_bench.cards import TaskCard, expand_rules
 from clir_bench.errors import UnknownNameError, UsageError
 from clir_bench.evaluate import check_pairs
-from clir_bench.languages import PIVOT, TierScheme, pair_tier, resolve
+from clir_bench.languages import PIVOT, TierScheme, pair_readings, pair_tier, resolve
 from clir_bench.types import POOL, LanguagePair
 
 
@@ -69,21 +69,21 @@ def _named_pairs(card: TaskCard, pairs: str | None) -> list[LanguagePair]:
         return card.official_pairs()
     if pairs == "all":
         return card.available_pairs()
-    rules = []
-    for name in split_list(pairs):
-        query, dash, document = name.partition("-")
-        if not dash:
-            raise UsageError(f"pair {name!r}: write query and document language, as in en-sw")
-        rules.append(f"{_side(query)}-{_side(document)}")
     available = {str(pair) for pair in card.available_pairs()}
+    rules = [_rule(name, available) for name in split_list(pairs)]
     named = [rule for rule in rules if "*" not in rule]
     check_pairs(card, [LanguagePair.parse(rule) for rule in named])
     chosen = expand_rules(card, rules)
     return [pair for pair in chosen if str(pair) in available]
 
 
-def _side(name: str) -> str:
-    return name if name in ("*", POOL) else resolve(name).code
+def _rule(name: str, available: Collection[str]) -> str:
+    """Return the one rule that a pair's name means, among the pairs that a task has."""
+    readings = [str(pair) for pair in pair_readings(name)]
+    known = [rule for rule in readings if rule in available] or readings
+    if len(known) > 1:
+        raise UsageError(f"pair {name!r} may mean {' or '.join(known)}; write one of these")
+    return known[0]
 
 
 def _language_of(card: TaskCard, name: str) -> str:

@@ -66,7 +66,7 @@ def result_text(result: Result, *, by_pair: bool = False) -> str:
         lines += ["", "pool:", _mean_table(result.pool.tiers, result.pool.overall, measures)]
     if approximate := approximate_text(result):
         lines += ["", approximate]
-    lines += _remarks(result)
+    lines += [*_notes(result), *_remarks(result)]
     return "\n".join(lines)
 
 
@@ -210,6 +210,28 @@ def _mean_table(tiers: TierSummary, overall: Scores, measures: Sequence[str]) ->
     return tabulate(
         rows, header, disable_numparse=True, colalign=("left", *["right"] * len(measures))
     )
+
+
+def _notes(result: Result) -> list[str]:
+    """Return what keeps documents out of rankings, a line per pair where it differs by pair."""
+    lines = []
+    for name, pair in result.pairs.items():
+        counts = pair.counts
+        if counts and counts.missing_judged:
+            lines.append(
+                f"{name}: judged documents that the corpus lacks: {counts.missing_judged:,}; "
+                "the relevant ones among them count as not retrieved"
+            )
+        if counts and counts.empty_relevant:
+            lines.append(
+                f"{name}: relevant documents without text: {counts.empty_relevant:,}; an encoder "
+                "never retrieves them, so recall stays below 1"
+            )
+    if len(lines) > _MANY:
+        lines[_MANY:] = [f"and {len(lines) - _MANY:,} more, by pair in the result"]
+    if any(pair.skip_same_id for pair in result.pairs.values()):
+        lines.append("a document with a query's own id is taken out of that query's ranking")
+    return ["", *(f"note: {line}" for line in lines)] if lines else []
 
 
 def _remarks(result: Result) -> list[str]:

@@ -82,6 +82,14 @@ def _task_facts(card: TaskCard) -> list[tuple[str, str]]:
     if len(available) > len(official):
         facts.append(("pairs", some_of([str(pair) for pair in available])))
     facts.append(("text", card.document_text))
+    if card.skip_same_id:
+        facts.append(("own document", "taken out: a document with a query's own id is not ranked"))
+    missing = ", ".join(
+        f"{split} {name} {n:,}"
+        for split, stated in card.missing_judged.items()
+        for name, n in stated.items()
+    )
+    facts.append(("missing", f"{missing} judged documents are not in the corpus" * bool(missing)))
     if card.unofficial:
         facts.append(("not official", card.unofficial))
     if card.download is not None:

@@ -180,16 +180,18 @@ def _score_pair(
     measures = statement.result.task.measures
     scores = score(run, collection.qrels, measures)
     done.scores[pair] = scores
-    counts = PairCounts(
-        **inspection.counts._asdict(),
-        judged_queries=inspection.n_judged_queries,
-        empty_documents=inspection.n_empty_documents,
+    # What the version that made a result did not record cannot be asked of it.
+    skips = None if stated.skip_same_id is None else inspection.skip_same_id
+    known = stated.model_copy(
+        update={
+            "data_sha256": inspection.sha256,
+            "counts": prepared.counts(),
+            "skip_same_id": skips,
+        }
     )
-    if problem := _depth_problem(
-        statement, run, scores.query_ids, counts, own=collection.skip_same_id
-    ):
+    own = inspection.skip_same_id
+    if problem := _depth_problem(statement, run, scores.query_ids, prepared.counts(), own=own):
         yield f"{_run_file(statement, pair)}: {problem}"
-    known = stated.model_copy(update={"data_sha256": inspection.sha256, "counts": counts})
     done.pairs[str(pair)] = _with_counts(known, run)
     if pair in done.values:
         yield from _value_problems(statement, pair, done.values[pair], scores)

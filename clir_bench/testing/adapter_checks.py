@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice, zip_longest
 
 from clir_bench.cards import Counts
-from clir_bench.inspection import count_problems, inspect, inspect_corpus
+from clir_bench.inspection import count_problems, inspect, inspect_corpus, missing_problems
 from clir_bench.testing.report import BrokenPromiseError, Check, NotApplicableError
 from clir_bench.testing.tasks import TaskSubject
 from clir_bench.types import POOL, Collection, Document, LanguagePair, Qrel, Query
@@ -108,7 +108,10 @@ def _judgments(subject: TaskSubject, pair: LanguagePair, collection: Collection)
     corpus = inspect_corpus(
         list(unique.values()), judged, where=where, document_text=subject.card.document_text
     )
-    inspect(replace(collection, documents=[]), corpus, where=where)
+    inspection = inspect(replace(collection, documents=[]), corpus, where=where)
+    expected = subject.card.missing_judged_of(subject.split, pair)
+    if problems := missing_problems(inspection.missing_judged, expected):
+        raise BrokenPromiseError(f"{where}: {problems[0]}")
     if all(qrel.relevance <= 0 for qrel in collection.qrels):
         raise BrokenPromiseError(
             f"{where}: no document is relevant to any query, so every score is 0"
