@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -118,3 +119,75 @@ def test_command_line_runs_on_a_cluster(
     assert clir(*asked, "-o", slow.root / "ray", *on_ray) == 0
     assert slow.files("ray") == slow.files("here")
     assert "failed" not in capsys.readouterr().err
+
+
+LOCAL_CLUSTER = """
+import os, subprocess, sys
+from clir_bench.workers.cluster import ClusterCrew
+from clir_bench.workers.work import Loading
+
+crew = ClusterCrew(Loading("hashing"), "local", 1, 1)
+address = crew._ray.get_runtime_context().gcs_address
+without = {name: os.environ[name] for name in os.environ if not name.startswith("RAY_AUTH")}
+others = {
+    "mine": dict(os.environ),
+    "none": without | {"RAY_AUTH_MODE": "disabled"},
+    "another": without | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64},
+}
+asked = {
+    name: subprocess.Popen([sys.executable, "-c", sys.argv[1], address], env=env,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for name, env in others.items()
+}
+for name, process in asked.items():
+    out, err = process.communicate(timeout=60)
+    print(name, out.strip() or err.strip().splitlines()[-1])
+crew.stop()
+"""
+STRANGER = """
+import sys
+from ray._raylet import GcsClient
+GcsClient(address=sys.argv[1]).internal_kv_put(b"key", b"value", True, None, timeout=10)
+print("got in")
+"""
+
+
+def test_nobody_without_the_token_gets_into_a_cluster_started_here(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    environ = {name: os.environ[name] for name in os.environ if not name.startswith("RAY_")}
+    environ |= {"HOME": str(tmp_path), "RAY_TMPDIR": "/tmp"}  # noqa: S108 - sockets' names are short
+    done = subprocess.run(
+        [sys.executable, "-c", LOCAL_CLUSTER, STRANGER],
+        env=environ, capture_output=True, text=True, timeout=150, check=False,
+    )  # fmt: skip
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert said.get("mine") == "got in", done.stderr
+    assert "AuthenticationError" in said["none"]
+    assert "AuthenticationError" in said["another"]
+    assert not (tmp_path / ".ray").exists(), "the token is in no file"
+
+
+@pytest.mark.parametrize(
+    ("version", "mode", "match"),
+    [("2.59.1", "", r"ray>=2\.60"), ("2.60.0", "disabled", "RAY_AUTH_MODE=disabled")],
+)
+def test_a_cluster_that_lets_everybody_in_is_not_started_here(
+    monkeypatch: pytest.MonkeyPatch, version: str, mode: str, match: str
+) -> None:
+    class Ray:
+        __version__ = version
+
+        def is_initialized(self) -> bool:
+            return False
+
+        def init(self, *, address: str, **_: object) -> None:
+            assert address == "auto"
+            raise ConnectionError("no cluster")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    monkeypatch.setattr(cluster_module, "_ray", Ray)
+    with pytest.raises(WorkerError, match=match):
+        ClusterCrew(Loading("hashing"), "", 1, 1)

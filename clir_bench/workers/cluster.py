@@ -2,12 +2,17 @@
 
 Texts travel to the actors and vectors back through Ray: its machines need clir-bench and the model,
 and no folder in common. Which of them there are may change at any time.
+
+Ray listens on all addresses of a machine and runs what it is sent. A cluster that is started here
+therefore takes nothing without a token, a new one for each process.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
+import secrets
 import socket
 import time
 from collections.abc import Sequence
@@ -27,6 +32,8 @@ from clir_bench.workers.work import Encoded, Loading, TextBatch, encode, identit
 _LOOK_SECONDS = 5.0
 """How often the cluster is asked what it has."""
 _NO_WORKERS_SECONDS = 0.1
+_TOKENS_SINCE = (2, 60)
+"""Ray's version from which a cluster that is started here asks for a token."""
 _ANSWER_SECONDS = 5.0
 _REMEDY = "Start a cluster with `ray start --head`, and name the address it prints with --address"
 
@@ -80,7 +87,8 @@ class ClusterCrew:
 
     Args:
         loading: How each loads the encoder.
-        address: The cluster's; empty for that of $RAY_ADDRESS, of this machine, or a new one here.
+        address: The cluster's; "local" for a new one here that nobody else can use; empty for that
+            of $RAY_ADDRESS, of this machine, or a new one.
         number: Of actors; None for as many as the cluster has GPUs, or else cores, for.
         threads: Cores of each.
 
@@ -187,17 +195,57 @@ class ClusterCrew:
             raise WorkerError(f"nothing answers at the Ray address {address}. {_REMEDY}")
         # Reports of use would go to the internet.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        wanted = address or os.environ.get("RAY_ADDRESS", "")
         try:
-            self._ray.init(
-                address=address or None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=False,
-            )
+            if wanted == "local" or not self._join(wanted):
+                self._require_token()
+                self._init("local")
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             raise WorkerError(
                 f"Ray cluster {address or '(of this machine)'}: {error}. {_REMEDY}"
             ) from error
+
+    def _join(self, address: str) -> bool:
+        """Connect to a cluster; return False when none was named and there is none here."""
+        try:
+            self._init(address or "auto")
+        except ConnectionError:
+            if address:
+                raise
+            return False
+        return True
+
+    def _init(self, address: str) -> None:
+        self._ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+            include_dashboard=False if address == "local" else None,
+        )
+
+    def _require_token(self) -> None:
+        """Make sure that a cluster started here lets in nobody else.
+
+        Raises:
+            WorkerError: Ray is too old for that, or has been told to let everybody in.
+        """
+        found = tuple(int(number) for number in re.findall(r"\d+", self._ray.__version__)[:2])
+        if found < _TOKENS_SINCE:
+            raise WorkerError(
+                f"Ray {self._ray.__version__} would start a cluster here in which everybody who "
+                f"reaches this machine can run code: pip install 'ray>={_TOKENS_SINCE[0]}."
+                f"{_TOKENS_SINCE[1]}', or name a cluster of yours with --address"
+            )
+        mode = os.environ.get("RAY_AUTH_MODE", "token")
+        if mode.lower() != "token":
+            raise WorkerError(
+                f"RAY_AUTH_MODE={mode} would start a cluster here in which everybody who reaches "
+                "this machine can run code: unset it, or name a cluster of yours with --address"
+            )
+        # Ray itself would write a token to ~/.ray, where others may be able to read it.
+        if not os.environ.get("RAY_AUTH_TOKEN_PATH"):
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
     def _resources(self) -> dict[str, float]:
         found: dict[str, float] = self._ray.cluster_resources()
