@@ -303,3 +303,60 @@ def test_source_fetches_a_missing_file_of_the_manifest_when_asked_for_it(
 ) -> None:
     assert locate(card, "test").file("other.txt", "a.txt").read_text() == "a\n"
     assert server.requests == [("/v1/a.txt", "")]
+
+
+def card_of(folder: Path, url: str, names: list[str]) -> TaskCard:
+    """A card beside a manifest by which all files have the content that the server has."""
+    (folder / "evil.sha256").write_text("".join(f"{SHA256}  {name}\n" for name in names))
+    raw = {
+        "id": "evil", "title": "", "description": "", "adapter": "folder", "splits": ["test"],
+        "default_split": "test", "measures": ["P@1"], "languages": {"en": "en"},
+        "pairs": {"official": ["same"]}, "parallel_queries": False, "license": "none",
+        "download": {"base_url": url, "manifest": "evil.sha256", "by_hand": REMEDY},
+    }  # fmt: skip
+    card = parse_card(raw, where="evil", directory=folder)
+    assert isinstance(card, TaskCard)
+    return card
+
+
+@pytest.mark.parametrize("name", ["../../../home/.bashrc", "{home}/.bashrc"])
+def test_a_manifest_overwrites_nothing_outside_the_cache_and_fetches_nothing(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".bashrc").write_text("mine")
+    monkeypatch.setenv("CLIR_BENCH_CACHE", str(tmp_path / "cache"))
+    card = card_of(tmp_path, server.url, ["data.bin", name.format(home=home)])
+    with pytest.raises(DataError, match=r"evil\.sha256:2: the path"):
+        download_all(card)
+    assert (home / ".bashrc").read_text() == "mine"
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("link", ["evil", "evil/deep", "evil/deep/data.bin"])
+def test_nothing_is_written_through_a_link_that_leads_out_of_the_cache(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    monkeypatch.setenv("CLIR_BENCH_CACHE", str(tmp_path / "cache"))
+    home = tmp_path / "home"
+    (home / "deep").mkdir(parents=True)
+    (home / "mine").write_text("mine")
+    place = tmp_path / "cache" / "data" / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(home / "mine" if link.endswith("bin") else home)
+    card = card_of(tmp_path, server.url, ["deep/data.bin"])
+    with pytest.raises(OutputError, match="a link leads out of"):
+        download_all(card)
+    assert sorted(path.name for path in home.rglob("*")) == ["deep", "mine"]
+    assert (home / "mine").read_text() == "mine"
+
+
+def test_a_cache_that_is_a_link_itself_is_the_users_own(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "large").mkdir()
+    (tmp_path / "cache").symlink_to(tmp_path / "large")
+    monkeypatch.setenv("CLIR_BENCH_CACHE", str(tmp_path / "cache"))
+    [path] = download_all(card_of(tmp_path, server.url, ["data.bin"]))
+    assert path.read_bytes() == CONTENT

@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,34 @@ def test_a_run_has_an_ir_metadata_header_and_is_otherwise_the_same(
     assert read["actor"] == {"name": "Ada", "role": "experimenter"}
     run = lzma.decompress(made.run().read_bytes()).decode()
     assert text.endswith("# ir_metadata.end\n" + run)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda raw: raw["task"].update(id="../../escaped"), "task and pair"),
+        (lambda raw: raw["task"].update(id="/tmp/escaped"), "task and pair"),  # noqa: S108
+        (lambda raw: raw["pairs"].update({"../../x-y": raw["pairs"]["en-sw"]}), "x-y"),
+        (lambda raw: raw["pairs"]["en-sw"].update(run_file="../../../../secret"), "run_file"),
+        (lambda raw: raw["pairs"]["en-sw"].update(run_file="test/en-de.run.xz"), "not the run"),
+    ],
+)
+def test_a_result_of_a_stranger_is_exported_to_no_place_outside_and_from_none(
+    made: Submitted,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Any], object],
+    problem: str,
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    made.edit(change)
+    before = set(tmp_path.rglob("*"))
+    out = tmp_path / "deep" / "er" / "runs"
+    assert clir("export", "--format", "ir-metadata", "-o", out, made.result) == 1
+    assert problem in capsys.readouterr().err
+    new = set(tmp_path.rglob("*")) - before
+    assert all(path.is_relative_to(tmp_path / "deep") for path in new)
+    assert not any("secret" in path.read_text() for path in new if path.is_file())
 
 
 def test_a_measure_is_called_as_elsewhere_only_where_it_is_the_same() -> None:

@@ -538,3 +538,9 @@ def test_a_result_with_a_number_of_thousands_of_digits_is_a_result_error(tmp_pat
     path.write_text('{"schema_version": ' + "1" * 5000 + "}", encoding="utf-8")
     with pytest.raises(ResultError, match="not a result"):
         read_result(path)
+
+
+@pytest.mark.parametrize(("task", "split"), [("../x", "test"), ("/x", "test"), ("mine", "../../x")])
+def test_a_result_is_stored_nowhere_else(tmp_path: Path, task: str, split: str) -> None:
+    with pytest.raises(ResultError, match="state a path inside"):
+        result_path(tmp_path, "hashing", task, split)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from clir_bench.adapters.patterns import fill
 from clir_bench.adapters.source import (
     Source,
     cache_directory,
@@ -18,6 +20,7 @@ from clir_bench.adapters.source import (
 )
 from clir_bench.cards import SAMPLE, TaskCard, parse_card
 from clir_bench.errors import CardError, DataError, MissingDataError
+from clir_bench.types import LanguagePair
 
 HELLO = hashlib.sha256(b"hello\n").hexdigest()
 
@@ -183,3 +186,65 @@ def test_manifest_that_is_not_there_is_the_cards_fault(folders: Path) -> None:
 def test_hash_is_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"hello\n")
     assert sha256_of(tmp_path / "a") == HELLO
+
+
+# Nothing that a card names leads out of its folder
+
+LEAVING = ["../x", "/etc/passwd", "a/../../x", "~/x", "C:x", "a\\..\\x", "x\n"]
+
+
+@pytest.mark.parametrize("name", LEAVING)
+@pytest.mark.parametrize(
+    ("place", "changes"),
+    [
+        ("source.directory", lambda name: {"source": {"directory": name}}),
+        ("source.folder", lambda name: {"source": {"folder": name}}),
+        ("download.manifest", lambda name: {"download": {"manifest": name, "by_hand": ""}}),
+        ("languages.en", lambda name: {"languages": {"en": name}}),
+        ("sample.languages.en", lambda name: {"sample": {"languages": {"en": name}}}),
+        ("splits.0", lambda name: {"splits": [name], "default_split": name}),
+        ("id", lambda name: {"id": name}),
+    ],
+)
+def test_a_card_that_names_a_place_outside_is_refused_when_it_is_read(
+    tmp_path: Path, name: str, place: str, changes: Callable[[str], dict[str, Any]]
+) -> None:
+    with pytest.raises(CardError, match=rf"demo: .*{place}: "):
+        card(tmp_path, **changes(name))
+
+
+@pytest.mark.parametrize("split", ["", ".", "..", "a/b", ".hidden", "x" * 65])
+def test_a_split_is_a_plain_name(split: str) -> None:
+    with pytest.raises(CardError, match=r"splits\.0"):
+        card(splits=[split], default_split=split)
+
+
+@pytest.mark.parametrize("folder", ["", ".", "a/b", ["a"]])
+def test_a_tasks_folder_is_a_plain_name(folder: object) -> None:
+    with pytest.raises(CardError, match=r"source\.folder"):
+        card(source={"folder": folder})
+
+
+def test_an_absolute_directory_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(CardError, match=r"absolute path; .*--data-dir"):
+        card(tmp_path, source={"directory": str(tmp_path)})
+
+
+@pytest.mark.parametrize("name", LEAVING)
+def test_a_file_outside_the_tasks_folder_is_not_looked_at(folders: Path, name: str) -> None:
+    source = locate(card(), "test", folders / "own")
+    for look in (source.file, source.exists, source.path):
+        with pytest.raises(CardError, match="task 'demo': a file that its card names: "):
+            look(name)
+
+
+@pytest.mark.parametrize("name", [name for name in LEAVING if "\n" not in name])
+def test_a_manifest_that_names_a_place_outside_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"demo\.sha256:2: the path "):
+        read_manifest(with_manifest(tmp_path, f"{HELLO}  x\n{HELLO}  {name}\n"))
+
+
+@pytest.mark.parametrize("pattern", ["{split:>1000000000}", "{split!r}", "{split.__class__}", "{"])
+def test_a_pattern_holds_names_and_nothing_else(pattern: str) -> None:
+    with pytest.raises(CardError, match="cannot be filled in"):
+        fill(card(), pattern, LanguagePair("en", "en"), "test")
