@@ -5,22 +5,16 @@ from __future__ import annotations
 import errno
 import lzma
 import os
-import re
 import stat
-import tomllib
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from clir_bench.characters import printable
 from clir_bench.errors import DataError
 
 _CHUNK = 2**18
 _XZ_MEMORY_BYTES = 64 * 2**20
-_MOST_PARTS = 16
-_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
-_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_MOST_PARTS}}}")
 _GZIP = 31  # zlib's window size of 15 bits, and the header and checksum of gzip
 
 
@@ -64,27 +58,6 @@ def kind_of(status: os.stat_result) -> str:
     if stat.S_ISDIR(mode):
         return "folder"
     return "link" if stat.S_ISLNK(mode) else "special file"
-
-
-def parse_toml(data: bytes, *, where: str) -> dict[str, Any]:
-    """Return what is in a TOML file of limited size, in little time and memory.
-
-    A dotted key makes a table for each of its parts, and `tomllib` looks through all of them: keys
-    of thousands of parts are refused before they are read.
-
-    Raises:
-        DataError: It is not valid TOML, or a key has more than 16 parts.
-    """
-    try:
-        text = data.decode("utf-8-sig")
-        if found := _LONG_KEY.search(text):
-            number = text.count("\n", 0, found.start()) + 1
-            raise DataError(
-                f"{where}:{number}: a key of more than {_MOST_PARTS} parts with dots between them"
-            )
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # broken TOML, UTF-8 or a number too long
-        raise DataError(f"{where}: not valid TOML: {printable(str(error), 300)[1:-1]}") from None
 
 
 def _read(handle: int, most: int) -> bytes:

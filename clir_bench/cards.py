@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -25,6 +24,7 @@ from clir_bench.files import path_problem
 from clir_bench.languages import resolve
 from clir_bench.measures import hint
 from clir_bench.pairs import PairRules, count_names, expand
+from clir_bench.structured import parse_toml
 from clir_bench.types import LanguagePair
 
 SAMPLE = "sample"
@@ -278,13 +278,12 @@ def read_card(path: Path) -> AnyCard:
             type or contradicts another; every problem is named.
     """
     try:
-        raw = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        data = path.read_bytes()
     except FileNotFoundError:
         raise CardError(f"{path}: no such card") from None
     except OSError as error:
         raise CardError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:  # broken TOML or UTF-8, or a number too long
-        raise CardError(f"{path}: not valid TOML: {error}") from error
+    raw = parse_toml(data, str(path), CardError)
     return parse_card(raw, where=str(path), directory=path.parent)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from clir_bench.errors import UnknownNameError, UsageError, near_names
+from clir_bench.structured import parse_toml
 from clir_bench.types import POOL, LanguagePair, Tier
 
 PIVOT = "en"
@@ -215,11 +216,10 @@ def load_scheme(name_or_path: str) -> TierScheme:
             f"There are {', '.join(scheme_names())}; your own is a path to a .toml file.",
         )
     try:
-        table = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot read tier scheme: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: tier scheme is not valid TOML: {error}") from error
+    table = parse_toml(data, f"{path}: tier scheme", UsageError)
     if table.get("name") in scheme_names():
         raise UsageError(
             f"{path}: name {table['name']!r} is that of a scheme of clir-bench; choose another, "

@@ -7,13 +7,13 @@ comes: a task's judgments may not all fit in memory at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from clir_bench import registry
 from clir_bench.adapters import Adapter, Source
+from clir_bench.adapters.checked import checked
 from clir_bench.cards import TaskCard
-from clir_bench.errors import ClirBenchError, DataError, PluginError
+from clir_bench.errors import ClirBenchError, PluginError
 from clir_bench.inspection import (
     Inspection,
     count_problems,
@@ -21,7 +21,8 @@ from clir_bench.inspection import (
     inspect_corpus,
     missing_problems,
 )
-from clir_bench.profiling import stage, staged
+from clir_bench.plugins import guarded
+from clir_bench.profiling import stage
 from clir_bench.schema import PairCounts
 from clir_bench.types import Collection, Document, LanguagePair
 
@@ -50,48 +51,16 @@ class Loader:
             ClirBenchError: What the adapter found wrong.
         """
         adapter: Adapter = registry.load(registry.ADAPTERS, self.card.adapter)
-        with self._plugin(pair):
-            collection = adapter(self.card, pair, self.split, self.source)
-        if not isinstance(collection, Collection):
-            raise PluginError(
-                f"{self._adapter()} returned {type(collection).__name__} for pair {pair}; "
-                "expected a clir_bench.types.Collection"
-            )
-        collection = replace(
-            collection,
-            documents=_Guarded(collection.documents, self, pair),
-            skip_same_id=collection.skip_same_id or self.card.skip_same_id,
-        )
+        where = self._adapter(pair)
+        with guarded(lambda: f"{where} failed", PluginError):
+            collection = checked(adapter(self.card, pair, self.split, self.source), where)
+        if self.card.skip_same_id:
+            collection = replace(collection, skip_same_id=True)
         return collection if self.limit is None else _cut(collection, self.limit)
 
-    @contextmanager
-    def _plugin(self, pair: LanguagePair) -> Iterator[None]:
-        """Say of whatever an adapter raises whose adapter it was."""
-        try:
-            yield
-        except (ClirBenchError, MemoryError):
-            raise
-        except Exception as error:  # a plugin may raise anything
-            raise PluginError(
-                f"{self._adapter()} failed on pair {pair}: {type(error).__name__}: {error}"
-            ) from error
-
-    def _adapter(self) -> str:
+    def _adapter(self, pair: LanguagePair) -> str:
         provider = registry.provider(registry.ADAPTERS, self.card.adapter)
-        return f"task {self.card.id!r}: adapter {self.card.adapter!r} of {provider}"
-
-
-@dataclass(frozen=True)
-class _Guarded:
-    """Documents as an adapter streams them; what it raises on the way is named as its own."""
-
-    documents: Iterable[Document]
-    loader: Loader
-    pair: LanguagePair
-
-    def __iter__(self) -> Iterator[Document]:
-        with self.loader._plugin(self.pair):
-            yield from staged("read", self.documents)
+        return f"task {self.card.id!r}, pair {pair}: adapter {self.card.adapter!r} of {provider}"
 
 
 @dataclass(frozen=True)
@@ -178,8 +147,8 @@ def _prepare_group(
     advance: Advance,
 ) -> Group | None:
     name = f"task {loader.card.id!r}, split {loader.split!r}"
-    judged = frozenset(qrel.doc_id for pair in pairs for qrel in loader.load(pair).qrels)
     try:
+        judged = frozenset(qrel.doc_id for pair in pairs for qrel in loader.load(pair).qrels)
         documents = corpus_of(loader, pairs, judged)
         corpus = inspect_corpus(
             documents,
@@ -195,7 +164,7 @@ def _prepare_group(
     for pair in pairs:
         try:
             inspection = inspect(loader.load(pair), corpus, where=f"{name}, pair {pair}")
-        except DataError as error:
+        except ClirBenchError as error:
             failures[pair] = str(error)
         else:
             passed.append(PreparedPair(pair, inspection, _unofficial(loader, pair, inspection)))

@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any
 
 from clir_bench.errors import PluginError, UnknownNameError
+from clir_bench.plugins import guarded
 
 ADAPTERS = "clir_bench.adapters"
 ENCODERS = "clir_bench.encoders"
@@ -63,14 +64,14 @@ def load(group: str, name: str) -> Callable[..., Any]:
     """
     point = _single(group, name)
     kind = _kind(group)
-    try:
+    with guarded(
+        lambda: (
+            f"{kind} {name!r} of package {distribution(point)} cannot be imported ({point.value})"
+        ),
+        PluginError,
+        remedy=". Repair or uninstall that package; every other name still works.",
+    ):
         loaded = point.load()
-    except Exception as error:  # a plugin's import may raise anything
-        raise PluginError(
-            f"{kind} {name!r} of package {distribution(point)} cannot be imported "
-            f"({point.value}): {type(error).__name__}: {error}. "
-            "Repair or uninstall that package; every other name still works."
-        ) from error
     if not callable(loaded):
         raise PluginError(
             f"{kind} {name!r} of package {distribution(point)} is {type(loaded).__name__}; "

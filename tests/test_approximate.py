@@ -11,7 +11,7 @@ import pytest
 from folders import clir, make_folder
 
 from clir_bench.approximation import check_index, search_by_index
-from clir_bench.errors import DataError, UsageError
+from clir_bench.errors import DataError, EncoderError, UsageError
 from clir_bench.index import approximate
 from clir_bench.index.approximate import ApproximateIndex, DocIds, IndexSpec, recalls, sample_of
 from clir_bench.results import read_result
@@ -306,3 +306,13 @@ def test_result_of_before_there_were_indexes_is_read(tmp_path: Path) -> None:
     result = read_result(path)
     assert isinstance(result, Result)
     assert result.settings.index is None
+
+
+def test_vectors_that_an_index_of_16_bits_cannot_hold_are_refused() -> None:
+    spec = IndexSpec.parse("SQfp16")
+    assert spec is not None
+    index = ApproximateIndex(spec, 2)
+    index.add(np.full((3, 2), 1e6, dtype=np.float32))  # float16 ends at 65504
+    index.finish(3)
+    with pytest.raises(EncoderError, match="scores are not finite"):
+        index.search(np.ones((1, 2), dtype=np.float32), 3, lambda rows: list("abc"), ["q"])

@@ -535,10 +535,13 @@ def test_a_plugin_that_is_not_asked_for_harms_nobody(
     [
         ("import no_such_library", "adapter 'acme' of package acme cannot be imported"),
         ("load = 7", "adapter 'acme' of package acme is int; expected a function"),
-        ("def load(card, pair, split, source): return []", "of acme 3.1 returned list for pair"),
+        (
+            "def load(card, pair, split, source): return []",
+            "of acme 3.1 returned list []; expected",
+        ),
         (
             "def load(card, pair, split, source): return source['x']",
-            "adapter 'acme' of acme 3.1 failed on pair en-sw: TypeError",
+            "pair en-sw: adapter 'acme' of acme 3.1 failed: TypeError",
         ),
         (
             """
@@ -549,7 +552,7 @@ def test_a_plugin_that_is_not_asked_for_harms_nobody(
             def load(card, pair, split, source):
                 return Collection("c", Documents(), [Query("q", "t")], [Qrel("q", "d", 1)])
             """,
-            "adapter 'acme' of acme 3.1 failed on pair en-sw: KeyError: 'row 7'",
+            "pair en-sw: adapter 'acme' of acme 3.1 failed: KeyError: 'row 7'",
         ),
     ],
 )

@@ -351,8 +351,15 @@ def process(folder: Folder, *arguments: object, **options: Any) -> subprocess.Po
     )
 
 
-def test_ctrl_c_exits_with_130_and_keeps_what_was_done(folder: Folder, tmp_path: Path) -> None:
-    code = """
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+    ids=["ctrl-c", "sigterm"],
+)
+def test_a_signal_ends_a_run_and_keeps_what_was_done(
+    number: int, code: int, said: str, folder: Folder, tmp_path: Path
+) -> None:
+    plugin = """
     import pathlib, time
     def encode_documents(self, texts, *, language):
         if language == "de":
@@ -361,7 +368,7 @@ def test_ctrl_c_exits_with_130_and_keeps_what_was_done(folder: Folder, tmp_path:
         return self.encode_queries(texts, language=language)
     Plugin.encode_documents = encode_documents
     """.replace("MARKER", str(tmp_path / "sleeping"))
-    write_plugin(tmp_path / "site", "slow", code)
+    write_plugin(tmp_path / "site", "slow", plugin)
     # A job started in the background of a script has the signal ignored, and so would its child.
     child = process(
         folder, "-m", "slow", "-t", folder.card_path, stdout=subprocess.PIPE,
@@ -371,11 +378,11 @@ def test_ctrl_c_exits_with_130_and_keeps_what_was_done(folder: Folder, tmp_path:
         if (tmp_path / "sleeping").exists() or child.poll() is not None:
             break
         time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     out, err = child.communicate(timeout=30)
-    assert child.returncode == 130, err
+    assert child.returncode == code, err
     assert out == ""
-    assert err.strip() == "interrupted; everything that was finished is kept"
+    assert err.strip() == f"{said}; everything that was finished is kept"
     assert done(stored(folder, "plugin/mine/test.json")) == {"en-sw", "fr-sw"}
 
 

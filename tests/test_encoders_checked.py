@@ -127,9 +127,126 @@ def test_rows_that_claim_cosine_must_have_length_one() -> None:
 
 
 def test_long_rows_are_fine_for_dot() -> None:
-    answer = rows([1e30, 0, 0], [0, 1e-30, 0])
+    answer = rows([1e19, 0, 0], [0, 1e-15, 0])
     found = CheckedEncoder(Scripted(answer)).encode_queries(TEXTS, language="sw")
-    assert found[0, 0] == np.float32(1e30)
+    assert found[0, 0] == np.float32(1e19)
+
+
+@pytest.mark.parametrize("length", [3e19, 1e30, 3e38, 1e-16, 1e-30, 1e-44])
+def test_a_row_whose_products_leave_float32_is_refused(length: float) -> None:
+    message = refused(rows([1, 0, 0], [0, length, 0]))
+    assert f"the vector has length {np.float32(length):.3g}; expected 1e-15 to 1.2e+19" in message
+    assert "paka" in message
+
+
+def test_products_of_all_lengths_that_pass_are_normal_numbers() -> None:
+    from clir_bench.encoders import checked
+
+    normal = np.finfo(np.float32)
+    assert normal.max > checked._LONGEST**2
+    assert normal.tiny / normal.eps < checked._SHORTEST**2
+
+
+class Reusing:
+    """Returns views of one buffer that every call writes into."""
+
+    dim = DIM
+    info = EncoderInfo(name="reusing", revision="1", similarity="dot")
+
+    def __init__(self) -> None:
+        self.buffer = np.zeros((8, DIM), dtype=np.float32)
+
+    def encode_queries(self, texts: Sequence[str], *, language: str) -> Any:
+        self.buffer[: len(texts)] = [[len(text), 1, 0] for text in texts]
+        return self.buffer[: len(texts)]
+
+    encode_documents = encode_queries
+
+
+def test_vectors_stay_what_they_were_when_an_encoder_uses_its_buffer_again() -> None:
+    encoder = CheckedEncoder(Reusing())
+    first = encoder.encode_queries(["a", "bb"], language="sw")
+    encoder.encode_documents(["cccc", "ddddd"], language="sw")
+    assert first.tolist() == [[1, 1, 0], [2, 1, 0]]
+
+
+def test_token_vectors_stay_what_they_were_when_an_encoder_uses_its_buffer_again() -> None:
+    buffer = np.ones((4, DIM), dtype=np.float32)
+    encoder = CheckedTokenEncoder(Scripted(lambda _: [buffer[:1], buffer[1:]], "maxsim"))
+    first = encoder.encode_query_tokens(TEXTS, language="sw")
+    buffer[:] = 7
+    assert all((array == 1).all() for array in first)
+
+
+def reused_within_a_call(texts: Sequence[str]) -> list[Any]:
+    buffer = np.ones((4, DIM), dtype=np.float32)
+    return [buffer[: number + 1] for number in range(len(texts))]
+
+
+def one_array_for_all(texts: Sequence[str]) -> list[Any]:
+    return [np.ones((4, DIM), dtype=np.float32)] * len(texts)
+
+
+@pytest.mark.parametrize("answer", [reused_within_a_call, one_array_for_all])
+def test_a_buffer_that_is_used_again_within_a_call_is_refused(answer: Answer) -> None:
+    assert "arrays of different texts lie in the same memory" in refused_tokens(answer)
+
+
+def test_arrays_that_alternate_in_memory_or_serve_equal_texts_pass() -> None:
+    states = np.arange(1, 25, dtype=np.float32).reshape(4, 2, DIM)  # (tokens, texts, dim)
+    both = CheckedTokenEncoder(Scripted(lambda _: [states[:, 0], states[:, 1]], "maxsim"))
+    assert both.encode_query_tokens(TEXTS, language="sw")[1].tolist() == states[:, 1].tolist()
+    same = CheckedTokenEncoder(Scripted(one_array_for_all, "maxsim"))
+    assert len(same.encode_query_tokens(["a", "a"], language="sw")) == 2
+
+
+@pytest.mark.parametrize("change", [list.clear, list.sort, list.pop], ids=["clear", "sort", "pop"])
+def test_an_encoder_that_changes_the_texts_it_was_given_is_refused(change: Any) -> None:
+    texts = ["b", "a"]
+
+    def answer(given: Sequence[str]) -> Any:
+        change(given)
+        return np.eye(2, DIM, dtype=np.float32)
+
+    with pytest.raises(EncoderError, match="changed the list of texts"):
+        CheckedEncoder(Scripted(answer)).encode_queries(texts, language="sw")
+    assert texts == ["b", "a"]
+
+
+def test_a_masked_array_is_refused() -> None:
+    masked = np.ma.masked_array(np.eye(2, DIM, dtype=np.float32), mask=np.eye(2, DIM) > 0)
+    assert "found numpy.ma.MaskedArray" in refused(lambda _: masked).replace("ma.core", "ma")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        np.asfortranarray,
+        lambda rows: np.ascontiguousarray(rows[::-1, ::-1])[::-1, ::-1],
+        lambda rows: np.repeat(rows, 2, axis=0)[::2],
+        lambda rows: rows.view(np.matrix),
+    ],
+    ids=["fortran", "negative strides", "strided", "matrix"],
+)
+def test_any_layout_in_memory_gives_the_same_plain_rows(change: Any) -> None:
+    good = np.array([[1, 2, 3], [4, 5, 6]], dtype=np.float32)
+    found = CheckedEncoder(Scripted(lambda _: change(good))).encode_queries(TEXTS, language="sw")
+    assert type(found) is np.ndarray
+    assert found.flags.c_contiguous
+    assert found.tolist() == good.tolist()
+
+
+def test_bytes_in_the_other_order_are_refused() -> None:
+    swapped = np.eye(2, DIM, dtype=np.float32).astype(np.dtype(np.float32).newbyteorder())
+    assert "expected an array of float32" in refused(lambda _: swapped)
+
+
+def test_many_texts_with_one_vector_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    encoder = CheckedEncoder(Scripted(lambda texts: np.ones((len(texts), DIM), dtype=np.float32)))
+    for _ in range(2):
+        encoder.encode_queries([f"text {number}" for number in range(9)], language="sw")
+    assert len(caplog.records) == 1
+    assert "gives 9 different texts one and the same vector" in caplog.text
 
 
 def failing(error: BaseException) -> Answer:
@@ -143,6 +260,37 @@ def test_an_exception_of_the_encoder_names_model_language_and_text() -> None:
     message = refused(failing(KeyError("vocab")))
     assert "KeyError: 'vocab'" in message
     assert "2 queries in 'sw', the first being 'habari ya asubuhi'" in message
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Foreign(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SystemExit(0), "SystemExit: 0"),
+        (SystemExit("bye"), "SystemExit: bye"),
+        (GeneratorExit(), "GeneratorExit: "),
+        (StopIteration("x"), "StopIteration: x"),
+        (Foreign("x"), "Foreign: x"),
+        (MuteError(), "MuteError: (its text cannot be had)"),
+        (ValueError("a\x1b[2Jb\n\ud800"), "ValueError: a\\x1b[2Jb \\ud800"),
+        (OSError(28, "No space left"), "OSError: [Errno 28] No space left"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_whatever_an_encoder_raises_is_told_on_one_line(error: BaseException, said: str) -> None:
+    assert refused(failing(error)).endswith(said)
+
+
+def test_a_text_of_megabytes_is_cut() -> None:
+    assert len(refused(failing(ValueError("x" * 10**7)))) < 1300
 
 
 def test_a_full_device_suggests_a_smaller_batch() -> None:

@@ -29,11 +29,11 @@ from submissions import CARD, Submitted, make_submission
 from test_leaderboard import GOOD, only_section, refusal
 
 from clir_bench import cards
-from clir_bench.bounded import parse_toml
 from clir_bench.characters import visible
 from clir_bench.errors import DataError, ResultError
 from clir_bench.results import find_results, read_result, read_scores
 from clir_bench.schema import Result
+from clir_bench.structured import parse_toml
 from clir_bench.submission import reading
 from clir_bench.submission.layout import LARGEST_SYSTEM_BYTES
 from clir_bench.submission.reading import look_alikes
@@ -157,7 +157,7 @@ def test_a_key_of_many_parts_is_refused_before_it_is_parsed(line: str) -> None:
     started = time.perf_counter()
     try:
         with pytest.raises(DataError, match="here:2: a key of more than 16 parts"):
-            parse_toml(f"a = 1\n{line}\n".encode(), where="here")
+            parse_toml(f"a = 1\n{line}\n".encode(), "here", DataError)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -167,7 +167,11 @@ def test_a_key_of_many_parts_is_refused_before_it_is_parsed(line: str) -> None:
 
 def test_texts_with_dots_are_no_keys() -> None:
     text = 'note = "See www.a.example.org, e.g. v1.2.3.4. Then. Rest. A sentence. And so on."'
-    assert parse_toml(f"{text}\nx = [1.5, 2.5, 3.5]".encode(), where="here")["x"] == [1.5, 2.5, 3.5]
+    assert parse_toml(f"{text}\nx = [1.5, 2.5, 3.5]".encode(), "here", DataError)["x"] == [
+        1.5,
+        2.5,
+        3.5,
+    ]
 
 
 SWAHILI = ("pairs", "en-sw")
@@ -418,4 +422,4 @@ def test_values_of_a_stored_result_are_bounded(tmp_path: Path) -> None:
 
 def test_the_cards_of_these_tests_are_sound() -> None:
     for text in (CARD, SYSTEM_CARD):
-        assert parse_toml(text.encode(), where="here")["license"]
+        assert parse_toml(text.encode(), "here", DataError)["license"]

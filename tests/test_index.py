@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from clir_bench.errors import EncoderError
 from clir_bench.index import exact, maxsim, topk
 from clir_bench.index.blocks import Block
 from clir_bench.index.ids import Ids
@@ -290,3 +291,10 @@ def test_late_interaction_blocks_rank_as_brute_force_with_ties(seed: int, k: int
         ranking.add(scores, rows, ids[block])
     expected = np.array([[slow_maxsim(q, d) for d in documents] for q in queries])
     assert as_lists(ranking.run(list("abcdef"))) == brute_force(expected, ids, k)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_score_that_is_not_finite_is_refused(value: float) -> None:
+    scores = np.array([[1, value]], dtype=np.float32)
+    with pytest.raises(EncoderError, match="1 of 2 scores are not finite"):
+        TopK(1, 5).add(scores, np.array([[0, 1]]), ["a", "b"])

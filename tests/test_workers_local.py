@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from folders import clir, forget_plugins, make_folder
-from worker_runs import Slow, is_running, when
+from worker_runs import NAME, Slow, is_running, when
 
 from clir_bench import windows
 from clir_bench.encoders.checked import CheckedEncoder
@@ -98,6 +101,58 @@ def test_what_an_encoder_refuses_fails_in_a_worker_as_it_does_here(slow: Slow) -
 def test_no_worker_outlives_the_run(slow: Slow) -> None:
     slow.run(slow.workers(2), "workers")
     assert not any(is_running(process) for process in set(slow.encoders()))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
+    ids=["ctrl-c", "sigterm", "sigkill"],
+)
+def test_workers_end_at_once_with_the_process_that_started_them(
+    number: int, code: int, slow: Slow
+) -> None:
+    command = [sys.executable, "-m", "clir_bench", "run", "-m", NAME, "-t"]
+    run = subprocess.Popen(
+        [*command, str(slow.folder.card_path), "-o", str(slow.root / "out"), "--workers", "2"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "SLOW_SECONDS": "60"},
+        stderr=subprocess.PIPE,
+        text=True,
+        # A job in the background of a script has the signal ignored, and so would its child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    )
+    by_deadline(lambda: bool(slow.encoders()) or run.poll() is not None, 60)
+    workers = children(run.pid)
+    assert len(workers) == 2
+    run.send_signal(number)
+    _, said = run.communicate(timeout=20)
+    assert run.returncode == code
+    assert "Traceback" not in said
+    by_deadline(lambda: not any(map(is_running, workers)), 5)
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [line.split() for line in listed.stdout.splitlines()]
+    return [int(child) for child, parent in pairs if int(parent) == process]
+
+
+def by_deadline(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(0)", "KeyboardInterrupt"])
+def test_what_would_end_a_worker_from_within_is_a_failure_of_the_encoder(
+    raised: str, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLOW_RAISES", raised)
+    result = slow.run(slow.workers(2), "workers")
+    assert {pair.status for pair in result.pairs.values()} == {"failed"}
+    assert raised.partition("(")[0] in (result.pairs["en-sw"].error or "")
 
 
 def test_workers_that_cannot_load_the_model_say_why(

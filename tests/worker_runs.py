@@ -42,6 +42,8 @@ class Slow(Plugin):
         if "is refused" in " ".join(texts):
             raise ValueError("this text is refused")
         time.sleep(float(os.environ.get("SLOW_SECONDS", "0")))
+        if os.environ.get("SLOW_RAISES"):
+            raise eval(os.environ["SLOW_RAISES"])
         return super().encode_documents(texts, language=language)
 
 def load(request):

@@ -1,12 +1,60 @@
-"""Printing what may quote a file or a stranger: nothing in it can steer a terminal."""
+"""Printing: nothing in a text can steer a terminal, and output says what is wrong with it."""
 
 from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from clir_bench.characters import visible
+from clir_bench.errors import OutputError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     """Print a text; unseen characters but line ends and tabs are spelled out, as JSON does."""
     click.echo(visible(str(text), keep="\n\t"), err=err, nl=nl)
+
+
+class ReaderGoneError(BrokenPipeError):
+    """Nobody reads standard output any more, as after `| head`."""
+
+
+class _StandardOutput(io.FileIO):
+    """The descriptor of standard output, whose errors cannot be taken for another file's."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise ReaderGoneError from None
+        except OSError as error:
+            raise OutputError(
+                f"standard output cannot be written: {error.strerror or error}; what was finished "
+                "is stored"
+            ) from None
+
+
+def guard_stdout() -> None:
+    """Put in the place of `sys.stdout` one with clear errors, which escapes what it cannot show."""
+    if sys.stdout is None:  # it was closed by whoever started the process
+        return
+    raw = _StandardOutput(sys.stdout.fileno(), "w", closefd=False)
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=sys.stdout.encoding,
+        errors="backslashreplace",
+        line_buffering=sys.stdout.isatty(),
+    )
+
+
+def silence_stdout() -> None:
+    """Say nothing more on stdout, which takes nothing more, whatever still waits to be written."""
+    empty = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(empty, sys.stdout.fileno())
+    os.close(empty)

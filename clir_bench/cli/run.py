@@ -14,8 +14,9 @@ import click
 from clir_bench import registry
 from clir_bench.adapters.source import locate
 from clir_bench.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard, load_card
-from clir_bench.cli import options, silence_stdout
+from clir_bench.cli import options
 from clir_bench.cli.divided import divided_job, run_divided
+from clir_bench.cli.output import ReaderGoneError, silence_stdout
 from clir_bench.cli.profile import reported
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list, split_measures
@@ -23,7 +24,7 @@ from clir_bench.cli.tables import result_text, some_of, suite_text
 from clir_bench.embeddings.store import Keeping
 from clir_bench.encoders import DESCRIBED, load_encoder, provider
 from clir_bench.encoders.described import read_description
-from clir_bench.errors import ClirBenchError, UnknownNameError, UsageError
+from clir_bench.errors import ClirBenchError, OutputError, UnknownNameError, UsageError
 from clir_bench.evaluate import Settings, System, card_for, check_depth, evaluate, stored_split
 from clir_bench.index.approximate import IndexSpec
 from clir_bench.jobs import Job as Divided
@@ -304,15 +305,16 @@ class _OneModel:
         try:
             if isinstance(job.card, SuiteCard):
                 suite = self._run_parts(job, job.card)
-                _print(suite, self.request)
-                return [f"{name}, {part.task}: {part.error}" for part in suite.parts if part.error]
+                failed = [
+                    f"{name}, {part.task}: {part.error}" for part in suite.parts if part.error
+                ]
+                return [*failed, *_print(suite, self.request)]
             result = self._run_task(job.card, job.pairs, job.split)
         except ClirBenchError as error:
             if isinstance(error, UsageError):
                 raise
             return [f"{name}: {error}"]
-        _print(result, self.request)
-        return _failures(name, job, result)
+        return [*_failures(name, job, result), *_print(result, self.request)]
 
     def encode_share(self, job: _Job, divided: Divided) -> list[str]:
         """Encode a share of a task's or suite's documents, and return what failed."""
@@ -358,11 +360,17 @@ class _OneModel:
         )
 
 
-def _print(result: Result | SuiteResult, request: _Request) -> None:
+def _print(result: Result | SuiteResult, request: _Request) -> list[str]:
+    """Print a result; return what is wrong with stdout: what follows is still to be run."""
     try:
         _print_all(result, request)
-    except BrokenPipeError:  # what follows is still to be run and stored
+        sys.stdout.flush()
+    except ReaderGoneError:
         silence_stdout()
+    except OutputError as error:
+        silence_stdout()
+        return [str(error)]
+    return []
 
 
 def _print_all(result: Result | SuiteResult, request: _Request) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from clir_bench import __version__
 from clir_bench.environment import git_state, packages
 from clir_bench.errors import DataError
+from clir_bench.structured import parse_json
 
 if TYPE_CHECKING:
     from clir_bench.distill.mixture import BitextCorpus
@@ -59,9 +60,9 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = parse_json(path.read_bytes(), str(path), DataError)
         version = card["version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, DataError, KeyError, TypeError) as error:
         raise DataError(f"{path}: no card of a distilled model ({error!r})") from None
     if version != VERSION:
         raise DataError(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clir_bench.errors import DataError, OutputError
+from clir_bench.structured import parse_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,10 +112,10 @@ def read(path: Path, recipe: str) -> Checkpoint:
 
     advice = f"delete {path} to go on from the one before, or begin anew in another folder"
     try:
-        state = json.loads((path / _STATE).read_text(encoding="utf-8"))
+        state = parse_json((path / _STATE).read_bytes(), _STATE, DataError)
         if not isinstance(state, dict):
-            raise ValueError("no JSON object")
-    except (OSError, ValueError) as error:
+            raise DataError("no JSON object")
+    except (OSError, DataError) as error:
         raise DataError(f"{path / _STATE}: cannot be read ({error}); {advice}") from None
     if state.get("version") != VERSION:
         raise DataError(

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from clir_bench.errors import DataError, OutputError
+from clir_bench.plugins import shown
 from clir_bench.results import write_file
+from clir_bench.structured import parse_json
 
 _LOGGER = logging.getLogger(__name__)
+_REMEDY = "remove the line, which changes nothing but the log"
 
 
 class Journal:
@@ -37,24 +40,41 @@ class Journal:
             ) from error
 
     def cut(self, step: int) -> None:
-        """Leave out everything after `step`."""
+        """Leave out everything after `step`.
+
+        Raises:
+            DataError: A line is not what `write` writes.
+        """
         kept = [entry for entry in self.read() if entry["step"] <= step]
         write_file(self._path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
 
     def read(self) -> list[dict[str, float]]:
-        """Return all lines; a last one that was cut off is left out."""
+        """Return all lines; a last one that was cut off is left out.
+
+        Raises:
+            DataError: The file cannot be read, or a line is not what `write` writes.
+        """
         if not self._path.is_file():
             return []
+        try:
+            lines = self._path.read_bytes().splitlines()
+        except OSError as error:
+            raise DataError(f"{self._path}: cannot be read: {error.strerror or error}") from None
         entries = []
-        lines = self._path.read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines, start=1):
+            where = f"{self._path}:{number}"
             try:
-                entries.append(json.loads(line))
-            except ValueError:
+                entry = parse_json(line, where, DataError)
+            except DataError as error:
                 if number < len(lines):
-                    raise DataError(
-                        f"{self._path}:{number}: not valid JSON: {line[:60]!r}"
-                    ) from None
+                    raise DataError(f"{error}; {_REMEDY}") from None
+                continue
+            if not _is_entry(entry):
+                raise DataError(
+                    f"{where}: expected an object of numbers with a step, found "
+                    f"{shown(entry)}; {_REMEDY}"
+                )
+            entries.append(entry)
         return entries
 
     def plot(self, path: Path) -> bool:
@@ -84,3 +104,11 @@ class Journal:
                 axis.legend()
         figure.savefig(path)
         return True
+
+
+def _is_entry(found: object) -> bool:
+    return (
+        isinstance(found, dict)
+        and "step" in found
+        and all(isinstance(value, int | float) for value in found.values())
+    )

@@ -19,7 +19,6 @@ No default is the OPTICAL paper's: its solver, ε, iterations and pair counts co
 from __future__ import annotations
 
 import json
-import tomllib
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from clir_bench.distill.cleaning import CleaningRules
 from clir_bench.distill.sources import BitextSource
 from clir_bench.errors import MissingDataError, UsageError
+from clir_bench.structured import parse_toml
 from clir_bench.types import Tier
 
 PARTS = ("ot", "kd", "contrastive", "late", "greedy", "adversarial")
@@ -244,11 +244,10 @@ def read_recipe(path: Path) -> dict[str, Any]:
         UsageError: It is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except OSError as error:
         raise MissingDataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from None
+    return parse_toml(data, str(path), UsageError)
 
 
 def check_recipe(values: dict[str, Any], where: str) -> Recipe:

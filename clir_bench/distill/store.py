@@ -23,6 +23,7 @@ import numpy as np
 
 from clir_bench.errors import DataError, OutputError, UsageError
 from clir_bench.results import write_file
+from clir_bench.structured import parse_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -166,9 +167,10 @@ class VectorStore:
         if not path.is_file():
             return {"texts": 0, "tokens": 0}
         try:
-            meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            meta = {}
+            found = parse_json(path.read_bytes(), str(path), DataError)
+        except DataError:
+            found = None
+        meta: dict[str, Any] = found if isinstance(found, dict) else {}
         if meta.get("version") != _VERSION or meta.get("dim") != self.dim:
             raise DataError(
                 f"{path}: expected a store of version {_VERSION} with dim {self.dim}, found "

@@ -151,7 +151,7 @@ def _is_editable(distribution: str) -> bool:
         return True  # not installed at all: nothing vouches for its version
     try:
         direct = json.loads(found or "{}")
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return True
     return bool(direct.get("dir_info", {}).get("editable"))
 

@@ -16,14 +16,9 @@ from typing import Any, Literal, cast, get_args
 
 from clir_bench import registry
 from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder
-from clir_bench.errors import (
-    ClirBenchError,
-    EncoderError,
-    PluginError,
-    UnknownNameError,
-    UsageError,
-    near_names,
-)
+from clir_bench.encoders.statements import dim_problems, info_problems
+from clir_bench.errors import EncoderError, PluginError, UnknownNameError, UsageError, near_names
+from clir_bench.plugins import guarded, shown
 from clir_bench.types import EncoderInfo, EncoderRequest
 
 __all__ = ["load_encoder", "provider", "under_contract"]
@@ -34,7 +29,6 @@ DESCRIBED = ".toml"
 _Dtype = Literal["auto", "float32", "bfloat16", "mixed-bfloat16"]
 _SINGLE = ("encode_queries", "encode_documents")
 _TOKENS = ("encode_query_tokens", "encode_document_tokens")
-_PLACEHOLDERS = {"main", "master", "latest", "head", "unknown", "none", "local", "no_revision"}
 
 
 def load_encoder(
@@ -85,15 +79,8 @@ def load_encoder(
         batch_tokens=batch_tokens,
     )
     load = _entry_point(name)
-    try:
+    with guarded(lambda: f"model {spec!r} of {provider(spec)} could not be loaded", EncoderError):
         loaded = load(request)
-    except (ClirBenchError, MemoryError):
-        raise
-    except Exception as error:  # a plugin may raise anything
-        raise EncoderError(
-            f"model {spec!r} of {provider(spec)} could not be loaded: "
-            f"{type(error).__name__}: {error}"
-        ) from error
     return under_contract(loaded, spec, provider(spec))
 
 
@@ -140,31 +127,17 @@ def under_contract(loaded: Any, spec: str, package: str) -> CheckedEncoder | Che
         PluginError: Says which package broke the contract, and how.
     """
     where = f"model {spec!r} of {package}"
-    info = getattr(loaded, "info", None)
-    if not isinstance(info, EncoderInfo):
-        raise PluginError(
-            f"{where}: expected an attribute info of type EncoderInfo, found {info!r}"
-        )
-    for field in ("name", "revision"):
-        value = getattr(info, field)
-        if not isinstance(value, str) or not value.strip():
-            raise PluginError(f"{where}: info.{field} must be a non-empty string, found {value!r}")
-    if info.revision.casefold() in _PLACEHOLDERS:
-        raise PluginError(
-            f"{where}: info.revision is the placeholder {info.revision!r}; expected a commit, a "
-            "version or a hash, which names one set of weights for good"
-        )
-    dim = getattr(loaded, "dim", None)
-    if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
-        raise PluginError(f"{where}: dim must be a positive integer, found {dim!r}")
-    if info.similarity not in ("cosine", "dot", "maxsim"):
-        raise PluginError(
-            f"{where}: info.similarity must be 'cosine', 'dot' or 'maxsim', found "
-            f"{info.similarity!r}"
-        )
-    tokens = info.similarity == "maxsim"
-    needed = _TOKENS if tokens else _SINGLE
-    missing = [method for method in needed if not callable(getattr(loaded, method, None))]
+    with guarded(lambda: f"{where} cannot be looked at", PluginError):
+        info, dim = getattr(loaded, "info", None), getattr(loaded, "dim", None)
+        if not isinstance(info, EncoderInfo):
+            raise PluginError(
+                f"{where}: expected an attribute info of type EncoderInfo, found {shown(info)}"
+            )
+        if problems := [*info_problems(info), *dim_problems(dim)]:
+            raise PluginError(f"{where}: " + "; ".join(problems))
+        tokens = info.similarity == "maxsim"
+        needed = _TOKENS if tokens else _SINGLE
+        missing = [method for method in needed if not callable(getattr(loaded, method, None))]
     if missing:
         raise PluginError(
             f"{where} lacks the method {' and '.join(missing)}; an encoder whose similarity is "

@@ -7,13 +7,13 @@ loaded, so all of it counts.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from clir_bench.errors import EncoderError
 from clir_bench.files import path_problem
+from clir_bench.structured import parse_json
 
 ADAPTER = "adapter_config.json"
 
@@ -49,9 +49,10 @@ def read_json(folder: Path, name: str) -> Any:
     if not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise EncoderError(f"{path}: not valid JSON: {error}") from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise EncoderError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return parse_json(data, str(path), EncoderError)
 
 
 def module_folders(folder: Path) -> list[Path]:

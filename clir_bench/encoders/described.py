@@ -15,10 +15,9 @@ as the model's own files say.
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -28,6 +27,7 @@ from clir_bench.encoders import hub, kinds, models, sbert, weights
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UnknownNameError, UsageError
 from clir_bench.languages import resolve
+from clir_bench.structured import parse_toml
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
 
 _MAX_BYTES = 1 << 20
@@ -145,10 +145,7 @@ def read_description(path: Path) -> DescribedModel:
         raise UsageError(
             f"model {path}: more than {_MAX_BYTES:,} bytes; expected a short TOML file"
         )
-    try:
-        raw: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"model {path}: not valid TOML: {error}") from None
+    raw = parse_toml(data, f"model {path}", UsageError)
     try:
         stated = Description.model_validate(raw)
     except ValidationError as error:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clir_bench.errors import DataError, UsageError
-from clir_bench.index.topk import Rows, Scores, break_ties
+from clir_bench.index.topk import Rows, Scores, break_ties, require_finite
 from clir_bench.profiling import stage
 from clir_bench.types import Run, Vectors
 
@@ -183,10 +183,12 @@ class ApproximateIndex:
 
         Raises:
             UsageError: FAISS does not search it as asked.
+            EncoderError: A score is not finite, as when 16 bits are too few for the vectors.
         """
         k = min(k, self._index.ntotal)
         with self._doing("searching"):
             scores, rows = self._index.search(np.ascontiguousarray(queries), k)
+        require_finite(scores[rows >= 0])
         return _run(scores, rows, ids_of, names)
 
     def _train(self) -> None:
@@ -374,7 +376,7 @@ def _read(spec: IndexSpec, dim: int, folder: Path) -> Any | None:
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != known["sha256"]:
                 return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     index = faiss.read_index(str(path))
     if index.d != dim:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from clir_bench.errors import EncoderError
 from clir_bench.index.ids import Ids
 from clir_bench.profiling import stage
 from clir_bench.types import Run
@@ -46,7 +47,11 @@ class TopK:
             scores: float32 `(n_queries, n)`, in any order.
             rows: `(n_queries, n)`, the documents' positions within the block.
             doc_ids: Ids of the block's documents, indexed by `rows`.
+
+        Raises:
+            EncoderError: A score is not finite.
         """
+        require_finite(scores)
         n_known, (n_queries, n_ranked) = len(self._ids), self._scores.shape
         width = min(self.k, n_ranked + scores.shape[1])
         if width > n_ranked:
@@ -104,6 +109,20 @@ class TopK:
         ids = np.array(self._ids.at(np.flatnonzero(ranked)), dtype=object)
         doc_ids = tuple(tuple(ids[places[of_query]].tolist()) for of_query in self._places)
         return Run(tuple(query_ids), doc_ids, tuple(self._scores))
+
+
+def require_finite(scores: Scores) -> None:
+    """Refuse scores that say nothing of which document is better.
+
+    Raises:
+        EncoderError: A score is infinite or NaN.
+    """
+    if not np.isfinite(scores).all():
+        raise EncoderError(
+            f"{np.count_nonzero(~np.isfinite(scores)):,} of {scores.size:,} scores are not finite: "
+            "the vectors' inner products leave float32's range; the encoder must scale its "
+            "vectors, all by one factor"
+        )
 
 
 def _not_below(scores: Scores, rows: Rows, cut: Scores) -> tuple[Scores, Rows]:

@@ -24,12 +24,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from clir_bench.bounded import parse_toml, read_plain
+from clir_bench.bounded import read_plain
 from clir_bench.cards import SuiteCard, TaskCard, TaskId, expand_rules, load_card
 from clir_bench.errors import ClirBenchError, DataError, UnknownNameError, UsageError
 from clir_bench.languages import TierScheme, load_scheme
 from clir_bench.measures import at_depth, looks_at
 from clir_bench.scoring import parse_measures
+from clir_bench.structured import parse_toml
 from clir_bench.submission.plan import depth_kept
 from clir_bench.types import POOL, LanguagePair
 
@@ -107,7 +108,7 @@ def read_definition(path: Path) -> BoardDefinition:
             a task, split, pair, measure or tier scheme does not exist; every problem is named.
     """
     try:
-        raw = parse_toml(read_plain(path, _LARGEST_BYTES), where=str(path))
+        raw = parse_toml(read_plain(path, _LARGEST_BYTES), str(path), DataError)
     except DataError as error:
         raise UsageError(str(error)) from None
     if "id" in raw:

@@ -14,12 +14,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from clir_bench.bounded import parse_toml, read_plain, shown
+from clir_bench.bounded import read_plain, shown
 from clir_bench.characters import printable
 from clir_bench.encoders import models
 from clir_bench.errors import DataError
 from clir_bench.results import system_folder
 from clir_bench.schema import SystemRecord
+from clir_bench.structured import parse_toml
 from clir_bench.submission import text
 
 CARD_FILE = "system.toml"
@@ -150,7 +151,7 @@ def parse_system_card(data: bytes, *, where: str) -> SystemCard:
     if len(data) > LARGEST_CARD_BYTES:
         raise DataError(f"{where}: larger than {LARGEST_CARD_BYTES:,} bytes; shorten the card")
     try:
-        return SystemCard.model_validate(parse_toml(data, where=where))
+        return SystemCard.model_validate(parse_toml(data, where, DataError))
     except ValidationError as error:
         problems = "; ".join(_said(detail) for detail in error.errors()[:20])
         raise DataError(f"{where}: {problems}") from None

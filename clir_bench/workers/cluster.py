@@ -13,7 +13,9 @@ import logging
 import os
 import re
 import secrets
+import signal
 import socket
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,6 +26,7 @@ import numpy as np
 
 from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.errors import ClirBenchError, EncoderError, UsageError, WorkerError
+from clir_bench.plugins import told
 from clir_bench.types import Vectors
 from clir_bench.workers.messages import joined, parted
 from clir_bench.workers.pool import Done, Event, Failed, Lost, Ready
@@ -51,6 +54,8 @@ class EncodingActor:
             self._encoder = self._loading.load()
         except ClirBenchError as error:
             return str(error)
+        except KeyboardInterrupt as error:  # nobody's but the encoder's
+            return f"the encoder raised {told(error)}"
         return identity_of(self._encoder)
 
     def encode(
@@ -65,6 +70,8 @@ class EncodingActor:
             return str(error)
         except MemoryError as error:
             return f"no memory left: {error}"
+        except KeyboardInterrupt as error:
+            return f"the encoder raised {told(error)}"
         return (*joined(encoded.vectors), encoded.seconds, encoded.counts)
 
 
@@ -196,10 +203,14 @@ class ClusterCrew:
         # Reports of use would go to the internet.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         wanted = address or os.environ.get("RAY_ADDRESS", "")
+        listener = signal.getsignal(signal.SIGTERM)
         try:
             if wanted == "local" or not self._join(wanted):
                 self._require_token()
                 self._init("local")
+            # Ray answers SIGTERM by `sys.exit`.
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, listener)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             raise WorkerError(
                 f"Ray cluster {address or '(of this machine)'}: {error}. {_REMEDY}"

@@ -23,6 +23,7 @@ from clir_bench.workers.pool import Done, Event, Failed, Lost, Ready
 from clir_bench.workers.work import Loading, TextBatch
 
 _PATIENCE_SECONDS = 5.0
+_SERVE = "clir_bench.workers.serve"
 
 
 @dataclass
@@ -74,8 +75,10 @@ class LocalCrew:
         with theirs:
             try:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "clir_bench.workers.serve", str(theirs.fileno())],
+                    [sys.executable, "-m", _SERVE, str(theirs.fileno()), str(os.getpid())],
                     pass_fds=[theirs.fileno()],
+                    # Out of the terminal's reach: Ctrl-C is for this process to answer.
+                    process_group=0,
                     stdin=subprocess.DEVNULL,
                     stdout=sys.stderr.fileno() if _has_descriptor(sys.stderr) else None,
                     env=self._environment(),

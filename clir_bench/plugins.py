@@ -1,0 +1,161 @@
+"""Code that others wrote, called so that nothing it raises or leaves behind ends a run unseen.
+
+What is not guarded against: a plugin that ends the process itself (`os._exit`, a crash in native
+code), that changes the environment's variables, or that changes this package's own objects.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from clir_bench.errors import ClirBenchError
+
+_LONGEST = 1000
+"""Characters of a message that are kept."""
+
+
+def told(error: BaseException) -> str:
+    """Return kind and text of what was raised, whatever its text is, on one line.
+
+    >>> told(ValueError("no such layer"))
+    'ValueError: no such layer'
+    >>> told(SystemExit(0))
+    'SystemExit: 0'
+    """
+    try:
+        text = str(error)
+    except BaseException as failure:  # a plugin's own class may do anything
+        if isinstance(failure, KeyboardInterrupt):
+            raise
+        text = "(its text cannot be had)"
+    return f"{type(error).__name__}: {line_of(text)}"
+
+
+def line_of(text: str, longest: int = _LONGEST) -> str:
+    r"""Return a text on one line, cut, with what cannot be shown escaped.
+
+    >>> line_of("a\x1b[2Jb\n\ud800")
+    'a\\x1b[2Jb \\ud800'
+    """
+    line = " ".join(text[: 2 * longest].split())
+    cut = line[:longest] + ("..." if len(line) > longest or len(text) > 2 * longest else "")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
+
+
+def shown(value: object, longest: int = 80) -> str:
+    """Return a value as messages show it: its type unless it is plain, and its beginning.
+
+    >>> shown(1.5), shown("x"), shown(None)
+    ('1.5', "'x'", 'None')
+    """
+    if isinstance(value, str):
+        return line_of(ascii(value[:longest]), longest)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a plugin's own class may do anything
+        text = "something that cannot be shown"
+    name = type(value).__qualname__
+    kind = "" if isinstance(value, int | float | type(None)) else f"{name} "
+    return kind + line_of(text, longest)
+
+
+@contextmanager
+def guarded(
+    where: Callable[[], str], error: type[ClirBenchError], *, remedy: str = ""
+) -> Iterator[None]:
+    """Make one of our errors of whatever a plugin raises, and undo what it did to the process.
+
+    `SystemExit` and the like are failures of the plugin: it has no say over the whole command.
+
+    Args:
+        where: Says whose failure it is, for the message.
+        error: What is raised.
+        remedy: What to do, appended to the message.
+
+    Raises:
+        ClirBenchError: As `error`; errors of this package, lack of memory and interruptions pass.
+    """
+    try:
+        with undisturbed():
+            yield
+    except BaseException as raised:  # a plugin may raise anything
+        if passes(raised):
+            raise
+        raise error(f"{where()}: {told(raised)}{remedy}") from raised
+
+
+def passes(raised: BaseException) -> bool:
+    """Return whether something that was raised is no failure of a plugin, and goes on as it is."""
+    is_ours = type(raised).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return isinstance(raised, KeyboardInterrupt | MemoryError) or (
+        isinstance(raised, ClirBenchError) and is_ours
+    )
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Put back what a plugin may have changed for the whole process.
+
+    Put back are the standard streams, the working directory, the mask of new files, the recursion
+    limit, numpy's handling of floating-point errors and who hears Ctrl-C. A copy of the process
+    that a plugin made by forking ends here, before it does the rest of the work a second time.
+
+    Raises:
+        RuntimeError: The descriptors of the standard streams were closed; what is said from now on
+            is lost, and no file takes their place.
+    """
+    import numpy as np
+
+    process = os.getpid()
+    streams, limit, floating = (sys.stdout, sys.stderr), sys.getrecursionlimit(), np.geterr()
+    mask, folder = os.umask(0o077), _working_directory()
+    os.umask(mask)
+    is_main = threading.current_thread() is threading.main_thread()
+    listener: Any = signal.getsignal(signal.SIGINT) if is_main else None
+    try:
+        yield
+    finally:
+        if os.getpid() != process:  # a copy of this process that the plugin did not end
+            os._exit(1)
+        if sys.getrecursionlimit() != limit:
+            sys.setrecursionlimit(limit)
+        sys.stdout, sys.stderr = streams
+        np.seterr(**floating)
+        os.umask(mask)
+        if folder is not None and _working_directory() != folder:
+            with suppress(OSError):
+                os.chdir(folder)
+        if listener is not None and signal.getsignal(signal.SIGINT) is not listener:
+            signal.signal(signal.SIGINT, listener)
+        closed = _reopened()
+    if closed:
+        raise RuntimeError(f"it closed {' and '.join(closed)}")
+
+
+def _working_directory() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _reopened() -> list[str]:
+    """Let no file that is opened later become a standard stream that was closed; name these."""
+    closed = []
+    for descriptor, name in ((1, "standard output"), (2, "standard error")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            closed.append(name)
+            empty = os.open(os.devnull, os.O_WRONLY)
+            if empty != descriptor:
+                os.dup2(empty, descriptor)
+                os.close(empty)
+    return closed
