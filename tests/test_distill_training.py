@@ -180,6 +180,11 @@ def test_a_full_disk_keeps_the_last_checkpoint(
     ("name", "change", "message"),
     [
         ("weights.safetensors", lambda data: data[:-9], "expected .* bytes, found .*truncated"),
+        (
+            "optimiser.safetensors",
+            lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+            "optimiser.safetensors: damaged: its sha256 is another",
+        ),
         ("state.json", lambda data: data[:9], "cannot be read"),
         (
             "state.json",

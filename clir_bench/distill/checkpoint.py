@@ -2,7 +2,7 @@
 
     <output>/.training/step-00000500/weights.safetensors
                                      optimiser.safetensors
-                                     state.json           version, step, recipe, sizes, log
+                                     state.json           version, step, recipe, sizes, sha256, log
 
 A checkpoint is written beside and renamed, so that the last good one stays whatever happens. None
 is pickled. The newest and the best are kept.
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clir_bench.adapters.source import sha256_of
 from clir_bench.errors import DataError, OutputError
 from clir_bench.structured import parse_json
 
@@ -69,7 +70,14 @@ def write(folder: Path, checkpoint: Checkpoint, keep: set[int]) -> None:
             own = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
             save_file(own, temporary / name)
         sizes = {name: (temporary / name).stat().st_size for name in (_WEIGHTS, _OPTIMISER)}
-        state = {**checkpoint.state, "version": VERSION, "step": checkpoint.step, "sizes": sizes}
+        hashes = {name: sha256_of(temporary / name) for name in sizes}
+        state = {
+            **checkpoint.state,
+            "version": VERSION,
+            "step": checkpoint.step,
+            "sizes": sizes,
+            "sha256": hashes,
+        }
         (temporary / _STATE).write_text(
             json.dumps(state, sort_keys=True, indent=1) + "\n", encoding="utf-8"
         )
@@ -136,6 +144,9 @@ def read(path: Path, recipe: str) -> Checkpoint:
             raise DataError(
                 f"{path / name}: expected {expected} bytes, found {found}: truncated; {advice}"
             )
+        stated = state.get("sha256", {}).get(name)  # checkpoints from before have none
+        if stated not in (None, sha256_of(path / name)):
+            raise DataError(f"{path / name}: damaged: its sha256 is another; {advice}")
         try:
             tensors[name] = load_file(path / name)
         except SafetensorError as error:
