@@ -68,9 +68,9 @@ def shown(value: object, longest: int = 80) -> str:
 
 @contextmanager
 def guarded(
-    where: Callable[[], str], error: type[ClirBenchError], *, remedy: str = ""
+    where: Callable[[], str], error: type[Exception], *, remedy: str = ""
 ) -> Iterator[None]:
-    """Make one of our errors of whatever a plugin raises, and undo what it did to the process.
+    """Make an error that says whose it is of whatever a plugin raises; put back what it changed.
 
     `SystemExit` and the like are failures of the plugin: it has no say over the whole command.
 
@@ -80,7 +80,7 @@ def guarded(
         remedy: What to do, appended to the message.
 
     Raises:
-        ClirBenchError: As `error`; errors of this package, lack of memory and interruptions pass.
+        Exception: As `error`; errors of this package, lack of memory and interruptions pass.
     """
     try:
         with undisturbed():

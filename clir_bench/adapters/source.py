@@ -184,7 +184,7 @@ def read_manifest(card: TaskCard) -> dict[str, str]:
     path = inside(card.directory, card.download.manifest, what, error=CardError)
     listed: dict[str, str] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CardError(f"task {card.id!r}: manifest {path} cannot be read: {error}") from error
     for number, line in enumerate(lines, start=1):

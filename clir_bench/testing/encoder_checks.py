@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from clir_bench.types import POOL, Vectors
 _SAME = 1e-5
 """How far vectors of two equal calls may be apart."""
 _FOUND_SHARE = 0.5
+_PATIENCE_SECONDS = 0.1
 _BYTES = 2**20
 
 
@@ -29,19 +31,8 @@ def _loads(subject: EncoderSubject) -> str:
 def _describes_itself(subject: EncoderSubject) -> str:
     info = subject.info
     problems = []
-    for field in ("name", "revision", "query_prompt", "document_prompt", "dtype", "description"):
-        if not isinstance(getattr(info, field), str):
-            problems.append(f"info.{field} must be a text, found {getattr(info, field)!r}")
-    if not problems and not info.name.isprintable():
-        problems.append(f"info.name {info.name!r} holds characters that cannot be shown")
-    if info.weights_sha256 is not None and not re.fullmatch("[0-9a-f]{64}", info.weights_sha256):
-        problems.append(f"info.weights_sha256 {info.weights_sha256!r} is no sha256 in hex")
-    for field in ("max_tokens", "n_parameters"):
-        value = getattr(info, field)
-        if value is not None and (not isinstance(value, int) or value < 1):
-            problems.append(f"info.{field} must be a positive number or None, found {value!r}")
-    if info.license is not None and (not isinstance(info.license, str) or not info.license):
-        problems.append(f"info.license must be an SPDX id or None, found {info.license!r}")
+    if info.n_parameters == 0:
+        problems.append("info.n_parameters is 0; of a model without weights it is None")
     for code in info.training_languages:
         try:
             canonical = resolve(code).code
@@ -111,10 +102,11 @@ def _ownership(subject: EncoderSubject) -> str:
         arrays = kept if subject.late else [kept]
         before = [np.array(array) for array in arrays]
         subject.returned(side, list(SENTENCES[4:8]))
+        time.sleep(_PATIENCE_SECONDS)  # or a thread of its own is not done yet
         for array, copy in zip(arrays, before, strict=True):
             if not np.array_equal(array, copy):
                 raise BrokenPromiseError(
-                    f"{side}: a second call changed the array that the first returned"
+                    f"{side}: the array that a first call returned was changed after it"
                 )
         if texts != list(SENTENCES[:4]):
             raise BrokenPromiseError(f"{side}: it changed the list of texts")

@@ -11,6 +11,7 @@ import numpy as np
 
 from clir_bench.encoders import load_encoder, provider, under_contract
 from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder, shortened
+from clir_bench.plugins import guarded
 from clir_bench.testing.isolation import Apart, Places, observe
 from clir_bench.testing.report import BrokenPromiseError, NotApplicableError
 from clir_bench.types import Encoder, EncoderInfo, TokenEncoder, Vectors
@@ -117,12 +118,8 @@ class EncoderSubject:
         Raises:
             BrokenPromiseError: The encoder raised something.
         """
-        try:
+        with guarded(lambda: f"{side}: it raised", BrokenPromiseError):
             return getattr(self.encoder.inner, self._method(side))(texts, language="en")
-        except Exception as error:  # a plugin may raise anything
-            raise BrokenPromiseError(
-                f"{side}: it raised {type(error).__name__}: {error}"
-            ) from error
 
     @property
     def late(self) -> bool:
