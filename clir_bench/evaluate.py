@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clir_bench import environment, windows
+from clir_bench import environment
 from clir_bench.adapters import Source
 from clir_bench.approximation import check_index
 from clir_bench.cards import SAMPLE, TaskCard
@@ -118,9 +118,7 @@ class System:
             package=self.package,
             seed=settings.seed,
         )
-        return EmbeddingStore(
-            settings.embeddings, identity, self.encoder, window=windows.ENCODE_BLOCK
-        )
+        return EmbeddingStore(settings.embeddings, identity, self.encoder)
 
 
 def evaluate(

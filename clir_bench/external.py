@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from clir_bench.adapters.source import Source, sha256_of
@@ -11,7 +11,8 @@ from clir_bench.cards import TaskCard
 from clir_bench.errors import ClirBenchError, DataError
 from clir_bench.evaluate import Settings, new_ledger
 from clir_bench.measures import depth_of, too_deep
-from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, prepare
+from clir_bench.outline import read_again
+from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, load_again, prepare
 from clir_bench.progress import Progress
 from clir_bench.retrieval import without_same_id
 from clir_bench.runs import RunFile, run_files
@@ -101,15 +102,15 @@ def _score_files(
     notes: list[str] = []
     for group in preparation.groups:
         for prepared, run in _read_group(group, files, loader, ledger.failed):
-            collection = loader.load(prepared.pair)
-            qrels = collection.qrels
-            kept = without_same_id(run) if collection.skip_same_id else run
-            depth = depth_of(
-                kept,
-                {qrel.query_id for qrel in qrels},
-                n_documents=prepared.inspection.n_rankable - collection.skip_same_id,
-            )
             try:
+                collection = load_again(loader, prepared)
+                qrels = collection.qrels
+                kept = without_same_id(run) if collection.skip_same_id else run
+                depth = depth_of(
+                    kept,
+                    {qrel.query_id for qrel in qrels},
+                    n_documents=prepared.inspection.n_rankable - collection.skip_same_id,
+                )
                 if lost := ledger.lost_at(depth.reach):
                     raise DataError(
                         f"{files[prepared.pair]}: {too_deep(lost, depth.reach)}: score a deeper "
@@ -155,9 +156,12 @@ def _read_group(
         except ClirBenchError as error:
             failed(prepared.pair, str(error))
     ranked = {doc_id for _, run in runs for doc_ids in run.doc_ids for doc_id in doc_ids}
-    strangers = ranked.difference(
-        document.doc_id for document in corpus_of(loader, group.corpus_pairs)
-    )
+    try:
+        strangers = ranked.difference(_doc_ids(loader, group))
+    except ClirBenchError as error:
+        for prepared, _ in runs:
+            failed(prepared.pair, str(error))
+        return []
     kept = []
     for prepared, run in runs:
         odd = sorted(strangers.intersection(doc_id for ids in run.doc_ids for doc_id in ids))
@@ -171,3 +175,16 @@ def _read_group(
         else:
             kept.append((prepared, run))
     return kept
+
+
+def _doc_ids(loader: Loader, group: Group) -> Iterator[str]:
+    """Yield the ids of a corpus, which must be what was checked."""
+    language, document_text = group.pairs[0].pair.document, loader.card.document_text
+    windows = read_again(
+        corpus_of(loader, group.corpus_pairs),
+        group.outline,
+        language=language,
+        document_text=document_text,
+        where=f"task {loader.card.id!r}, documents of {group.pairs[0].pair}",
+    )
+    return (text.doc_id for texts in windows for text in texts)

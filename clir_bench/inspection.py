@@ -1,7 +1,7 @@
 """Checks a collection before anything expensive happens to it, and hashes what it is.
 
-A corpus is read once, keeping 8 bytes a document, so that even 33 million passages can be checked
-before the first one is encoded.
+A corpus is read once, keeping 16 bytes per document, so that even 33 million passages can be
+checked before the first one is encoded.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from clir_bench.cards import Counts
 from clir_bench.errors import DataError
+from clir_bench.outline import NO_OUTLINE, Outline, Outliner
 from clir_bench.types import LARGEST_GRADE, Collection, Document, Qrel, Query
 
 _SHOWN = 3
@@ -34,6 +35,7 @@ class Corpus:
         present: Which of the ids asked for are in the corpus.
         empty: Which of these have nothing to encode.
         other_form: Which of the ids asked for are there in another Unicode form alone.
+        outline: What the next reading is compared with.
     """
 
     n_documents: int
@@ -42,6 +44,7 @@ class Corpus:
     present: frozenset[str]
     empty: frozenset[str]
     other_form: frozenset[str]
+    outline: Outline = field(default=NO_OUTLINE, compare=False)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Inspection:
         missing_judged: Judged documents that the corpus lacks, sorted; they are never retrieved.
         n_empty_relevant: Relevant documents without anything to encode: never retrieved either.
         skip_same_id: As in `Collection`.
+        corpus_sha256: As in `Corpus`.
     """
 
     counts: Counts
@@ -67,6 +71,7 @@ class Inspection:
     missing_judged: tuple[str, ...] = ()
     n_empty_relevant: int = 0
     skip_same_id: bool = False
+    corpus_sha256: str = ""
 
     @property
     def n_rankable(self) -> int:
@@ -79,6 +84,7 @@ def inspect_corpus(
     wanted: frozenset[str],
     *,
     where: str,
+    language: str = "",
     document_text: str = "{title} {text}",
     advance: Callable[[int], None] = lambda _: None,
 ) -> Corpus:
@@ -88,6 +94,7 @@ def inspect_corpus(
         documents: The corpus.
         wanted: Document ids that are judged, to be looked for.
         where: Names the corpus in errors.
+        language: The documents' language where a document does not state its own.
         document_text: What of a document is encoded, as on the task's card.
         advance: Called with the number of documents read since the last call.
 
@@ -103,12 +110,12 @@ def inspect_corpus(
     other_form: set[str] = set()
     problems: list[str] = []
     n_empty = 0
-    with_title = "{title}" in document_text
+    outliner = Outliner(language, document_text)
     for n, document in enumerate(documents):
-        for field in (document.doc_id, document.title, document.text, document.language):
-            _feed(digest, field)
+        for value in (document.doc_id, document.title, document.text, document.language):
+            _feed(digest, value)
         hashes.append(hash(document.doc_id))
-        is_empty = not (document.text.strip() or (with_title and document.title.strip()))
+        is_empty = not outliner.add(document)
         if document.doc_id in wanted:
             present.add(document.doc_id)
             if is_empty:
@@ -125,6 +132,7 @@ def inspect_corpus(
         raise DataError(f"{where}: the corpus is empty")
     if n_empty == len(hashes):
         raise DataError(f"{where}: all {n_empty:,} documents are empty: there is no text to search")
+    outline = outliner.finish()
     problems += _duplicates(documents, np.frombuffer(hashes, dtype=np.int64))
     if problems:
         raise DataError(f"{where}: " + "; ".join(problems))
@@ -135,6 +143,7 @@ def inspect_corpus(
         frozenset(present),
         frozenset(empty),
         frozenset(other_form - present),
+        outline,
     )
 
 
@@ -153,9 +162,26 @@ def inspect(collection: Collection, corpus: Corpus, *, where: str) -> Inspection
     problems += _qrel_problems(collection.queries, collection.qrels, corpus)
     if problems:
         raise DataError(f"{where}: " + "; ".join(problems))
+    n_judged = len({qrel.query_id for qrel in collection.qrels})
+    sha256, queries_sha256 = digests(collection, corpus.sha256)
+    return Inspection(
+        Counts(corpus.n_documents, len(collection.queries), len(collection.qrels)),
+        n_judged,
+        corpus.n_empty,
+        sha256,
+        queries_sha256,
+        tuple(sorted({qrel.doc_id for qrel in collection.qrels} - corpus.present)),
+        len({qrel.doc_id for qrel in collection.qrels if qrel.relevance > 0} & corpus.empty),
+        collection.skip_same_id,
+        corpus.sha256,
+    )
+
+
+def digests(collection: Collection, corpus_sha256: str) -> tuple[str, str]:
+    """Return a pair's data hash and that of its judged queries, as in `Inspection`."""
     judged_ids = {qrel.query_id for qrel in collection.qrels}
     judged = [query for query in collection.queries if query.query_id in judged_ids]
-    queries_digest, all_digest = hashlib.sha256(), hashlib.sha256(corpus.sha256.encode())
+    queries_digest, all_digest = hashlib.sha256(), hashlib.sha256(corpus_sha256.encode())
     for query in judged:
         _feed(queries_digest, query.query_id)
         _feed(queries_digest, query.text)
@@ -163,16 +189,7 @@ def inspect(collection: Collection, corpus: Corpus, *, where: str) -> Inspection
     _feed(all_digest, str(collection.skip_same_id))
     for qrel in sorted(collection.qrels):
         _feed(all_digest, f"{qrel.query_id}\t{qrel.doc_id}\t{qrel.relevance}")
-    return Inspection(
-        Counts(corpus.n_documents, len(collection.queries), len(collection.qrels)),
-        len(judged),
-        corpus.n_empty,
-        all_digest.hexdigest(),
-        queries_digest.hexdigest(),
-        tuple(sorted({qrel.doc_id for qrel in collection.qrels} - corpus.present)),
-        len({qrel.doc_id for qrel in collection.qrels if qrel.relevance > 0} & corpus.empty),
-        collection.skip_same_id,
-    )
+    return all_digest.hexdigest(), queries_digest.hexdigest()
 
 
 def count_problems(found: Counts, expected: Counts) -> list[str]:
@@ -211,8 +228,8 @@ def _unwritable(identifier: str) -> bool:
 
 
 def _duplicates(documents: Iterable[Document], hashes: np.ndarray) -> list[str]:
-    ordered = np.sort(hashes)
-    repeated = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    hashes.sort()
+    repeated = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
     if not repeated:
         return []
     # Equal hashes are almost surely equal ids; a second look makes sure and names them.

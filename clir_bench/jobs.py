@@ -121,8 +121,7 @@ class _Share:
         vectors = DocumentVectors(
             documents,
             self.executor,
-            language=entry.corpus.language,
-            document_text=entry.corpus.document_text,
+            entry.corpus,
             entry=entry,
             numbers=numbers,
             tokens=self.progress.tokens,

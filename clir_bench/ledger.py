@@ -15,7 +15,7 @@ from clir_bench.cards import SAMPLE
 from clir_bench.errors import ClirBenchError, DataError, ResultError
 from clir_bench.languages import TierScheme, pair_language, pair_tier
 from clir_bench.measures import EVERYTHING, Depth, at_depth, depth_of, looks_at
-from clir_bench.preparation import Loader, PreparedPair, prepare
+from clir_bench.preparation import Loader, PreparedPair, load_again, prepare
 from clir_bench.results import (
     locked,
     read_pair_values,
@@ -77,7 +77,7 @@ class Ledger:
     _earlier: dict[LanguagePair, PairResult] = field(default_factory=dict)
     _seen: dict[LanguagePair, _Hashes] = field(default_factory=dict)
     _files: dict[LanguagePair, list[_State]] = field(default_factory=dict)
-    _checked: dict[LanguagePair, str] = field(default_factory=dict)
+    _checked: dict[LanguagePair, PreparedPair] = field(default_factory=dict)
     _written: _State = None
     _claimed: bool = False
     _started: float = field(default_factory=time.time)
@@ -123,7 +123,7 @@ class Ledger:
 
     def carry_over(self, prepared: Mapping[LanguagePair, PreparedPair]) -> None:
         """Keep the pairs done earlier whose data and files are what they were."""
-        self._checked |= {pair: now.inspection.sha256 for pair, now in prepared.items()}
+        self._checked |= prepared
         for pair, earlier in self._earlier.items():
             now = prepared.get(pair)
             fate = "running it again"
@@ -166,7 +166,7 @@ class Ledger:
             OutputError: They cannot be written.
         """
         inspection = prepared.inspection
-        self._checked[prepared.pair] = inspection.sha256
+        self._checked[prepared.pair] = prepared
         depth = depth or depth_of(
             run,
             set(scores.query_ids),
@@ -414,8 +414,7 @@ class Ledger:
             raise DataError(f"{run_file} is missing or damaged")
         values = self._values(pair, stored)
         if values is None:
-            self._check_data(pair, stored)
-            qrels = self.loader.load(pair).qrels
+            qrels = load_again(self.loader, self._checked_pair(pair, stored)).qrels
             values = score(read_run(run_file), qrels, self.measures)
             values_file, values_sha256 = write_values(self.path, pair, values)
             update = {"values_file": values_file, "values_sha256": values_sha256}
@@ -435,14 +434,17 @@ class Ledger:
         known = set(self.measures) <= set(values.measures)
         return values.only(self.measures) if known else None
 
-    def _check_data(self, pair: LanguagePair, stored: PairResult) -> None:
-        if self._checked.get(pair) == stored.data_sha256:
-            return
-        prepared = prepare(self.loader, [pair])
-        if pair in prepared.failures:
-            raise DataError(prepared.failures[pair])
-        if prepared.groups[0].pairs[0].inspection.sha256 != stored.data_sha256:
+    def _checked_pair(self, pair: LanguagePair, stored: PairResult) -> PreparedPair:
+        """Return a pair as it was checked, once its data are known to be those of a stored pair."""
+        known = self._checked.get(pair)
+        if known is None or known.inspection.sha256 != stored.data_sha256:
+            prepared = prepare(self.loader, [pair])
+            if pair in prepared.failures:
+                raise DataError(prepared.failures[pair])
+            known = prepared.groups[0].pairs[0]
+        if known.inspection.sha256 != stored.data_sha256:
             raise DataError("the data changed since it was run")
+        return known
 
     def _states(self, pair: LanguagePair) -> list[_State]:
         """Return by what changes of a pair's files are noticed without reading them."""

@@ -18,13 +18,13 @@ from clir_bench.embeddings.identity import Corpus
 from clir_bench.embeddings.store import EmbeddingStore
 from clir_bench.errors import ClirBenchError
 from clir_bench.index.approximate import ApproximateIndex, IndexSpec
-from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of
+from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, load_again
 from clir_bench.progress import Progress
-from clir_bench.retrieval import QuerySet, query_batch, search
+from clir_bench.retrieval import QuerySet, search
 from clir_bench.schema import ApproximateSearch
 from clir_bench.types import Collection, LanguagePair, Query, Run
 from clir_bench.windows import DocumentVectors, PassCost
-from clir_bench.workers.work import Encoded, Executor, Pending
+from clir_bench.workers.work import Encoded, Executor, Pending, hand_out
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,7 @@ class Passes:
             begun.documents = DocumentVectors(
                 corpus_of(self._loader, group.corpus_pairs),
                 self._executor,
-                language=corpus.language,
-                document_text=corpus.document_text,
+                corpus,
                 entry=begun.entry,
                 ended=self._look_ahead,
                 tokens=self._progress.tokens,
@@ -173,12 +172,13 @@ class Passes:
 
     def _ask(self, prepared: PreparedPair) -> _Asked:
         """Hand out the judged queries of a pair; equal queries of equal language only once."""
-        collection = self._loader.load(prepared.pair)
+        collection = load_again(self._loader, prepared)
         judged = {qrel.query_id for qrel in collection.qrels}
         queries = [query for query in collection.queries if query.query_id in judged]
         key = query_key(prepared)
         if key not in self._queries:
-            self._queries[key] = self._executor.submit(query_batch(queries, prepared.pair.query))
+            texts = [query.text for query in queries]
+            self._queries[key] = hand_out(self._executor, "queries", texts, prepared.pair.query)
         pending = self._queries[key]
         self._uses[key] -= 1
         if not self._uses[key]:

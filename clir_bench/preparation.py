@@ -13,14 +13,16 @@ from clir_bench import registry
 from clir_bench.adapters import Adapter, Source
 from clir_bench.adapters.checked import checked
 from clir_bench.cards import TaskCard
-from clir_bench.errors import ClirBenchError, PluginError
+from clir_bench.errors import ClirBenchError, DataError, PluginError
 from clir_bench.inspection import (
     Inspection,
     count_problems,
+    digests,
     inspect,
     inspect_corpus,
     missing_problems,
 )
+from clir_bench.outline import NO_OUTLINE, Outline
 from clir_bench.plugins import guarded
 from clir_bench.profiling import stage
 from clir_bench.schema import PairCounts
@@ -97,6 +99,7 @@ class Group:
             them, whichever of them are still to be run.
         pairs: Those to be run.
         corpus_sha256: As in `inspection.Corpus`.
+        outline: As in `inspection.Corpus`.
     """
 
     corpus_id: str
@@ -104,6 +107,7 @@ class Group:
     n_documents: int
     corpus_pairs: tuple[LanguagePair, ...]
     pairs: tuple[PreparedPair, ...]
+    outline: Outline = NO_OUTLINE
 
 
 @dataclass
@@ -154,6 +158,7 @@ def _prepare_group(
             documents,
             judged,
             where=f"{name}, documents of {pairs[0]}",
+            language=pairs[0].document,
             document_text=loader.card.document_text,
             advance=advance,
         )
@@ -170,7 +175,26 @@ def _prepare_group(
             passed.append(PreparedPair(pair, inspection, _unofficial(loader, pair, inspection)))
     if not passed:
         return None
-    return Group(corpus_id, corpus.sha256, corpus.n_documents, tuple(pairs), tuple(passed))
+    return Group(
+        corpus_id, corpus.sha256, corpus.n_documents, tuple(pairs), tuple(passed), corpus.outline
+    )
+
+
+def load_again(loader: Loader, prepared: PreparedPair) -> Collection:
+    """Load a pair's collection when its turn has come.
+
+    Raises:
+        DataError: Its queries or judgments are not those that were checked.
+    """
+    collection = loader.load(prepared.pair)
+    found, _ = digests(collection, prepared.inspection.corpus_sha256)
+    if found != prepared.inspection.sha256:
+        raise DataError(
+            f"task {loader.card.id!r}, split {loader.split!r}, pair {prepared.pair}: the queries "
+            "or judgments changed after they were checked; leave a task's files alone while it "
+            "runs, then run it again"
+        )
+    return collection
 
 
 def corpus_of(

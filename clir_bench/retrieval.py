@@ -18,13 +18,15 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from clir_bench.embeddings.entry import Entry
+from clir_bench.embeddings.identity import Corpus
 from clir_bench.index import device as accelerated
 from clir_bench.index import exact, maxsim
 from clir_bench.index.blocks import Block
 from clir_bench.index.topk import TopK, id_ranks
+from clir_bench.outline import outline_of
 from clir_bench.types import Document, Encoder, Query, Run, TokenEncoder, Vectors
 from clir_bench.windows import DocumentVectors, PassCost
-from clir_bench.workers.work import Here, TextBatch, encode
+from clir_bench.workers.work import Here, hand_out
 
 _SEARCH_BLOCK_BYTES = 128 * 2**20
 _SEARCH_BLOCK_DOCUMENTS = 65_536
@@ -46,16 +48,12 @@ class QuerySet:
     skip_same_id: bool = False
 
 
-def query_batch(queries: Sequence[Query], language: str) -> TextBatch:
-    """Return queries as they are encoded: all of a pair at once."""
-    return TextBatch("queries", [query.text for query in queries], language)
-
-
 def encode_queries(
     encoder: Encoder | TokenEncoder, queries: Sequence[Query], language: str
 ) -> QueryVectors:
     """Encode queries as their encoder's family does, in this process."""
-    return encode(encoder, query_batch(queries, language)).vectors
+    texts = [query.text for query in queries]
+    return hand_out(Here(encoder), "queries", texts, language).result().vectors
 
 
 def search_corpus(
@@ -73,7 +71,7 @@ def search_corpus(
 
     Args:
         encoder: What turns documents into vectors.
-        documents: The corpus; documents without title and text are passed over.
+        documents: The corpus, read twice; documents without title and text are passed over.
         query_sets: At least one.
         k: Documents a query.
         language: The documents' language where a document does not state its own.
@@ -84,9 +82,9 @@ def search_corpus(
     Returns:
         One `Run` a query set, in their order, and what it cost.
     """
-    vectors = DocumentVectors(
-        documents, Here(encoder), language=language, document_text=document_text, entry=entry
-    )
+    outline = outline_of(documents, language=language, document_text=document_text)
+    corpus = Corpus("", sum(outline.sizes), language, document_text, "documents", outline)
+    vectors = DocumentVectors(documents, Here(encoder), corpus, entry=entry)
     return search(vectors, query_sets, k=k, advance=advance)
 
 
@@ -116,19 +114,28 @@ def search(
     cost = documents.cost
     cost.search_seconds = [0.0] * len(query_sets)
     on_gpu = device.startswith("cuda") and not documents.late
-    find: Any = maxsim.search_block if documents.late else exact.search_block
-    if on_gpu:
-        find = partial(accelerated.search_block, device=device)
+    static: bool | None = None
     for ids, vectors in vector_blocks(documents, advance):
         ranks = id_ranks(ids)
-        block = accelerated.placed(vectors, device) if on_gpu else vectors
+        if documents.late and static is None:
+            static = maxsim.are_static(vectors)
+        there = accelerated.placed(vectors, device) if on_gpu else None
         for number, (query_set, ranking) in enumerate(zip(query_sets, rankings, strict=True)):
             started = time.perf_counter()
-            scores, rows = find(query_set.vectors, block, ranking.k, ranks)
+            queries: Any = query_set.vectors
+            if documents.late:
+                scores, rows = maxsim.search_block(
+                    queries, vectors, ranking.k, ranks, static=bool(static)
+                )
+            else:
+                nearest = None
+                if there is not None:
+                    nearest = partial(accelerated.nearest, queries, there, device=device)
+                scores, rows = exact.search_block(queries, vectors, ranking.k, ranks, nearest)
             ranking.add(scores, rows, ids)
             cost.search_seconds[number] += time.perf_counter() - started
         # Or they would stay in memory while the next ones are encoded.
-        del vectors, block, scores, rows
+        del vectors, there, scores, rows
     runs = [
         without_same_id(ranking.run(s.query_ids), k) if s.skip_same_id else ranking.run(s.query_ids)
         for s, ranking in zip(query_sets, rankings, strict=True)

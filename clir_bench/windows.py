@@ -1,27 +1,27 @@
 """Documents to vectors, a window at a time, and some windows ahead of whoever reads them.
 
-Documents are handed to the encoder in windows of a fixed number, in the corpus' order, whoever
-encodes them and whether their vectors are stored, read back or neither: which texts are padded
-together can move a vector's last bits.
+Documents are handed to the encoder in the windows of their corpus' outline, in its order. Each
+window is compared with what was checked before (`outline.read_again`), and repeated texts get the
+vectors of their first document (`repeats`).
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
 from clir_bench import profiling
 from clir_bench.embeddings.entry import Entry, Writing
+from clir_bench.embeddings.identity import Corpus
 from clir_bench.errors import ClirBenchError
+from clir_bench.outline import SHARD_WINDOWS, Text, read_again
+from clir_bench.repeats import FirstVectors, Repeated
 from clir_bench.types import Document
-from clir_bench.workers.work import Encoded, Executor, Pending, TextBatch
-
-ENCODE_BLOCK = 1024
-"""Documents encoded together, and between two looks at the progress bar."""
+from clir_bench.workers.work import Encoded, Executor, Pending, hand_out
 
 
 @dataclass
@@ -76,6 +76,7 @@ class _Planned(NamedTuple):
 
     n_documents: int
     ids: list[str]
+    repeated: Mapping[int, Repeated]
     pending: list[Pending]
     stored: list[Any]
     shard: _Shard | None
@@ -87,8 +88,7 @@ class DocumentVectors:
     Args:
         documents: The corpus; documents without title and text are passed over.
         executor: Who encodes.
-        language: The documents' language where a document does not state its own.
-        document_text: How title and text are joined, as on the task's card.
+        corpus: What is known of it since it was checked.
         entry: Where vectors are stored, already opened; None to store none.
         numbers: Of the shards that are wanted, all of them when None.
         ended: Called when the last window has been handed out.
@@ -103,9 +103,8 @@ class DocumentVectors:
         self,
         documents: Iterable[Document],
         executor: Executor,
+        corpus: Corpus,
         *,
-        language: str,
-        document_text: str,
         entry: Entry | None = None,
         numbers: range | None = None,
         ended: Callable[[], None] = lambda: None,
@@ -114,9 +113,11 @@ class DocumentVectors:
         self.cost = PassCost()
         self.n_encoded_shards = 0
         self.late = executor.late
-        self._executor, self._language, self._document_text = executor, language, document_text
+        self._executor, self._corpus = executor, corpus
         self._entry, self._numbers = entry, numbers
         self._ended, self._tokens = ended, tokens
+        # A job stores its shards and searches none, so it needs no vectors of other shards.
+        self._firsts = FirstVectors(corpus.outline.repeated if numbers is None else b"")
         self._plan: Iterator[_Planned] | None = self._planned(documents)
         self._ahead: deque[_Planned | ClirBenchError] = deque()
 
@@ -146,6 +147,7 @@ class DocumentVectors:
                     self._write(writing, shard, parts)
                     writing = writing if shard.n_left else None
                 self.look_ahead()
+                parts = self._firsts.unify(parts, planned.repeated)
                 yield Window(planned.n_documents, planned.ids, parts)
                 del parts  # or they would stay in memory while the next ones are encoded
         finally:
@@ -156,6 +158,7 @@ class DocumentVectors:
     def close(self) -> None:
         """Let go of what was handed out and nobody will read."""
         self._plan = None
+        self._firsts.close()
         while self._ahead:
             planned = self._ahead.popleft()
             if isinstance(planned, _Planned):
@@ -187,44 +190,66 @@ class DocumentVectors:
         return planned
 
     def _planned(self, documents: Iterable[Document]) -> Iterator[_Planned]:
+        corpus = self._corpus
+        windows = self._timed(
+            read_again(
+                documents,
+                corpus.outline,
+                language=corpus.language,
+                document_text=corpus.document_text,
+                where=corpus.label,
+            )
+        )
         if self._entry is None:
-            for block in self._timed(_blocks(documents, ENCODE_BLOCK)):
-                groups = self._texts(block)
-                yield _Planned(len(block), _ids_of(groups), self._handed_out(groups), [], None)
+            for texts in windows:
+                groups = _by_language(texts)
+                yield self._window(len(texts), groups, self._handed_out(groups), [], None)
             return
-        # Nothing is read beyond the last shard that is wanted.
-        end = None if self._numbers is None else max(self._numbers, default=-1) + 1
-        shards = self._timed(_blocks(documents, self._entry.shard_documents))
-        for number, block in enumerate(islice(shards, end)):
+        if self._numbers is not None:
+            # Nothing is read beyond the last shard that is wanted.
+            windows = islice(windows, SHARD_WINDOWS * (max(self._numbers, default=-1) + 1))
+        number = 0
+        while shard := list(islice(windows, SHARD_WINDOWS)):
             if self._numbers is None or number in self._numbers:
-                yield from self._planned_shard(number, block, self._entry)
+                yield from self._planned_shard(number, shard, self._entry)
+            number += 1
 
     def _planned_shard(
-        self, number: int, documents: list[Document], entry: Entry
+        self, number: int, windows: list[list[Text]], entry: Entry
     ) -> Iterator[_Planned]:
-        blocks = list(_blocks(documents, ENCODE_BLOCK))
-        texts = [self._texts(block) for block in blocks]
-        window_ids = [_ids_of(groups) for groups in texts]
-        ids = [doc_id for of_window in window_ids for doc_id in of_window]
+        groups_of = [_by_language(texts) for texts in windows]
+        ids = [doc_id for groups in groups_of for doc_id in _ids_of(groups)]
+        n_documents = sum(map(len, windows))
         started = time.perf_counter()
-        stored = entry.read(number, ids, len(documents))
+        stored = entry.read(number, ids, n_documents)
         self.cost.store_seconds += time.perf_counter() - started
         if stored is not None:
             self.cost.encode_seconds += stored.encode_seconds
             first = 0
-            for block, of_window in zip(blocks, window_ids, strict=True):
-                last = first + len(of_window)
-                yield _Planned(len(block), of_window, [], [stored.vectors(first, last)], None)
+            for texts, groups in zip(windows, groups_of, strict=True):
+                last = first + sum(map(len, groups.values()))
+                yield self._window(len(texts), groups, [], [stored.vectors(first, last)], None)
                 first = last
             return
         self.n_encoded_shards += 1
-        shard = _Shard(number, ids, len(documents), len(blocks))
-        for block, groups, of_window in zip(blocks, texts, window_ids, strict=True):
-            yield _Planned(len(block), of_window, self._handed_out(groups), [], shard)
+        shard = _Shard(number, ids, n_documents, len(windows))
+        for texts, groups in zip(windows, groups_of, strict=True):
+            yield self._window(len(texts), groups, self._handed_out(groups), [], shard)
 
-    def _handed_out(self, groups: dict[str, list[tuple[str, str]]]) -> list[Pending]:
+    def _window(
+        self,
+        n_documents: int,
+        groups: Mapping[str, list[Text]],
+        pending: list[Pending],
+        stored: list[Any],
+        shard: _Shard | None,
+    ) -> _Planned:
+        repeated = self._firsts.among([text for group in groups.values() for text in group])
+        return _Planned(n_documents, _ids_of(groups), repeated, pending, stored, shard)
+
+    def _handed_out(self, groups: Mapping[str, list[Text]]) -> list[Pending]:
         return [
-            self._executor.submit(TextBatch("documents", [text for _, text in group], language))
+            hand_out(self._executor, "documents", [text.text for text in group], language)
             for language, group in groups.items()
         ]
 
@@ -249,44 +274,24 @@ class DocumentVectors:
                 writing.finish(shard.ids, shard.n_documents, shard.seconds)
         self.cost.store_seconds += time.perf_counter() - started
 
-    def _timed(self, blocks: Iterator[list[Document]]) -> Iterator[list[Document]]:
+    def _timed(self, windows: Iterator[list[Text]]) -> Iterator[list[Text]]:
         while True:
             started = time.perf_counter()
-            block = next(blocks, None)
+            texts = next(windows, None)
             self.cost.index_seconds += time.perf_counter() - started
-            if block is None:
+            if texts is None:
                 return
-            yield block
-
-    def _texts(self, documents: Sequence[Document]) -> dict[str, list[tuple[str, str]]]:
-        """Return `(doc_id, text)` by language, keeping the order within each."""
-        started = time.perf_counter()
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for document in documents:
-            if (text := document_string(document, self._document_text)).strip():
-                group = groups.setdefault(document.language or self._language, [])
-                group.append((document.doc_id, text))
-        self.cost.index_seconds += time.perf_counter() - started
-        return groups
+            yield texts
 
 
-def document_string(document: Document, template: str) -> str:
-    """Join title and text as the card says; an absent part takes its separator with it.
-
-    >>> document_string(Document("d", "Nairobi ni jiji.", "Nairobi"), "{title} {text}")
-    'Nairobi Nairobi ni jiji.'
-    """
-    if not document.title.strip() or not document.text.strip():
-        text, title = document.text, "" if template == "{text}" else document.title
-        return text if text.strip() else title
-    return template.format(title=document.title, text=document.text)
+def _ids_of(groups: Mapping[str, list[Text]]) -> list[str]:
+    return [text.doc_id for group in groups.values() for text in group]
 
 
-def _blocks(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
-    stream = iter(documents)
-    while block := list(islice(stream, size)):
-        yield block
-
-
-def _ids_of(groups: dict[str, list[tuple[str, str]]]) -> list[str]:
-    return [doc_id for group in groups.values() for doc_id, _ in group]
+def _by_language(texts: Sequence[Text]) -> dict[str, list[Text]]:
+    """Return those with something to encode by language, keeping the order within each."""
+    groups: dict[str, list[Text]] = {}
+    for text in texts:
+        if text.text.strip():
+            groups.setdefault(text.language, []).append(text)
+    return groups

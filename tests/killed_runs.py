@@ -29,7 +29,7 @@ from typing import Any
 
 from folders import DOCUMENTS, Folder, make_folder, write_jsonl
 
-from clir_bench import environment, windows
+from clir_bench import environment, outline
 from clir_bench.adapters.source import locate
 from clir_bench.embeddings import store
 from clir_bench.embeddings.store import Keeping
@@ -72,7 +72,7 @@ def larger_folder(root: Path) -> Folder:
 
 def small_shards() -> None:
     """Store shards of 12 documents, of however small a corpus."""
-    windows.ENCODE_BLOCK = WINDOW
+    outline.WINDOW_DOCUMENTS = WINDOW
     store.AUTO_DOCUMENTS = 0
 
 

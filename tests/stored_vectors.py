@@ -17,7 +17,7 @@ import pytest
 from folders import Folder
 from killed_runs import WINDOW, larger_folder, left
 
-from clir_bench import retrieval, windows
+from clir_bench import outline, retrieval
 from clir_bench.adapters.source import locate
 from clir_bench.embeddings.store import Keeping
 from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder
@@ -75,7 +75,7 @@ class Asked:
 
 @pytest.fixture(name="folder")
 def folder_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    monkeypatch.setattr(windows, "ENCODE_BLOCK", WINDOW)
+    monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", WINDOW)
     monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_DOCUMENTS", 20)
     monkeypatch.setenv("CLIR_BENCH_CACHE", str(tmp_path / "cache"))
     return larger_folder(tmp_path)

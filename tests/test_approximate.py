@@ -11,9 +11,11 @@ import pytest
 from folders import clir, make_folder
 
 from clir_bench.approximation import check_index, search_by_index
+from clir_bench.embeddings.identity import Corpus
 from clir_bench.errors import DataError, EncoderError, UsageError
 from clir_bench.index import approximate
 from clir_bench.index.approximate import ApproximateIndex, DocIds, IndexSpec, recalls, sample_of
+from clir_bench.outline import outline_of
 from clir_bench.results import read_result
 from clir_bench.retrieval import QuerySet, search_corpus
 from clir_bench.schema import ApproximateSearch, Result
@@ -54,8 +56,10 @@ def searched(
     text: str, queries: QuerySet = QUERIES, *, k: int = 20, folder: Path | None = None
 ) -> tuple[Run, ApproximateSearch, bool]:
     index = ApproximateIndex(spec(text), DIM, folder)
+    outline = outline_of(DOCUMENTS, language="en", document_text="{text}")
+    corpus = Corpus("", len(DOCUMENTS), "en", "{text}", "", outline)
     (found,), _, (record,) = search_by_index(
-        DocumentVectors(DOCUMENTS, Here(ENCODER), language="en", document_text="{text}"),
+        DocumentVectors(DOCUMENTS, Here(ENCODER), corpus),
         [queries],
         index,
         k=k,
@@ -68,6 +72,27 @@ def exactly(queries: QuerySet = QUERIES, *, k: int = 20) -> Run:
         ENCODER, DOCUMENTS, [queries], k=k, language="en", document_text="{text}"
     )
     return found
+
+
+@pytest.mark.parametrize("factory", ["HNSW16", "IVF4,Flat;nprobe=4", "SQ8"])
+def test_equal_vectors_score_the_same_in_an_index(factory: str) -> None:
+    generator = np.random.default_rng(0)
+    queries, vectors = (generator.standard_normal((n, 384), dtype=np.float32) for n in (60, 300))
+    ids = [f"d{number:04}" for number in generator.permutation(1800)]
+    index = ApproximateIndex(spec(factory), 384)
+    index.add(np.tile(vectors, (6, 1)))
+    index.finish(1800)
+    found = index.search(queries, 90, lambda rows: [ids[row] for row in rows], list(range(60)))
+    of_vector = {doc_id: row % 300 for row, doc_id in enumerate(ids)}
+    n_tied = 0
+    for doc_ids, scores in zip(found.doc_ids, found.scores, strict=True):
+        for vector in {of_vector[doc_id] for doc_id in doc_ids}:
+            places = [n for n, doc_id in enumerate(doc_ids) if of_vector[doc_id] == vector]
+            assert len(set(scores[places].tolist())) == 1
+            same = [doc_ids[place] for place in places]
+            assert same == sorted(same, reverse=True)
+            n_tied += len(same) - 1
+    assert n_tied > 1000, "many of them were found together"
 
 
 def test_index_that_is_exact_ranks_as_exact_search_with_recall_one() -> None:
@@ -169,7 +194,7 @@ def test_stored_index_of_another_corpus_is_refused(tmp_path: Path) -> None:
 
 def test_training_begins_when_enough_documents_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approximate, "_TRAINING_DOCUMENTS", 300)
-    monkeypatch.setattr("clir_bench.windows.ENCODE_BLOCK", 64)
+    monkeypatch.setattr("clir_bench.outline.WINDOW_DOCUMENTS", 64)
     monkeypatch.setattr("clir_bench.retrieval._SEARCH_BLOCK_DOCUMENTS", 64)
     found, record, _ = searched("IVF4,Flat;nprobe=4")
     assert found.doc_ids == exactly().doc_ids
@@ -229,7 +254,7 @@ def test_what_faiss_raises_on_the_way_names_the_index(
     text: str, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clir_bench.retrieval._SEARCH_BLOCK_DOCUMENTS", 300)
-    monkeypatch.setattr("clir_bench.windows.ENCODE_BLOCK", 300)
+    monkeypatch.setattr("clir_bench.outline.WINDOW_DOCUMENTS", 300)
     with pytest.raises(UsageError, match=f"--index '{text}': FAISS failed at {failing}"):
         searched(text)
 

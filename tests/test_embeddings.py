@@ -23,6 +23,7 @@ from stored_vectors import (  # noqa: F401 - fixtures
     vectors_fixture,
 )
 
+from clir_bench import outline
 from clir_bench.embeddings import store
 from clir_bench.embeddings.identity import Corpus, identify, key_of, key_sha256
 from clir_bench.embeddings.shards import read_manifest
@@ -138,8 +139,7 @@ CORPUS = Corpus("c" * 64, 10, "sw", "{title} {text}")
 
 def key(info: EncoderInfo = INFO, corpus: Corpus = CORPUS, **changed: Any) -> str:
     values: dict[str, Any] = {"dim": 8, "spec": "m", "package": "acme 1", "seed": 0} | changed
-    window = values.pop("window", 4)
-    return key_sha256(key_of(identify(info, **values), corpus, window, 4 * window))
+    return key_sha256(key_of(identify(info, **values), corpus))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,6 @@ def key(info: EncoderInfo = INFO, corpus: Corpus = CORPUS, **changed: Any) -> st
         lambda: key(package="acme 2"),
         lambda: key(spec="m:other"),
         lambda: key(seed=1),
-        lambda: key(window=5),
         lambda: key(corpus=replace(CORPUS, sha256="d" * 64)),
         lambda: key(corpus=replace(CORPUS, language="de")),
         lambda: key(corpus=replace(CORPUS, document_text="{text}")),
@@ -171,6 +170,13 @@ def test_what_does_not_touch_documents_does_not_encode_them_again() -> None:
     assert key(corpus=replace(CORPUS, label="another task")) == key()
     own = {"package": "clir-bench 0.1.0"}
     assert key(**own, spec="st:here", seed=1) == key(**own, spec="st:there")
+
+
+@pytest.mark.parametrize("bound", ["WINDOW_DOCUMENTS", "WINDOW_CHARACTERS", "SHARD_WINDOWS"])
+def test_other_windows_make_their_own_vectors(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key()
+    monkeypatch.setattr(outline, bound, 5)
+    assert key() != before
 
 
 def test_another_release_of_the_libraries_makes_its_own_vectors(

@@ -123,12 +123,12 @@ def test_late_interaction_takes_half_of_the_free_disk_unless_told_a_folder(
     share: float,
     fits: bool,
 ) -> None:
-    # Every document has three words, and five whole shards are what the first one promises.
+    # Every document has three words, and so many are what the first shard promises.
     rows = [{**row, "text": "Kitale na Mombasa"} for row in documents(folder, "sw")]
     write_jsonl(folder.data / "sw" / "corpus.jsonl", rows)
     usage = namedtuple("usage", "total used free")
     n_shards = -(-N_DOCUMENTS["sw"] // SHARD)
-    whole = int(2 * n_shards * SHARD * (3 * DIM * 4 + 8) / share)
+    whole = int(2 * N_DOCUMENTS["sw"] * (3 * DIM * 4 + 8) / share)
 
     def left_over(_: Path) -> Any:
         taken = sum(path.stat().st_size for path in vectors.rglob("*.f32"))

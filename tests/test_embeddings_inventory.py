@@ -173,11 +173,20 @@ def test_an_entry_that_vanishes_while_it_is_looked_at_is_passed_over(
 
 def test_a_run_that_uses_a_broken_entry_writes_its_description_anew(root: Path) -> None:
     write(root, [1, 2])
-    entry = Entry(root / NAME, KEY, Corpus("c", 10, "sw", "{text}", "mine"), 4, 2, late=False)
+    entry = Entry(root / NAME, KEY, Corpus("c", 10, "sw", "{text}", "mine"), 2, late=False)
     with entry.opened(keep=False):
         pass
     (found,) = stored(root)
     assert (found.readable, found.corpus, found.n_done) == (True, "mine", 1)
+
+
+def test_entries_say_how_many_shards_they_have_and_older_ones_how_long_these_are(
+    root: Path,
+) -> None:
+    write(root, GOOD)
+    assert [found.n_shards for found in stored(root)] == [3]
+    write(root, {**GOOD, "n_shards": 5})
+    assert [found.n_shards for found in stored(root)] == [5]
 
 
 def test_a_folder_that_cannot_be_listed_holds_nothing(

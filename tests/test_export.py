@@ -115,8 +115,8 @@ def test_a_run_has_an_ir_metadata_header_and_is_otherwise_the_same(
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda raw: raw["task"].update(id="../../escaped"), "task and pair"),
-        (lambda raw: raw["task"].update(id="/tmp/escaped"), "task and pair"),  # noqa: S108
+        (lambda raw: raw["task"].update(id="../../escaped"), "task.id"),
+        (lambda raw: raw["task"].update(id="/tmp/escaped"), "task.id"),  # noqa: S108
         (lambda raw: raw["pairs"].update({"../../x-y": raw["pairs"]["en-sw"]}), "x-y"),
         (lambda raw: raw["pairs"]["en-sw"].update(run_file="../../../../secret"), "run_file"),
         (lambda raw: raw["pairs"]["en-sw"].update(run_file="test/en-de.run.xz"), "not the run"),

@@ -197,25 +197,69 @@ def test_negative_zero_and_zero_are_one_score() -> None:
     assert as_lists(run) == [["c", "b"], ["c", "b"]]
 
 
-def test_block_full_of_ties_returns_no_more_than_k(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ties_wider_than_the_candidates_are_decided_a_few_queries_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     widest: list[int] = []
 
-    def watched(queries: Vectors, documents: Vectors, k: int) -> tuple[Vectors, NDArray[np.int64]]:
-        scores, rows = search(queries, documents, k)
-        widest.append(scores.size)
-        return scores, rows
+    def watched(queries: Vectors, documents: Vectors, rows: topk.Rows) -> Vectors:
+        widest.append(rows.size)
+        return products(queries, documents, rows)
 
-    search = exact._search
-    monkeypatch.setattr(exact, "_search", watched)
+    products = exact.inner_products
+    monkeypatch.setattr(exact, "inner_products", watched)
     monkeypatch.setattr(exact, "_MAX_FULL_BYTES", 12 * 4000 * 5)
     ids = [f"d{number:04}" for number in range(4000)]
     queries, documents = np.ones((23, 2), np.float32), np.zeros((4000, 2), np.float32)
     documents[17] = 1
-    scores, rows = exact.search_block(queries, documents, 3, id_ranks(ids))
-    assert scores.shape == rows.shape == (23, 3)
-    assert scores.tolist() == [[2.0, 0.0, 0.0]] * 23
-    assert rows.tolist() == [[17, 3999, 3998]] * 23
-    assert widest == [23 * 4, *[5 * 4000] * 4, 3 * 4000], "five queries at a time, three left over"
+    run = search_in_blocks(queries, documents, ids, 3, [])
+    assert np.array(run.scores).tolist() == [[2.0, 0.0, 0.0]] * 23
+    assert as_lists(run) == [["d0017", "d3999", "d3998"]] * 23
+    assert widest == [23 * 19, *[5 * 4000] * 4, 3 * 4000], "five queries at a time, three left over"
+
+
+def equal_vectors(n_queries: int, dim: int) -> tuple[Vectors, Vectors]:
+    """Queries, and 3,000 documents of which every third is the same.
+
+    FAISS scores equal ones apart, by where they stand, for many queries of these numbers.
+    """
+    generator = np.random.default_rng(n_queries)
+    queries, documents = (
+        generator.standard_normal((n, dim), dtype=np.float32) for n in (n_queries, 3000)
+    )
+    documents[::3] = documents[0]
+    return queries, documents
+
+
+@pytest.mark.parametrize(("n_queries", "dim"), [(500, 384), (257, 768), (3, 768), (64, 7)])
+@pytest.mark.parametrize("k", [10, 1200, 3000])
+def test_equal_vectors_score_the_same_wherever_they_stand(n_queries: int, dim: int, k: int) -> None:
+    queries, documents = equal_vectors(n_queries, dim)
+    ids = [f"d{number:04}" for number in np.random.default_rng(1).permutation(3000)]
+    run = search_in_blocks(queries, documents, ids, k, [1, 18, 1043, 2999])
+    exactly = queries.astype(np.float64) @ documents.astype(np.float64).T
+    same = set(ids[::3])
+    for of_query, doc_ids, scores in zip(exactly, run.doc_ids, run.scores, strict=True):
+        found = [
+            (doc_id, score) for doc_id, score in zip(doc_ids, scores, strict=True) if doc_id in same
+        ]
+        assert len({float(score) for _, score in found}) <= 1
+        expected = sorted(same, reverse=True)[: len(found)]
+        assert [doc_id for doc_id, _ in found] == expected
+        best = np.sort(of_query)[::-1][:k]
+        assert np.allclose(scores, best, atol=1e-3)
+
+
+def test_equal_documents_of_late_interaction_score_the_same_in_every_block() -> None:
+    generator = np.random.default_rng(4)
+    queries = [generator.standard_normal((n, 128), dtype=np.float32) for n in (3, 32, 17, 1) * 9]
+    documents = [generator.standard_normal((n, 128), dtype=np.float32) for n in range(1, 90)]
+    twice = [*documents, *[documents[40].copy() for _ in range(9)]]
+    for static in (False, True):
+        whole = maxsim.maxsim_scores(queries, twice, static=static)
+        alone = maxsim.maxsim_scores(queries, [documents[40]], static=static)
+        assert np.array_equal(whole[:, 89:], np.repeat(alone, 9, axis=1))
+        assert np.array_equal(whole[:, 40], alone[:, 0])
 
 
 def test_best_of_block_keeps_the_best_and_cuts_a_tie_by_id() -> None:
@@ -246,13 +290,20 @@ def ragged(generator: np.random.Generator, n: int, largest: int) -> list[Vectors
 
 
 @SMALL
-@given(seed=st.integers(0, 2**32), memory=st.sampled_from([1, 500, 5000, 2**28]))
-def test_maxsim_equals_a_double_loop_however_queries_are_grouped(seed: int, memory: int) -> None:
+@given(
+    seed=st.integers(0, 2**32),
+    memory=st.sampled_from([1, 15, 500, 5000, 2**28]),
+    static=st.booleans(),
+)
+def test_maxsim_equals_a_double_loop_however_queries_are_grouped(
+    seed: int, memory: int, static: bool
+) -> None:
     generator = np.random.default_rng(seed)
     queries, documents = ragged(generator, 9, 20), ragged(generator, 13, 20)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(maxsim, "_MAX_PRODUCT_BYTES", memory)
-        scores = maxsim.maxsim_scores(queries, documents)
+        patch.setattr(maxsim, "_QUERY_TOKENS", memory)
+        scores = maxsim.maxsim_scores(queries, documents, static=static)
     assert scores.dtype == np.float32
     assert scores.tolist() == [
         [slow_maxsim(query, document) for document in documents] for query in queries
@@ -266,7 +317,9 @@ def test_maxsim_multiplies_repeated_vectors_once_and_scores_the_same() -> None:
     distinct, places = maxsim._distinct(np.concatenate(texts))
     assert len(distinct) == 6
     assert np.array_equal(distinct[places], np.concatenate(texts))
-    scores = maxsim.maxsim_scores(texts[:15], texts[15:])
+    assert maxsim.are_static(texts)
+    assert not maxsim.are_static([pieces])
+    scores = maxsim.maxsim_scores(texts[:15], texts[15:], static=True)
     expected = [[slow_maxsim(query, document) for document in texts[15:]] for query in texts[:15]]
     assert np.allclose(scores, expected, rtol=1e-5)
 

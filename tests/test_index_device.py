@@ -1,8 +1,9 @@
-"""Search by torch, on the CPU here, against FAISS's and brute force."""
+"""Candidates found by torch, on the CPU here, against FAISS's and brute force."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from clir_bench.index import device, exact
 from clir_bench.index.topk import TopK, id_ranks
-from clir_bench.types import Vectors
+from clir_bench.types import Run, Vectors
 
 
 def integers(seed: int, n: int, largest: int) -> Vectors:
@@ -24,15 +25,31 @@ def integers(seed: int, n: int, largest: int) -> Vectors:
 def check_against_faiss(
     queries: Vectors, documents: Vectors, k: int, ids: Sequence[str], where: str = "cpu"
 ) -> None:
-    """Expect FAISS's scores in the same order and the same set of documents."""
-    ranks = id_ranks(ids)
-    scores, rows = device.search_block(queries, documents, k, ranks, device=where)
-    expected_scores, expected_rows = exact.search_block(queries, documents, k, ranks)
-    assert scores.dtype == np.float32
-    assert rows.dtype == np.int64
-    assert np.array_equal(scores, expected_scores)
-    assert np.array_equal(np.sort(rows, axis=1), np.sort(expected_rows, axis=1))
-    assert np.array_equal(np.take_along_axis(queries @ documents.T, rows, axis=1), scores)
+    """Expect FAISS's scores and documents in the same order."""
+    found, expected = ranked(queries, documents, k, ids, where), ranked(queries, documents, k, ids)
+    assert found.doc_ids == expected.doc_ids
+    assert [scores.dtype for scores in found.scores] == [np.float32] * len(queries)
+    assert np.array_equal(found.scores, expected.scores)
+
+
+def searched(
+    queries: Vectors, documents: Vectors, k: int, ids: Sequence[str], where: str = "cpu"
+) -> tuple[Vectors, object]:
+    nearest = partial(device.nearest, queries, device.placed(documents, where), device=where)
+    return exact.search_block(queries, documents, k, id_ranks(ids), nearest)
+
+
+def ranked(
+    queries: Vectors, documents: Vectors, k: int, ids: Sequence[str], where: str | None = None
+) -> Run:
+    """Rank one block, by FAISS when no device is named."""
+    ranking = TopK(len(queries), k)
+    if where is None:
+        found = exact.search_block(queries, documents, k, id_ranks(ids))
+    else:
+        found = searched(queries, documents, k, ids, where)
+    ranking.add(*found, ids)
+    return ranking.run([str(number) for number in range(len(queries))])
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -58,18 +75,17 @@ def test_torch_finds_what_faiss_finds_with_and_without_ties_and_in_any_memory(
 def test_tie_at_the_cut_is_decided_by_the_highest_id() -> None:
     queries = np.ones((3, 1), dtype=np.float32)
     documents = np.array([[1], [2], [1], [1], [0]], dtype=np.float32)
-    ranks = id_ranks(["b", "a", "e", "c", "z"])
-    scores, rows = device.search_block(queries, documents, 3, ranks, device="cpu")
-    assert scores.tolist() == [[2, 1, 1]] * 3
-    assert rows.tolist() == [[1, 2, 3]] * 3
+    found = ranked(queries, documents, 3, ["b", "a", "e", "c", "z"], "cpu")
+    assert np.array(found.scores).tolist() == [[2, 1, 1]] * 3
+    assert found.doc_ids == (("a", "e", "c"),) * 3
 
 
 def test_negative_zero_ties_with_zero() -> None:
     queries = np.array([[1.0], [-1.0]], dtype=np.float32)
     documents = np.array([[0.0], [-0.0], [0.0]], dtype=np.float32)
-    scores, rows = device.search_block(queries, documents, 1, id_ranks("acb"), device="cpu")
-    assert rows.tolist() == [[1], [1]]
-    assert not np.signbit(scores).any()
+    found = ranked(queries, documents, 1, "acb", "cpu")
+    assert found.doc_ids == (("c",), ("c",))
+    assert not np.signbit(found.scores).any()
 
 
 def test_blocks_merge_to_the_ranking_of_all() -> None:
@@ -77,24 +93,20 @@ def test_blocks_merge_to_the_ranking_of_all() -> None:
     ids = [f"d{number}" for number in np.random.default_rng(3).permutation(200)]
     ranking = TopK(9, 30)
     for block in (slice(0, 20), slice(20, 130), slice(130, 200)):
-        ranks = id_ranks(ids[block])
-        ranking.add(
-            *device.search_block(queries, documents[block], 30, ranks, device="cpu"), ids[block]
-        )
+        ranking.add(*searched(queries, documents[block], 30, ids[block]), ids[block])
     found = ranking.run([str(number) for number in range(9)])
-    for ranked, of_query in zip(found.doc_ids, queries @ documents.T, strict=True):
+    for of_found, of_query in zip(found.doc_ids, queries @ documents.T, strict=True):
         pairs = sorted(zip(of_query.tolist(), ids, strict=True), reverse=True)
-        assert list(ranked) == [doc_id for _, doc_id in pairs[:30]]
+        assert list(of_found) == [doc_id for _, doc_id in pairs[:30]]
 
 
 def test_documents_moved_before_and_read_only_ones_are_searched_alike() -> None:
     queries, documents = integers(4, 3, 9), integers(5, 40, 9)
-    ranks = id_ranks([f"d{number}" for number in range(40)])
-    first = device.search_block(queries, documents, 5, ranks, device="cpu")
+    first = device.nearest(queries, documents, 5, device="cpu")
     moved = device.placed(documents, "cpu")
     documents.flags.writeable = False
     for other in (moved, documents):
-        again = device.search_block(queries, other, 5, ranks, device="cpu")
+        again = device.nearest(queries, other, 5, device="cpu")
         assert np.array_equal(again[0], first[0])
         assert np.array_equal(again[1], first[1])
 
@@ -103,12 +115,11 @@ def test_precision_asked_for_elsewhere_neither_holds_here_nor_is_lost() -> None:
     before = torch.get_float32_matmul_precision()
     generator = np.random.default_rng(6)
     queries, documents = generator.random((2, 8, 64), dtype=np.float32)
-    ranks = id_ranks("abcdefgh")
-    plain, _ = device.search_block(queries, documents, 8, ranks, device="cpu")
+    plain, _ = device.nearest(queries, documents, 8, device="cpu")
     torch.set_float32_matmul_precision("medium")
     try:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            low, _ = device.search_block(queries, documents, 8, ranks, device="cpu")
+            low, _ = device.nearest(queries, documents, 8, device="cpu")
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from folders import Folder, Watched, evaluate_folder, make_folder
 
-from clir_bench import windows
+from clir_bench import outline
 from clir_bench.adapters.source import locate
 from clir_bench.encoders.checked import CheckedEncoder
 from clir_bench.evaluate import Settings, System, evaluate
@@ -77,7 +77,7 @@ class Staff:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    monkeypatch.setattr(windows, "ENCODE_BLOCK", 1)
+    monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", 1)
     return make_folder(tmp_path)
 
 

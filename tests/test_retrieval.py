@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clir_bench import retrieval, windows
+from clir_bench import outline, retrieval
+from clir_bench.embeddings.identity import Corpus
 from clir_bench.index import device
+from clir_bench.outline import document_string, outline_of
 from clir_bench.retrieval import QuerySet, encode_queries, search_corpus
 from clir_bench.types import Document, Encoder, EncoderInfo, Query, Run, TokenEncoder, Vectors
-from clir_bench.windows import DocumentVectors, document_string
+from clir_bench.windows import DocumentVectors
 from clir_bench.workers.work import Here
 
 DIM = 5
@@ -129,7 +131,7 @@ def search(
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Encode 7 documents at a time and search 20."""
-    monkeypatch.setattr(windows, "ENCODE_BLOCK", 7)
+    monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", 7)
     monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_DOCUMENTS", 20)
 
 
@@ -156,7 +158,7 @@ def test_ranking_over_several_blocks_is_brute_force(encoder: Encoder, k: int) ->
 def test_blocks_are_also_cut_by_their_size_in_bytes(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(windows, "ENCODE_BLOCK", 3)
+    monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", 3)
     monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_BYTES", 100)
     documents = corpus(40)
     expected = brute_force(QUERIES, documents, 10, isinstance(encoder, Tokens))
@@ -255,25 +257,32 @@ def test_documents_of_a_mixed_corpus_are_encoded_with_their_own_language() -> No
 
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize(("at_a_time", "arrays"), [(7, 2), (20, 0)])
-def test_corpus_is_read_once_as_it_is_encoded_and_let_go_after_its_block(
+def test_corpus_is_read_as_it_is_encoded_and_let_go_after_its_block(
     monkeypatch: pytest.MonkeyPatch, at_a_time: int, arrays: int
 ) -> None:
-    monkeypatch.setattr(windows, "ENCODE_BLOCK", at_a_time)
+    monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", at_a_time)
     encoder = Dense()
     produced: list[int] = []
 
-    def stream() -> Iterator[Document]:
-        for document in corpus(200):
-            encoded = sum(len(texts) for _, texts in encoder.asked[1:])
-            assert len(produced) - encoded < at_a_time, "more than a block was read ahead"
-            assert encoder.held() <= 1 + arrays, "queries, and a search block that is not full"
-            produced.append(1)
-            yield document
+    @dataclass
+    class Stream:
+        n_readings: int = 0
 
-    documents = stream()
+        def __iter__(self) -> Iterator[Document]:
+            self.n_readings += 1
+            produced.clear()
+            for number, document in enumerate(corpus(200)):
+                encoded = sum(len(texts) for _, texts in encoder.asked[1:])
+                if self.n_readings > 1:
+                    assert len(produced) - encoded < at_a_time, "more than a block was read ahead"
+                assert encoder.held() <= 1 + arrays, "queries, and a search block that is not full"
+                produced.append(1)
+                yield document._replace(text=document.text + " " * number)  # no two are equal
+
+    documents = Stream()
     assert len(search(encoder, QUERIES, documents).doc_ids[0]) == 10
     assert len(produced) == 200
-    assert next(documents, None) is None
+    assert documents.n_readings == 2, "to be checked, and to be encoded"
 
 
 def test_progress_adds_up_to_all_documents_empty_ones_included() -> None:
@@ -323,10 +332,10 @@ def test_document_string(document: Document, template: str, expected: str) -> No
 def test_where_the_model_is_on_a_gpu_blocks_are_compared_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(windows, "ENCODE_BLOCK", 7)
+    monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", 7)
     monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_DOCUMENTS", 20)
     there: list[str] = []
-    placed, search_block = device.placed, device.search_block
+    placed, nearest = device.placed, device.nearest
 
     def watched_placed(vectors: Vectors, where: str) -> object:
         there.append(where)
@@ -334,12 +343,15 @@ def test_where_the_model_is_on_a_gpu_blocks_are_compared_there(
 
     def watched_search(*arguments: Any, device: str) -> object:
         there.append(device)
-        return search_block(*arguments, device="cpu")
+        return nearest(*arguments, device="cpu")
 
     monkeypatch.setattr(device, "placed", watched_placed)
-    monkeypatch.setattr(device, "search_block", watched_search)
+    monkeypatch.setattr(device, "nearest", watched_search)
     documents, queries = corpus(50), [Query(f"q{n}", f"w{n} w3") for n in range(4)]
-    vectors = DocumentVectors(documents, Here(Dense()), language="sw", document_text="{text}")
+    outlined = outline_of(documents, language="sw", document_text="{text}")
+    vectors = DocumentVectors(
+        documents, Here(Dense()), Corpus("", 50, "sw", "{text}", "", outlined)
+    )
     query_set = QuerySet([q.query_id for q in queries], encode_queries(Dense(), queries, "en"))
     (run,), _ = retrieval.search(vectors, [query_set], k=10, device="cuda:1")
     assert set(there) == {"cuda:1", "cpu"}

@@ -17,7 +17,7 @@ import pytest
 from folders import clir, forget_plugins, make_folder
 from worker_runs import NAME, Slow, is_running, when
 
-from clir_bench import windows
+from clir_bench import outline
 from clir_bench.encoders.checked import CheckedEncoder
 from clir_bench.encoders.hashing import HashingEncoder
 from clir_bench.errors import UsageError
@@ -31,7 +31,7 @@ from clir_bench.workers.work import Loading, TextBatch
 
 @pytest.fixture
 def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
-    monkeypatch.setattr(windows, "ENCODE_BLOCK", 3)
+    monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", 3)
     made = Slow(tmp_path, monkeypatch)
     monkeypatch.setenv("SLOW_NOTES", str(made.notes))
     yield made

@@ -15,7 +15,7 @@ import pytest
 from folders import clir, forget_plugins
 from worker_runs import Slow
 
-from clir_bench import windows
+from clir_bench import outline
 from clir_bench.errors import UsageError, WorkerError
 from clir_bench.workers import cluster as cluster_module
 from clir_bench.workers.cluster import ClusterCrew
@@ -48,7 +48,7 @@ class Cluster:
 
 @pytest.fixture
 def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
-    monkeypatch.setattr(windows, "ENCODE_BLOCK", 3)
+    monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", 3)
     made = Slow(tmp_path, monkeypatch)
     monkeypatch.setenv("SLOW_NOTES", str(made.notes))
     # Nodes start what finds the plugin, as machines on which it is installed would.

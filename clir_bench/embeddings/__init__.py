@@ -6,11 +6,15 @@
                    .in-use                     locked by runs that read or write the entry
 
 The key is a hash of everything that decides the vectors: the documents as they are encoded and the
-encoder (`identity`). A shard is a fixed number of documents in the corpus' own order. Its vectors
-are written beside and renamed to a name that tells their content, then its manifest is written
-beside and renamed: a shard is done when its manifest is there. Whatever a process is killed at,
-no file is half there, and two processes that encode one shard never write one file with different
-content. A shard whose checksum is wrong is encoded again.
+encoder (`identity`). A shard is some windows of documents (`outline`) in the corpus' own order.
+Documents that changed since they were checked are found before they are encoded, so no shard holds
+them. Vectors are stored as they were encoded: texts of several windows get the vector of the first
+when shards are read (`repeats`).
+
+A shard's vectors are written beside and renamed to a name that tells their content, then its
+manifest is written beside and renamed: a shard is done when its manifest is there. Whatever a
+process is killed at, no file is half there, and two processes that encode one shard never write one
+file with different content. A shard whose checksum is wrong is encoded again.
 
 Vectors of late interaction are all documents' tokens below one another, followed by the number of
 tokens of each document, int64.

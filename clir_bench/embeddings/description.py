@@ -19,6 +19,8 @@ class Description(BaseModel):
     Attributes:
         corpus: Task, split and document language it was made for first.
         key: Everything the vectors depend on, each value as JSON.
+        n_shards: Shards that make it whole; None where `shard_documents` tells.
+        shard_documents: Documents per shard, in entries of version 0.1.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
@@ -27,7 +29,15 @@ class Description(BaseModel):
     corpus: str
     key: dict[str, str]
     n_documents: int = Field(ge=0, le=_MOST_DOCUMENTS)
-    shard_documents: int = Field(ge=1, le=_MOST_DOCUMENTS)
+    n_shards: int | None = Field(default=None, ge=0, le=_MOST_DOCUMENTS)
+    shard_documents: int = Field(default=_MOST_DOCUMENTS, ge=1, le=_MOST_DOCUMENTS)
+
+    @property
+    def n_shards_in_all(self) -> int:
+        """Shards that make the entry whole."""
+        if self.n_shards is not None:
+            return self.n_shards
+        return -(-self.n_documents // self.shard_documents)
 
     def of_encoder(self, name: str) -> str:
         """Return a field of the encoder as people may see it, "" where it has none."""

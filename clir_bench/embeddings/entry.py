@@ -52,7 +52,6 @@ class Entry:
         folder: Where they are, or will be.
         key: Everything the vectors depend on.
         corpus: What they are of.
-        shard_documents: Documents a shard.
         dim: Length of every vector.
         late: Whether a document has several vectors.
         required: Fail when a shard cannot be written; otherwise say so once and go on without.
@@ -63,7 +62,6 @@ class Entry:
     folder: Path
     key: dict[str, str]
     corpus: Corpus
-    shard_documents: int
     dim: int
     late: bool
     required: bool = False
@@ -75,12 +73,17 @@ class Entry:
     @property
     def n_shards(self) -> int:
         """How many shards the corpus has."""
-        return -(-self.corpus.n_documents // self.shard_documents)
+        return len(self.corpus.outline.shard_sizes)
 
     def missing(self) -> list[int]:
         """Return the numbers of the shards that are not done."""
         done = done_shards(self.folder)
         return [number for number in range(self.n_shards) if number not in done]
+
+    def documents_left(self) -> int:
+        """Return how many documents the shards cover that are not done."""
+        sizes = self.corpus.outline.shard_sizes
+        return sum(sizes[number] for number in self.missing())
 
     def damages(self) -> dict[int, str]:
         """Return what can be seen to be wrong with shards that are done without reading them."""
@@ -96,7 +99,7 @@ class Entry:
 
     def needed_bytes(self) -> int | None:
         """Return what the missing shards will take, None while nobody can know."""
-        n_documents = min(len(self.missing()) * self.shard_documents, self.corpus.n_documents)
+        n_documents = self.documents_left()
         if not self.late:
             return n_documents * self.dim * 4
         for number in sorted(done_shards(self.folder)):
@@ -169,7 +172,7 @@ class Entry:
             "corpus": self.corpus.label,
             "key": self.key,
             "n_documents": self.corpus.n_documents,
-            "shard_documents": self.shard_documents,
+            "n_shards": self.n_shards,
             "version": 1,
         }
         text = json.dumps(known, indent=1, sort_keys=True) + "\n"

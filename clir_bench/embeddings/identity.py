@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import clir_bench
-from clir_bench import environment
+from clir_bench import environment, outline
+from clir_bench.outline import NO_OUTLINE, Outline
 from clir_bench.preparation import Group, Loader
 from clir_bench.types import EncoderInfo
 
 _OWN = "clir-bench"
+_LAYOUT_VERSION = 2
+"""From 2 on each different text of a window is encoded once."""
 _RUNTIME = ("sentence-transformers", "torch", "transformers")
 
 
@@ -31,6 +34,7 @@ class Corpus:
         language: Of documents that do not state their own.
         document_text: How title and text are joined.
         label: What people call it; not part of what it is.
+        outline: Of the reading that found the sha256; it follows from the documents.
     """
 
     sha256: str
@@ -38,13 +42,21 @@ class Corpus:
     language: str
     document_text: str
     label: str = field(default="", compare=False)
+    outline: Outline = field(default=NO_OUTLINE, compare=False)
 
     @classmethod
     def of(cls, group: Group, loader: Loader) -> Corpus:
         """Return the corpus that a group of pairs shares."""
         language, card = group.pairs[0].pair.document, loader.card
         label = f"{card.id} {loader.split} {language}"
-        return cls(group.corpus_sha256, group.n_documents, language, card.document_text, label)
+        return cls(
+            group.corpus_sha256,
+            group.n_documents,
+            language,
+            card.document_text,
+            label,
+            group.outline,
+        )
 
 
 @dataclass(frozen=True)
@@ -97,14 +109,13 @@ def identify(info: EncoderInfo, *, dim: int, spec: str, package: str, seed: int)
     return Identity({} if untold else fields | {"spec": spec, "seed": seed}, untold)
 
 
-def key_of(identity: Identity, corpus: Corpus, window: int, shard_documents: int) -> dict[str, str]:
+def key_of(identity: Identity, corpus: Corpus) -> dict[str, str]:
     """Return everything an entry's vectors depend on, by name, as text.
 
     Args:
         identity: Of the encoder.
-        corpus: What is encoded.
-        window: Documents handed to the encoder at once: it decides what is padded together.
-        shard_documents: Documents a shard.
+        corpus: What is encoded. Windows of it are handed to the encoder at once, which decides what
+            is padded together; several are a shard.
     """
     fields: dict[str, object] = {
         f"encoder.{name}": value for name, value in identity.fields.items()
@@ -113,9 +124,10 @@ def key_of(identity: Identity, corpus: Corpus, window: int, shard_documents: int
         "corpus.sha256": corpus.sha256,
         "corpus.language": corpus.language,
         "corpus.document_text": corpus.document_text,
-        "layout.version": 1,
-        "layout.window": window,
-        "layout.shard_documents": shard_documents,
+        "layout.version": _LAYOUT_VERSION,
+        "layout.window_documents": outline.WINDOW_DOCUMENTS,
+        "layout.window_characters": outline.WINDOW_CHARACTERS,
+        "layout.shard_windows": outline.SHARD_WINDOWS,
     }
     return {name: json.dumps(value, ensure_ascii=True) for name, value in sorted(fields.items())}
 

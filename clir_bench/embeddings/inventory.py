@@ -117,7 +117,7 @@ def _stored(folder: Path) -> Stored | None:
         model="" if known is None else known.of_encoder("name"),
         revision="" if known is None else known.of_encoder("revision"),
         n_documents=0 if known is None else known.n_documents,
-        n_shards=0 if known is None else -(-known.n_documents // known.shard_documents),
+        n_shards=0 if known is None else known.n_shards_in_all,
         n_done=len(done_shards(folder)),
         size_bytes=_size_bytes(folder),
         idle_seconds=max(0.0, time.time() - used),

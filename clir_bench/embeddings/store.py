@@ -30,8 +30,6 @@ AUTO_DOCUMENTS = 10_000
 """Smaller corpora are not stored unless a folder is named: they are soon encoded again."""
 AUTO_SHARE = 0.5
 """Part of the free disk a run may take without having been given a folder."""
-SHARD_WINDOWS = 4
-"""Windows of documents, as an encoder is given them at once, that make a shard."""
 _SHOWN = 3
 _DTYPE = "encoder.dtype"
 
@@ -81,7 +79,6 @@ class EmbeddingStore:
         keeping: What is stored, and where.
         identity: Of the encoder.
         encoder: The encoder.
-        window: Documents it is given at once.
     """
 
     def __init__(
@@ -89,11 +86,9 @@ class EmbeddingStore:
         keeping: Keeping,
         identity: Identity,
         encoder: Encoder | TokenEncoder,
-        *,
-        window: int,
     ) -> None:
         self.keeping, self.identity = keeping, identity
-        self._model, self._dim, self._window = encoder.info.name, encoder.dim, window
+        self._model, self._dim = encoder.info.name, encoder.dim
         self._dtype, self._dtype_reason = encoder.info.dtype, encoder.info.dtype_reason
         self._late = isinstance(encoder, TokenEncoder)
         self._stored: set[Corpus] = set()
@@ -108,14 +103,12 @@ class EmbeddingStore:
 
     def entry(self, corpus: Corpus, *, required: bool = False) -> Entry:
         """Return a corpus' entry, whether anything of it is there or not."""
-        shard_documents = SHARD_WINDOWS * self._window
-        key = key_of(self.identity, corpus, self._window, shard_documents)
+        key = key_of(self.identity, corpus)
         folder = entry_folder(self.keeping.root, self._model, key)
         return Entry(
             folder,
             key,
             corpus,
-            shard_documents,
             self._dim,
             self._late,
             required=required,
@@ -169,8 +162,7 @@ class EmbeddingStore:
         """Return how many documents of a corpus that was planned for are still to be encoded."""
         if corpus not in self._stored:
             return corpus.n_documents
-        entry = self.entry(corpus)
-        return min(len(entry.missing()) * entry.shard_documents, corpus.n_documents)
+        return self.entry(corpus).documents_left()
 
     @contextmanager
     def opened(self, corpus: Corpus, *, required: bool = False) -> Iterator[Entry | None]:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clir_bench.errors import DataError, UsageError
+from clir_bench.index.exact import inner_products
 from clir_bench.index.topk import Rows, Scores, break_ties, require_finite
 from clir_bench.profiling import stage
 from clir_bench.types import Run, Vectors
@@ -187,7 +188,10 @@ class ApproximateIndex:
         """
         k = min(k, self._index.ntotal)
         with self._doing("searching"):
-            scores, rows = self._index.search(np.ascontiguousarray(queries), k)
+            queries = np.ascontiguousarray(queries)
+            scores, rows = self._index.search(queries, k)
+            if (documents := _vectors_of_graph(self._index)) is not None:
+                scores = inner_products(queries, documents, rows)
         require_finite(scores[rows >= 0])
         return _run(scores, rows, ids_of, names)
 
@@ -292,6 +296,22 @@ def _run(
     )
     kept = tuple(of_query[:n].copy() for of_query, n in zip(scores, n_found, strict=True))
     return Run(tuple(names), doc_ids, kept)
+
+
+def _vectors_of_graph(index: Any) -> Vectors | None:
+    """Return the vectors of an HNSW index that holds them whole, None of any other index.
+
+    FAISS walks the graph by products of four documents at once or of one, which differ in their
+    last bits: equal documents tie only when what was found is scored again.
+    """
+    import faiss
+
+    index = faiss.downcast_index(index)
+    if not isinstance(index, faiss.IndexHNSWFlat):
+        return None
+    storage: Any = faiss.downcast_index(index.storage)
+    found: Vectors = faiss.rev_swig_ptr(storage.get_xb(), storage.ntotal * storage.d)
+    return found.reshape(storage.ntotal, storage.d)
 
 
 def _training_documents(index: Any) -> int:

@@ -6,22 +6,30 @@ tokens (Khattab and Zaharia 2020, arXiv 2004.12832).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clir_bench.index.exact import inner_products
 from clir_bench.index.topk import Rows, Scores, best_of_block
 from clir_bench.profiling import stage
 from clir_bench.types import Vectors
 
+_QUERY_TOKENS = 4096
+"""Tokens of queries multiplied at once, so that the products with one document stay in cache."""
 _MAX_PRODUCT_BYTES = 256 * 2**20
 _LOOKED_AT, _FEW_REPEATED = 2048, 0.7
 
 
 @stage("search")
 def search_block(
-    queries: Sequence[Vectors], documents: Sequence[Vectors], k: int, ranks: Rows
+    queries: Sequence[Vectors],
+    documents: Sequence[Vectors],
+    k: int,
+    ranks: Rows,
+    *,
+    static: bool = False,
 ) -> tuple[Scores, Rows]:
     """Return each query's best k documents of a block, a tie at the cut decided by id.
 
@@ -30,51 +38,97 @@ def search_block(
         documents: One `(n_tokens, dim)` float32 array a document, at least one token each.
         k: Documents wanted, at least 1.
         ranks: `topk.id_ranks` of the block's documents.
+        static: As in `maxsim_scores`; the same for all blocks of a corpus.
 
     Returns:
-        Scores and rows as `exact.search_block` returns them.
+        Scores and rows as `topk.best_of_block` returns them.
     """
-    return best_of_block(maxsim_scores(queries, documents), k, ranks)
+    return best_of_block(maxsim_scores(queries, documents, static=static), k, ranks)
 
 
-def maxsim_scores(queries: Sequence[Vectors], documents: Sequence[Vectors]) -> Scores:
+def maxsim_scores(
+    queries: Sequence[Vectors], documents: Sequence[Vectors], *, static: bool = False
+) -> Scores:
     """Return the MaxSim of every query with every document, float32 `(n_queries, n_documents)`.
 
-    Vectors without context are the same wherever their piece occurs. Where many are repeated, each
-    different one is multiplied once.
+    A product is summed in the same order wherever its document stands, so equal documents score
+    the same in every block: each document is a matrix product of its own, with the same queries
+    each time.
+
+    Args:
+        queries: As in `search_block`.
+        documents: As in `search_block`.
+        static: Multiply every different vector once, and by itself, which is faster where most are
+            repeated (`are_static`).
     """
-    tokens, places = _distinct(np.concatenate(documents))
-    starts = _starts(documents)
-    n_tokens = len(tokens) if places is None else len(places)
-    rows = max(1, _MAX_PRODUCT_BYTES // (4 * n_tokens))
     scores = np.empty((len(queries), len(documents)), dtype=np.float32)
-    longest = max(len(query) for query in queries)
-    step = max(1, _MAX_PRODUCT_BYTES // (4 * len(documents) * longest))
-    for first in range(0, len(queries), step):
-        some = queries[first : first + step]
-        query_tokens, query_places = _distinct(np.concatenate(some))
-        best = np.empty((len(query_tokens), len(documents)), dtype=np.float32)
-        for row in range(0, len(query_tokens), rows):
-            products = query_tokens[row : row + rows] @ tokens.T
-            if places is not None:
-                products = np.take(products, places, axis=1)
-            np.maximum.reduceat(products, starts, axis=1, out=best[row : row + rows])
-        if query_places is not None:
-            best = best[query_places]
-        scores[first : first + step] = np.add.reduceat(best, _starts(some), axis=0)
+    if static:
+        tokens, places = _distinct(np.concatenate(documents))
+        document_starts = _starts(documents)
+    for some in _few_at_once(queries):
+        starts = _starts(queries[some])
+        if static:
+            best = _best_of_static(np.concatenate(queries[some]), tokens, places, document_starts)
+            scores[some] = np.add.reduceat(best, starts, axis=0)
+            continue
+        of_queries = np.ascontiguousarray(np.concatenate(queries[some]).T)
+        for number, document in enumerate(documents):
+            products = document @ of_queries
+            scores[some, number] = np.add.reduceat(products.max(axis=0), starts)
     return scores
 
 
-def _distinct(tokens: Vectors) -> tuple[Vectors, NDArray[np.int64] | None]:
-    """Return the different rows and each row's place among them.
+def are_static(documents: Sequence[Vectors]) -> bool:
+    """Return whether most vectors are repeated, as those without context are, by the first ones."""
+    looked_at: list[Vectors] = []
+    n = 0
+    for document in documents:
+        if n >= _LOOKED_AT:
+            break
+        looked_at.append(document)
+        n += len(document)
+    rows = _as_bytes(np.concatenate(looked_at)[:_LOOKED_AT])
+    return len(np.unique(rows)) <= _FEW_REPEATED * len(rows)
 
-    Where few are repeated, which the first rows tell, all are returned, and None.
+
+def _best_of_static(queries: Vectors, tokens: Vectors, places: Rows, starts: Rows) -> Scores:
+    """Return the largest product of every query token with a document's, `(n, n_documents)`.
+
+    Args:
+        queries: Tokens of queries.
+        tokens: Different tokens of documents.
+        places: Of all tokens of the documents, among `tokens`.
+        starts: Of each document's tokens, among `places`.
     """
-    looked_at = _as_bytes(tokens[:_LOOKED_AT])
-    if len(np.unique(looked_at)) > _FEW_REPEATED * len(looked_at):
-        return tokens, None
+    different, places_of_queries = _distinct(queries)
+    best = np.empty((len(different), len(starts)), dtype=np.float32)
+    everything = np.arange(len(tokens), dtype=np.int64)
+    step = max(1, _MAX_PRODUCT_BYTES // (4 * len(places) + 12 * len(tokens)))
+    for first in range(0, len(different), step):
+        some = different[first : first + step]
+        products = inner_products(
+            some, tokens, np.broadcast_to(everything, (len(some), len(tokens)))
+        )
+        products = np.take(products, places, axis=1)
+        np.maximum.reduceat(products, starts, axis=1, out=best[first : first + step])
+    return best[places_of_queries]
+
+
+def _distinct(tokens: Vectors) -> tuple[Vectors, Rows]:
+    """Return the different rows, and each row's place among them."""
     _, first, places = np.unique(_as_bytes(tokens), return_index=True, return_inverse=True)
     return tokens[first], places
+
+
+def _few_at_once(queries: Sequence[Vectors]) -> Iterator[slice]:
+    """Yield queries of at most so many tokens together, or one; no document decides it."""
+    first = n_tokens = 0
+    for end, query in enumerate(queries):
+        if end > first and n_tokens + len(query) > _QUERY_TOKENS:
+            yield slice(first, end)
+            first, n_tokens = end, 0
+        n_tokens += len(query)
+    yield slice(first, len(queries))
 
 
 def _as_bytes(tokens: Vectors) -> NDArray[np.void]:

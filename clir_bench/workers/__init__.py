@@ -8,6 +8,6 @@
     choice.py   how many workers, and whether it is worth it
 
 Reading, storing, searching and scoring stay where the run was started: workers need the model and
-neither the data nor a folder in common. A batch is a window of documents (`windows.ENCODE_BLOCK`)
+neither the data nor a folder in common. A batch is the different texts of a window (`outline`)
 whoever encodes it, so the vectors of one worker and of twenty are the same to the last bit.
 """

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
+import numpy as np
+
 from clir_bench import __version__, environment, profiling
 from clir_bench.encoders import load_encoder
 from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.outline import bounded
 from clir_bench.types import Encoder, TokenEncoder, Vectors
 
 _RUNTIME = ("numpy", "sentence-transformers", "torch", "transformers")
@@ -140,6 +144,60 @@ class _Put:
 
     def discard(self) -> None:
         self._encoded = None
+
+
+def hand_out(
+    executor: Executor,
+    kind: Literal["queries", "documents"],
+    texts: Sequence[str],
+    language: str,
+) -> Pending:
+    """Hand out texts of one language, each different one once, in batches of bounded length.
+
+    Equal texts so get equal vectors, and batches depend on the texts alone.
+    """
+    places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    batches = [TextBatch(kind, some, language) for some in bounded(list(places)) or [[]]]
+    return _Texts(
+        [executor.submit(batch) for batch in batches],
+        [places[text] for text in texts] if len(places) < len(texts) else None,
+    )
+
+
+class _Texts:
+    """Texts that were handed out in batches.
+
+    Args:
+        parts: The batches, in order.
+        places: Of each text among the different ones, None when all are different.
+    """
+
+    def __init__(self, parts: list[Pending], places: list[int] | None) -> None:
+        self._parts, self._places = parts, places
+        self._encoded: Encoded | None = None
+
+    def result(self) -> Encoded:
+        if self._encoded is None:
+            found = [part.result() for part in self._parts]
+            counts: Counter[str] = Counter()
+            for one in found:
+                counts.update(one.counts)
+            vectors = self._each([one.vectors for one in found])
+            self._encoded = Encoded(vectors, sum(one.seconds for one in found), dict(counts))
+            self._parts.clear()
+        return self._encoded
+
+    def discard(self) -> None:
+        for part in self._parts:
+            part.discard()
+
+    def _each(self, parts: list[Any]) -> Vectors | list[Vectors]:
+        """Return the vectors of every text."""
+        if isinstance(parts[0], list):
+            ragged: list[Vectors] = [vectors for part in parts for vectors in part]
+            return ragged if self._places is None else [ragged[place] for place in self._places]
+        rows: Vectors = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return rows if self._places is None else rows[self._places]
 
 
 def encode(encoder: Encoder | TokenEncoder, batch: TextBatch) -> Encoded:

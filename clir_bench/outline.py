@@ -1,0 +1,221 @@
+"""What the first reading of a corpus tells the second: its windows, and which texts come again.
+
+A corpus is read twice: once to be checked, once to be encoded. The second reading cuts it into the
+same windows, and compares each with its mark before anything of it is encoded: documents that
+changed in between are refused, and no vector of them is stored.
+
+A window is a fixed number of documents, or fewer where they are long. Its bounds follow from the
+documents alone, whoever encodes them and whether their vectors are stored, read back or neither,
+because the texts that are padded together can move a vector's last bits.
+
+Memory: 8 bytes per document while the corpus is checked, then 16 per window and 8 per text that
+comes again. Keys and marks are Python's own hashes (SipHash, keyed anew for each process), so they
+hold within one process only.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from clir_bench.errors import DataError
+from clir_bench.types import Document
+
+WINDOW_DOCUMENTS = 1024
+"""Documents encoded together, and between two looks at the progress bar."""
+WINDOW_CHARACTERS = 2**20
+"""A window ends with the text that makes it so long, however few they are: passages never do, and
+a tokenizer takes some 60 bytes of memory per character of a window."""
+SHARD_WINDOWS = 4
+"""Windows that make a shard of stored vectors."""
+
+
+class Text(NamedTuple):
+    """A document as it is encoded.
+
+    Attributes:
+        text: Title and text joined; blank when there is nothing to encode.
+        language: What the encoder is told.
+        key: Equal for equal texts of one language, and almost surely for no others.
+    """
+
+    doc_id: str
+    text: str
+    language: str
+    key: int
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is known of a corpus after its first reading.
+
+    Attributes:
+        sizes: Documents of each window.
+        marks: Hash of each window's ids, texts and languages.
+        repeated: Keys of the texts that occur more than once, int64, ascending.
+    """
+
+    sizes: tuple[int, ...] = ()
+    marks: tuple[int, ...] = ()
+    repeated: bytes = b""
+
+    @property
+    def shard_sizes(self) -> list[int]:
+        """Documents of each shard of stored vectors."""
+        firsts = range(0, len(self.sizes), SHARD_WINDOWS)
+        return [sum(self.sizes[first : first + SHARD_WINDOWS]) for first in firsts]
+
+
+NO_OUTLINE = Outline()
+"""Of a corpus that nobody has read."""
+
+
+class _Window:
+    """The bounds and the mark of a window that is being read."""
+
+    def __init__(self) -> None:
+        self.n_documents = self._n_characters = self.mark = 0
+
+    def add(self, text: Text) -> bool:
+        """Take in a text; return whether the window ends with it."""
+        self.mark = hash((self.mark, text.doc_id, text.key))
+        self.n_documents += 1
+        self._n_characters += len(text.text)
+        return self.n_documents >= WINDOW_DOCUMENTS or self._n_characters >= WINDOW_CHARACTERS
+
+
+class Outliner:
+    """Makes the outline of a corpus that somebody else reads.
+
+    Args:
+        language: The documents' language where a document does not state its own.
+        document_text: How title and text are joined, as on the task's card.
+    """
+
+    def __init__(self, language: str, document_text: str) -> None:
+        self._language, self._document_text = language, document_text
+        self._sizes: list[int] = []
+        self._marks: list[int] = []
+        self._keys = array("q")
+        self._window = _Window()
+
+    def add(self, document: Document) -> bool:
+        """Take in the next document; return whether it has a text to encode."""
+        text = text_of(document, self._language, self._document_text)
+        if self._window.add(text):
+            self._close()
+        if not text.text.strip():
+            return False
+        self._keys.append(text.key)
+        return True
+
+    def finish(self) -> Outline:
+        """Return the outline of all documents; none can be added after."""
+        if self._window.n_documents:
+            self._close()
+        keys = np.frombuffer(self._keys, dtype=np.int64)
+        keys.sort()  # in place: 8 bytes per document are enough
+        repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
+        return Outline(tuple(self._sizes), tuple(self._marks), repeated.tobytes())
+
+    def _close(self) -> None:
+        self._sizes.append(self._window.n_documents)
+        self._marks.append(self._window.mark)
+        self._window = _Window()
+
+
+def outline_of(documents: Iterable[Document], *, language: str, document_text: str) -> Outline:
+    """Read a corpus once and return its outline; arguments are `Outliner`'s."""
+    outliner = Outliner(language, document_text)
+    for document in documents:
+        outliner.add(document)
+    return outliner.finish()
+
+
+def read_again(
+    documents: Iterable[Document],
+    outline: Outline,
+    *,
+    language: str,
+    document_text: str,
+    where: str,
+) -> Iterator[list[Text]]:
+    """Yield the windows of a corpus, each compared with what was found at the first reading.
+
+    Args:
+        documents: The corpus.
+        outline: Of its first reading, by the same language and `document_text`.
+        language: As in `Outliner`.
+        document_text: As in `Outliner`.
+        where: Names the corpus in errors.
+
+    Raises:
+        DataError: The documents are not those of the first reading.
+    """
+    texts: list[Text] = []
+    expected = zip(outline.sizes, outline.marks, strict=True)
+    window, n_read, n_expected = _Window(), 0, sum(outline.sizes)
+
+    def check() -> None:
+        if next(expected, None) != (window.n_documents, window.mark):
+            first = n_read - window.n_documents + 1
+            raise _changed(where, f"documents {first:,} to {n_read:,} are others now")
+
+    for document in documents:
+        text = text_of(document, language, document_text)
+        texts.append(text)
+        n_read += 1
+        if n_read > n_expected:
+            raise _changed(where, f"expected {n_expected:,} documents, found more")
+        if window.add(text):
+            check()
+            yield texts
+            texts, window = [], _Window()
+    if n_read != n_expected:
+        raise _changed(where, f"expected {n_expected:,} documents, found {n_read:,}")
+    if texts:
+        check()
+        yield texts
+
+
+def text_of(document: Document, language: str, document_text: str) -> Text:
+    """Return a document as it is encoded; arguments are `Outliner`'s."""
+    text, language = document_string(document, document_text), document.language or language
+    return Text(document.doc_id, text, language, hash((language, text)))
+
+
+def document_string(document: Document, template: str) -> str:
+    """Join title and text as the card says; an absent part takes its separator with it.
+
+    >>> document_string(Document("d", "Nairobi ni jiji.", "Nairobi"), "{title} {text}")
+    'Nairobi Nairobi ni jiji.'
+    """
+    if not document.title.strip() or not document.text.strip():
+        text, title = document.text, "" if template == "{text}" else document.title
+        return text if text.strip() else title
+    return template.format(title=document.title, text=document.text)
+
+
+def bounded(texts: Sequence[str]) -> list[Sequence[str]]:
+    """Return texts in order, at once as many as a window may hold by their length."""
+    batches = []
+    first = n_characters = 0
+    for end, text in enumerate(texts, start=1):
+        n_characters += len(text)
+        if n_characters >= WINDOW_CHARACTERS:
+            batches.append(texts[first:end])
+            first, n_characters = end, 0
+    if first < len(texts):
+        batches.append(texts[first:])
+    return batches
+
+
+def _changed(where: str, what: str) -> DataError:
+    return DataError(
+        f"{where}: the documents changed after they were checked: {what}. Nothing of them is used; "
+        "leave a task's files alone while it runs, then run it again"
+    )
