@@ -35,7 +35,7 @@ def told(error: BaseException) -> str:
         if isinstance(failure, KeyboardInterrupt):
             raise
         text = "(its text cannot be had)"
-    return f"{type(error).__name__}: {line_of(text)}"
+    return f"{type(error).__name__}: {line_of(text)}".removesuffix(": ")
 
 
 def line_of(text: str, longest: int = _LONGEST) -> str:

@@ -82,7 +82,7 @@ class Documents:
 @pytest.mark.parametrize("error", [SystemExit(0), KeyError("row 7"), BaseException("x")])
 def test_what_is_raised_between_documents_is_a_failure_of_the_adapter(error: BaseException) -> None:
     said = refused(replace(GOOD, documents=Documents(error)))
-    assert said.startswith(f"adapter 'mine' failed: {type(error).__name__}: ")
+    assert said.startswith(f"adapter 'mine' failed: {type(error).__name__}")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), DataError("line 3")])

@@ -531,6 +531,76 @@ def test_a_plugin_that_is_not_asked_for_harms_nobody(
 
 
 @pytest.mark.parametrize(
+    "failure",
+    [
+        "raise SystemExit(0)",
+        "raise BaseException('x')",
+        "return None",
+        "return replace(found, queries=(query for query in found.queries))",
+        "return replace(found, documents=(document for document in found.documents))",
+        "return replace(found, documents=[tuple(one) for one in found.documents])",
+        "return replace(found, qrels=[one._replace(relevance=1.5) for one in found.qrels])",
+        "return replace(found, qrels=[one._replace(doc_id='\\ud800') for one in found.qrels])",
+        "return replace(found, corpus_id=None)",
+    ],
+)
+def test_a_pair_that_an_adapter_fails_on_leaves_the_others_alone(
+    failure: str,
+    folder: Folder,
+    plugin: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    body = f"""
+    from dataclasses import replace
+    from clir_bench.adapters import folder
+    def load(card, pair, split, source):
+        found = folder.load(card, pair, split, source)
+        if str(pair) != "en-de":
+            return found
+        {failure}
+    """
+    plugin("acme", body, registry.ADAPTERS)
+    folder.edit_card('adapter = "folder"', 'adapter = "acme"')
+    assert run(folder) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "failed: hashing on mine, en-de: task 'mine', pair en-de: adapter 'acme'"
+    )
+    assert said.count("\n") == 1
+    found = {name: pair.status for name, pair in stored(folder).pairs.items()}
+    assert found == {"en-sw": "done", "fr-sw": "done", "en-de": "failed"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["SystemExit(0)", "GeneratorExit()", "StopIteration()", "BaseException('x')", "Mute()"],
+)
+def test_a_pair_that_an_encoder_fails_on_leaves_the_others_alone(
+    error: str,
+    folder: Folder,
+    plugin: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    body = f"""
+    class Mute(Exception):
+        def __str__(self):
+            raise RuntimeError
+    def encode_documents(self, texts, *, language):
+        if language == "de":
+            raise {error}
+        return self.encode_queries(texts, language=language)
+    Plugin.encode_documents = encode_documents
+    """
+    plugin("acme", body)
+    assert run(folder, model="acme") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("failed: plugin on mine, en-de: model 'plugin' failed on 3 documents")
+    assert said.count("\n") == 1
+    found = {n: p.status for n, p in stored(folder, "plugin/mine/test.json").pairs.items()}
+    assert found == {"en-sw": "done", "fr-sw": "done", "en-de": "failed"}
+
+
+@pytest.mark.parametrize(
     ("code", "problem"),
     [
         ("import no_such_library", "adapter 'acme' of package acme cannot be imported"),

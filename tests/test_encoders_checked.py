@@ -276,7 +276,7 @@ class Foreign(BaseException):
     [
         (SystemExit(0), "SystemExit: 0"),
         (SystemExit("bye"), "SystemExit: bye"),
-        (GeneratorExit(), "GeneratorExit: "),
+        (GeneratorExit(), "GeneratorExit"),
         (StopIteration("x"), "StopIteration: x"),
         (Foreign("x"), "Foreign: x"),
         (MuteError(), "MuteError: (its text cannot be had)"),

@@ -119,6 +119,29 @@ def test_late_interaction_needs_the_token_methods(install: Install) -> None:
         ("info = EncoderInfo(name='x', revision=' ')", "info.revision must be a non-empty string"),
         ("info = EncoderInfo(name='x', revision='main')", "placeholder 'main'"),
         ("info = EncoderInfo('x', '1', similarity='l2')", "info.similarity must be"),
+        ("info = EncoderInfo('x', '1', query_prompt=None)", "info.query_prompt must be a text"),
+        ("info = EncoderInfo('x', '1', query_prompt='\ud800')", "info.query_prompt must be a text"),
+        ("info = EncoderInfo('x\x1b[2J', '1')", r"found 'x\x1b[2J'"),
+        ("info = EncoderInfo('x' * 301, '1')", "info.name must be a non-empty string on one line"),
+        ("info = EncoderInfo('x', '1', description='a\nb')", "info.description must be a text on"),
+        ("info = EncoderInfo('x', '1', dtype=np.float32)", "info.dtype must be the name of a type"),
+        ("info = EncoderInfo('x', '1', license=['MIT'])", "an SPDX id or None, found list ['MIT']"),
+        ("info = EncoderInfo('x', '1', n_parameters=1.5)", "info.n_parameters must be a whole"),
+        ("info = EncoderInfo('x', '1', n_parameters=10**30)", "info.n_parameters must be a whole"),
+        ("info = EncoderInfo('x', '1', n_parameters=True)", "found True"),
+        ("info = EncoderInfo('x', '1', max_tokens=float('nan'))", "info.max_tokens must be a pos"),
+        ("info = EncoderInfo('x', '1', max_tokens=np.int64(5))", "found int64"),
+        (
+            "info = EncoderInfo('x', '1', weights_sha256='0')",
+            "info.weights_sha256 must be a sha256",
+        ),
+        ("info = EncoderInfo('x', '1', training_languages=['en', 3])", "found list ['en', 3]"),
+        ("info = EncoderInfo('x', '1', training_languages='en')", "a tuple of language codes"),
+        ("info = EncoderInfo('x', '1', similarity=['dot'])", "info.similarity must be"),
+        ("info = property(lambda self: 1 / 0)", "cannot be looked at: ZeroDivisionError"),
+        ("info = property(lambda self: exit(0))", "cannot be looked at: SystemExit: 0"),
+        ("dim = True", "dim must be a positive integer, found True"),
+        ("dim = np.int64(2)", "dim must be a positive integer, found int64"),
         ("dim = 0", "dim must be a positive integer, found 0"),
         ("dim = 2.0", "dim must be a positive integer, found 2.0"),
     ],
@@ -128,6 +151,14 @@ def test_an_encoder_that_does_not_say_what_it_is_is_refused(
 ) -> None:
     code = f"class Bad(Good):\n    {attributes}\nload = lambda request: Bad()"
     assert expected in broken(install, code)
+
+
+def test_every_field_that_is_wrong_is_named_at_once(install: Install) -> None:
+    info = "EncoderInfo('x', '1', query_prompt=None, license=3, max_tokens=0)"
+    message = broken(install, f"class Bad(Good):\n    info = {info}\nload = lambda request: Bad()")
+    assert [word for word in message.split() if word.startswith("info.")] == [
+        "info.query_prompt", "info.max_tokens", "info.license",
+    ]  # fmt: skip
 
 
 def test_an_entry_point_that_returns_nothing_is_refused(install: Install) -> None:

@@ -11,7 +11,7 @@ import click
 
 from clir_bench import __version__
 from clir_bench.cli import signals
-from clir_bench.cli.output import ReaderGoneError, echo, silence_stdout
+from clir_bench.cli.output import ReaderGoneError, say, silence_stdout
 from clir_bench.errors import ClirBenchError
 from clir_bench.plugins import shown
 
@@ -92,7 +92,7 @@ def run(arguments: list[str] | None) -> int:
             error.show()
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _say(signals.said())
+        say(signals.said())
         return signals.exit_code()
     except MemoryError:
         code = _failed("out of memory; try a smaller --batch-size or --top-k")
@@ -102,7 +102,7 @@ def run(arguments: list[str] | None) -> int:
         place = "" if error.filename is None else f"{error.filename}: "
         code = _failed(f"{place}{error.strerror or error}")
     if code and signals.was_heard():  # what a library made of the signal
-        _say(signals.said())
+        say(signals.said())
         return signals.exit_code()
     return code
 
@@ -120,7 +120,7 @@ def _finished(arguments: list[str] | None) -> int:
 
 
 def _failed(message: str, code: int = 1) -> int:
-    _say(f"error: {message}")
+    say(f"error: {message}")
     with suppress(ClirBenchError, OSError, ValueError):
         sys.stdout.flush()
         return code
@@ -128,17 +128,12 @@ def _failed(message: str, code: int = 1) -> int:
     return code
 
 
-def _say(line: str) -> None:
-    with suppress(OSError, ValueError):  # nobody hears it: only the exit code is left
-        echo(line, err=True)
-
-
 class _ToStderr(logging.Handler):
     """Writes to what stderr is when there is something to say; callers may exchange it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
-        _say(self.format(record))
+        say(self.format(record))
 
 
 def _log_to_stderr() -> None:

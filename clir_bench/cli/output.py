@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -51,6 +52,13 @@ def guard_stdout() -> None:
         errors="backslashreplace",
         line_buffering=sys.stdout.isatty(),
     )
+
+
+def say(line: str) -> None:
+    """Write a line to standard error, with what would steer a terminal escaped."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in line)
+    with suppress(OSError, ValueError):  # nobody hears it: only the exit code is left
+        click.echo(shown, err=True)
 
 
 def silence_stdout() -> None:

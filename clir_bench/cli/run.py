@@ -16,7 +16,7 @@ from clir_bench.adapters.source import locate
 from clir_bench.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard, load_card
 from clir_bench.cli import options
 from clir_bench.cli.divided import divided_job, run_divided
-from clir_bench.cli.output import ReaderGoneError, silence_stdout
+from clir_bench.cli.output import ReaderGoneError, say, silence_stdout
 from clir_bench.cli.profile import reported
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list, split_measures
@@ -226,7 +226,7 @@ def command(
                 else:
                     problems += one_model.encode_share(job, divided)
     for problem in problems:
-        click.echo(f"failed: {problem}", err=True)
+        say(f"failed: {problem}")
     if problems:
         ctx.exit(1)
 
