@@ -7,6 +7,7 @@ the search, over the ends of corpora too.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -25,6 +26,8 @@ from clir_bench.schema import ApproximateSearch
 from clir_bench.types import Collection, LanguagePair, Query, Run
 from clir_bench.windows import DocumentVectors, PassCost
 from clir_bench.workers.work import Encoded, Executor, Pending, hand_out
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,7 @@ class Passes:
             begun.found.failures.update({one.prepared.pair: str(error) for one in asked})
             return
         for number, one in enumerate(asked):
+            _warn_of_ties(one.prepared.pair, runs[number])
             begun.found.answers.append(
                 Answer(
                     one.prepared,
@@ -243,3 +247,14 @@ class Passes:
 def query_key(prepared: PreparedPair) -> tuple[str, str]:
     """Return what is equal for pairs whose queries need encoding only once."""
     return prepared.pair.query, prepared.inspection.queries_sha256
+
+
+def _warn_of_ties(pair: LanguagePair, run: Run) -> None:
+    """Say so when no query's scores tell one document from another: ids alone make the ranking."""
+    several = [scores for scores in run.scores if len(scores) > 1]
+    if several and all(scores[0] == scores[-1] for scores in several):
+        logger.warning(
+            "pair %s: for every query all documents score the same, and are ranked by their ids: "
+            "the encoder's vectors are alike, or too coarse for their length",
+            pair,
+        )

@@ -515,6 +515,24 @@ def test_vectors_that_cannot_be_searched_with_name_model_and_text(
     assert found == {"en-sw": "done", "fr-sw": "done", "en-de": "failed"}
 
 
+def test_scores_that_tell_no_document_from_another_are_warned_of(
+    folder: Folder, plugin: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = """
+    Plugin.info = property(lambda self: EncoderInfo("plugin", "1", similarity="dot"))
+    Plugin.info = Plugin.info.setter(lambda self, value: None)
+    before = Plugin.encode_queries
+    def encode(self, texts, *, language):
+        rows = before(self, texts, language=language).copy()
+        rows[:, 0] += 1e9  # beside which float32 does not see what the texts differ in
+        return rows
+    Plugin.encode_queries = Plugin.encode_documents = encode
+    """
+    plugin("acme", body)
+    assert run(folder, model="acme") == 0
+    assert capsys.readouterr().err.count("all documents score the same, and are ranked by") == 3
+
+
 def test_a_plugin_that_takes_a_built_ins_name_is_refused(
     folder: Folder, plugin: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
