@@ -56,9 +56,8 @@ def guard_stdout() -> None:
 
 def say(line: str) -> None:
     """Write a line to standard error, with what would steer a terminal escaped."""
-    shown = "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in line)
     with suppress(OSError, ValueError):  # nobody hears it: only the exit code is left
-        click.echo(shown, err=True)
+        echo(line, err=True)
 
 
 def silence_stdout() -> None:
