@@ -38,6 +38,8 @@ _ELSEWHERE = {
     "num_rel_ret": "NumRelRet", "iprec_at_recall": "IPrec",
 }  # fmt: skip
 """What trec_eval and mteb call families of measures, in lower case, to ir-measures' names."""
+_FEW_DOCUMENTS, _FEW_QUERIES = 2, 10
+"""Rankings that say nothing of where they were cut, where nobody else says it."""
 _CUTOFF_NEEDED = {"P": "10", "R": "100", "Success": "5", "IPrec": "0.1"}
 
 
@@ -65,7 +67,8 @@ def depth_of(
 
     Where nobody says at how many documents rankings were cut, the run tells: rankings that were cut
     stop at one length, while those of a system that finds no more, such as a Boolean one, have
-    lengths of their own. Two rankings of the greatest length were therefore cut there.
+    lengths of their own. Two rankings of the greatest length were therefore cut there. A handful of
+    queries that have a document or two each say nothing: they are taken for all that was found.
 
     Args:
         run: The rankings.
@@ -83,6 +86,8 @@ def depth_of(
         return Depth(held, cut=False)
     if top_k is not None:
         return Depth(held, cut=held >= top_k)
+    if held <= _FEW_DOCUMENTS and lengths.total() < _FEW_QUERIES:
+        return Depth(held, cut=False)
     return Depth(held, cut=lengths[held] > 1 or lengths.total() == 1)
 
 

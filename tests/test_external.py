@@ -95,7 +95,7 @@ def test_unanswered_queries_count_zero_and_are_said(
     path = write_run(folder, PERFECT[:1])
     assert score(folder, f"en-sw={path}") == 0
     # One ranking of one document does not tell whether it was cut there.
-    assert stored(folder).pairs["en-sw"].scores["nDCG@1"].mean == pytest.approx(1 / 3)
+    assert stored(folder).pairs["en-sw"].scores["nDCG@10"].mean == pytest.approx(1 / 3)
     assert capsys.readouterr().err.splitlines()[0] == (
         f"note: en-sw: 2 of 3 judged queries have no line in {path} and count 0"
     )
