@@ -203,7 +203,7 @@ def test_a_folder_that_cannot_be_listed_holds_nothing(
 def entry_of(root: Path, key: dict[str, str] = KEY) -> Path:
     """Write an entry as a run does: two shards, one of them half written."""
     folder = entry_folder(root, "labse", key)
-    entry = Entry(folder, key, Corpus("c", 10, "sw", "{text}", "mine"), 4, 2, late=False)
+    entry = Entry(folder, key, Corpus("c", 10, "sw", "{text}", "mine"), 4, late=False)
     with entry.opened(keep=True), entry.writing(0) as writing:
         writing.add(np.ones((2, 2), dtype=np.float32))
         writing.finish(["a", "b"], 4, 0.1)
