@@ -183,7 +183,7 @@ def _print_products(repeats: int) -> None:
     """Print the rates of all ways of the largest layer, and of large matrices."""
     import torch
 
-    layer = torch.nn.Linear(384, 1536)  # of the model, two thirds of whose weights mix
+    layer = torch.nn.Linear(384, 1536)  # the model's own; two thirds of its weights mix
     print(f"| product | {' | '.join(map(str, range(1, repeats + 1)))} |")
     print(f"|---|{'---:|' * repeats}")
     ways = speeds.ways_of(layer, with_bfloat16=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from clir_bench.adapters.source import Source, sha256_of
 from clir_bench.cards import TaskCard
-from clir_bench.errors import ClirBenchError, DataError
+from clir_bench.errors import ClirBenchError, DataError, OutputError, ResultError
 from clir_bench.evaluate import Settings, new_ledger
+from clir_bench.ledger import Ledger
 from clir_bench.measures import depth_of, too_deep
 from clir_bench.outline import read_again
 from clir_bench.preparation import Group, Loader, PreparedPair, corpus_of, load_again, prepare
@@ -59,82 +60,69 @@ def score_runs(
     if missing:
         raise DataError(f"no such run file: {', '.join(missing)}")
     with run_files(files) as runs:
-        return _score_files(
-            card,
-            runs,
-            system,
-            output=output,
-            source=source,
-            split=split,
-            settings=settings,
-            progress=progress,
+        info = EncoderInfo(
+            name=system,
+            revision=_revision(runs),
+            similarity="dot",
+            description="runs made elsewhere",
         )
+        record = SystemRecord.of(info, dim=0, spec="run files", package="elsewhere")
+        loader = Loader(card, split, source)
+        ledger = new_ledger(
+            loader, record, tuple(runs), output=output, settings=settings, elsewhere=True
+        )
+        progress.begin("checking data", None)
+        preparation = prepare(loader, tuple(runs), progress.advance)
+        progress.end()
+        for pair, error in preparation.failures.items():
+            ledger.failed(pair, error)
+        ledger.save(tuple(dict.fromkeys(source.unofficial)))  # from here on, others are refused
+        notes: list[str] = []
+        for group in preparation.groups:
+            for prepared, run in _read_group(group, runs, loader, ledger.failed):
+                try:
+                    notes += _score_pair(ledger, prepared, run, runs[prepared.pair])
+                except (OutputError, ResultError):  # the result cannot be stored
+                    raise
+                except ClirBenchError as error:
+                    ledger.failed(prepared.pair, str(error))
+        return ledger.save(tuple(dict.fromkeys(source.unofficial))), notes
 
 
-def _score_files(
-    card: TaskCard,
-    files: Mapping[LanguagePair, RunFile],
-    system: str,
-    *,
-    output: Path,
-    source: Source,
-    split: str,
-    settings: Settings,
-    progress: Progress,
-) -> tuple[Result, list[str]]:
-    info = EncoderInfo(
-        name=system,
-        revision=_revision(files),
-        similarity="dot",
-        description="runs made elsewhere",
+def _score_pair(ledger: Ledger, prepared: PreparedPair, run: Run, file: RunFile) -> list[str]:
+    """Score a pair's run, record it, and return notes.
+
+    Raises:
+        DataError: The data changed after they were checked, the run is too shallow for a measure
+            that a person named, or a measure's tool broke down.
+    """
+    collection = load_again(ledger.loader, prepared)
+    qrels = collection.qrels
+    kept = without_same_id(run) if collection.skip_same_id else run
+    depth = depth_of(
+        kept,
+        {qrel.query_id for qrel in qrels},
+        n_documents=prepared.inspection.n_rankable - collection.skip_same_id,
     )
-    record = SystemRecord.of(info, dim=0, spec="run files", package="elsewhere")
-    loader = Loader(card, split, source)
-    ledger = new_ledger(
-        loader, record, tuple(files), output=output, settings=settings, elsewhere=True
-    )
-    progress.begin("checking data", None)
-    preparation = prepare(loader, tuple(files), progress.advance)
-    progress.end()
-    for pair, error in preparation.failures.items():
-        ledger.failed(pair, error)
-    ledger.save(tuple(dict.fromkeys(source.unofficial)))  # from here on, others are refused
-    notes: list[str] = []
-    for group in preparation.groups:
-        for prepared, run in _read_group(group, files, loader, ledger.failed):
-            try:
-                collection = load_again(loader, prepared)
-                qrels = collection.qrels
-                kept = without_same_id(run) if collection.skip_same_id else run
-                depth = depth_of(
-                    kept,
-                    {qrel.query_id for qrel in qrels},
-                    n_documents=prepared.inspection.n_rankable - collection.skip_same_id,
-                )
-                if lost := ledger.lost_at(depth.reach):
-                    raise DataError(
-                        f"{files[prepared.pair]}: {too_deep(lost, depth.reach)}: score a deeper "
-                        "run, or leave them out"
-                    )
-                ledger.reach(depth.reach)
-                scores = score(kept, qrels, ledger.measures)
-            except ClirBenchError as error:
-                ledger.failed(prepared.pair, str(error))
-                continue
-            unanswered = {qrel.query_id for qrel in qrels} - set(run.query_ids)
-            if unanswered:
-                notes.append(
-                    f"{prepared.pair}: {len(unanswered):,} of "
-                    f"{prepared.inspection.n_judged_queries:,} judged queries have no line in "
-                    f"{files[prepared.pair]} and count 0"
-                )
-            if deeper := ledger.deeper_than(depth.reach):
-                notes.append(
-                    f"{prepared.pair}: {files[prepared.pair]} holds {depth.held:,} documents per "
-                    f"query, so what looks deeper is over as many: {', '.join(deeper)}"
-                )
-            ledger.done(prepared, kept, scores, None, depth=depth)
-    return ledger.save(tuple(dict.fromkeys(source.unofficial))), notes
+    if lost := ledger.lost_at(depth.reach):
+        raise DataError(
+            f"{file}: {too_deep(lost, depth.reach)}: score a deeper run, or leave them out"
+        )
+    ledger.reach(depth.reach)
+    ledger.done(prepared, kept, score(kept, qrels, ledger.measures), None, depth=depth)
+    notes = []
+    unanswered = {qrel.query_id for qrel in qrels} - set(run.query_ids)
+    if unanswered:
+        notes.append(
+            f"{prepared.pair}: {len(unanswered):,} of {prepared.inspection.n_judged_queries:,} "
+            f"judged queries have no line in {file} and count 0"
+        )
+    if deeper := ledger.deeper_than(depth.reach):
+        notes.append(
+            f"{prepared.pair}: {file} holds {depth.held:,} documents per query, so what looks "
+            f"deeper is over as many: {', '.join(deeper)}"
+        )
+    return notes
 
 
 def _revision(files: Mapping[LanguagePair, RunFile]) -> str:

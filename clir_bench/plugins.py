@@ -29,13 +29,18 @@ def told(error: BaseException) -> str:
     >>> told(SystemExit(0))
     'SystemExit: 0'
     """
+    text = _text_of(lambda: str(error), "(its text cannot be had)")
+    return f"{type(error).__name__}: {line_of(text)}".removesuffix(": ")
+
+
+def _text_of(asked: Callable[[], str], otherwise: str) -> str:
+    """Return a text that a plugin's own class makes, whatever it raises instead."""
     try:
-        text = str(error)
-    except BaseException as failure:  # a plugin's own class may do anything
+        return asked()
+    except BaseException as failure:
         if isinstance(failure, KeyboardInterrupt):
             raise
-        text = "(its text cannot be had)"
-    return f"{type(error).__name__}: {line_of(text)}".removesuffix(": ")
+        return otherwise
 
 
 def line_of(text: str, longest: int = _LONGEST) -> str:
@@ -57,10 +62,7 @@ def shown(value: object, longest: int = 80) -> str:
     """
     if isinstance(value, str):
         return line_of(ascii(value[:longest]), longest)
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - a plugin's own class may do anything
-        text = "something that cannot be shown"
+    text = _text_of(lambda: repr(value), "something that cannot be shown")
     name = type(value).__qualname__
     kind = "" if isinstance(value, int | float | type(None)) else f"{name} "
     return kind + line_of(text, longest)

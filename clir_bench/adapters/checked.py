@@ -112,7 +112,7 @@ class _Watched:
     def __iter__(self) -> Iterator[Document]:
         stream: Iterator[Document] | None = None
         while True:
-            # Only the adapter's part is guarded: whoever reads may stop, and raise, as they like.
+            # Only the adapter is guarded: its reader may stop, or raise an error of its own.
             try:
                 stream = stream or iter(staged("read", self.documents))
                 document = next(stream)

@@ -43,7 +43,7 @@ class _StandardOutput(io.FileIO):
 
 def guard_stdout() -> None:
     """Put in the place of `sys.stdout` one with clear errors, which escapes what it cannot show."""
-    if sys.stdout is None:  # it was closed by whoever started the process
+    if sys.stdout is None:  # the parent process closed it
         return
     raw = _StandardOutput(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
@@ -56,7 +56,7 @@ def guard_stdout() -> None:
 
 def say(line: str) -> None:
     """Write a line to standard error, with what would steer a terminal escaped."""
-    with suppress(OSError, ValueError):  # nobody hears it: only the exit code is left
+    with suppress(OSError, ValueError):  # stderr is closed: only the exit code is left
         echo(line, err=True)
 
 

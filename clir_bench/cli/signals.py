@@ -21,7 +21,7 @@ _listens_to: set[int] = set()
 def leave_at_once() -> None:
     """Let a signal end the process where it is, with a line and its exit code.
 
-    Signals that whoever started the process wants ignored stay ignored.
+    Signals that the parent process ignores stay ignored.
     """
     for number in SAID:
         if number in _listens_to or signal.getsignal(number) != signal.SIG_IGN:

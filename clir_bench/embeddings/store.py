@@ -272,7 +272,7 @@ class EmbeddingStore:
         return found
 
     def _others(self, wanted: dict[str, str]) -> list[Description]:
-        """Return what is said of other stored vectors of the same documents."""
+        """Return a message about other stored vectors of the same documents."""
         paths = sorted(self.keeping.root.glob("*/entry.json"))
         found = [read_description(path.parent) for path in paths]
         return [

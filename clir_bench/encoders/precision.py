@@ -69,9 +69,9 @@ def choose(asked: str, device: str, *, late: bool) -> Arithmetic:
 def settle(model: torch.nn.Module, loaded: Arithmetic) -> Arithmetic:
     """Make a float32 model on a processor run as fast as it can, in place; return its arithmetic.
 
-    Products of the model's largest layer are measured (see `speeds`). `MIXED` that nobody asked for
-    is taken only if all of the model's layers together are clearly faster in it than in float32.
-    Weights are packed where that is faster.
+    Products of the model's largest layer are measured (see `speeds`). Unless a person states
+    `MIXED`, it is taken only if all of the model's layers together are clearly faster in it than in
+    float32. Weights are packed where that is faster.
     """
     layers = linear_layers(model)
     if not layers:

@@ -82,4 +82,4 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "training_languages": (_are_languages, "a tuple of language codes"),
     "description": (_is_line, "a text on one line"),
 }
-"""What each field must be, and how that is said."""
+"""What each field must be, with the words for it in messages."""
