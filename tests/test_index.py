@@ -351,3 +351,21 @@ def test_a_score_that_is_not_finite_is_refused(value: float) -> None:
     scores = np.array([[1, value]], dtype=np.float32)
     with pytest.raises(EncoderError, match="1 of 2 scores are not finite"):
         TopK(1, 5).add(scores, np.array([[0, 1]]), ["a", "b"])
+
+
+def test_maxsim_is_the_same_to_the_last_bit_with_any_number_of_threads() -> None:
+    import faiss
+
+    draw = np.random.default_rng(3)
+    documents = [draw.normal(size=(n, 24)).astype(np.float32) for n in (1, 7, 30, 4, 12, 9, 5)]
+    queries = [draw.normal(size=(n, 24)).astype(np.float32) for n in (3, 1, 8)]
+    n_threads, found = faiss.omp_get_max_threads(), []
+    try:
+        for n in (1, 2, 5, 16):
+            faiss.omp_set_num_threads(n)
+            found.append(maxsim.maxsim_scores(queries, documents).tobytes())
+    finally:
+        faiss.omp_set_num_threads(n_threads)
+    assert set(found) == {found[0]}
+    by_hand = [[(q @ d.T).max(axis=1).sum() for d in documents] for q in queries]
+    assert np.allclose(np.frombuffer(found[0], dtype=np.float32).reshape(3, 7), by_hand, rtol=1e-5)

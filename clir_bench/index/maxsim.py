@@ -7,6 +7,7 @@ tokens (Khattab and Zaharia 2020, arXiv 2004.12832).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,10 +73,34 @@ def maxsim_scores(
             scores[some] = np.add.reduceat(best, starts, axis=0)
             continue
         of_queries = np.ascontiguousarray(np.concatenate(queries[some]).T)
-        for number, document in enumerate(documents):
-            products = document @ of_queries
-            scores[some, number] = np.add.reduceat(products.max(axis=0), starts)
+        _score_each(documents, of_queries, starts, scores[some])
     return scores
+
+
+def _score_each(documents: Sequence[Vectors], queries: Vectors, starts: Rows, out: Scores) -> None:
+    """Fill `out`, `(n_queries, n_documents)`, by one matrix product per document.
+
+    The products are small: threads share documents, and none of them shares a product. So the
+    number of threads does not change a bit either.
+
+    Args:
+        documents: As in `search_block`.
+        queries: `(dim, n_tokens)`, tokens of the queries in columns.
+        starts: Of each query's tokens.
+        out: Scores to fill.
+    """
+    import faiss
+    from threadpoolctl import threadpool_limits
+
+    def score(numbers: range) -> None:
+        for number in numbers:
+            products = documents[number] @ queries
+            out[:, number] = np.add.reduceat(products.max(axis=0), starts)
+
+    n_threads = faiss.omp_get_max_threads()
+    shares = [range(first, len(documents), n_threads) for first in range(n_threads)]
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(score, shares))
 
 
 def are_static(documents: Sequence[Vectors]) -> bool:
