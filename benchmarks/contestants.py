@@ -78,7 +78,7 @@ def by_hand(data: Data) -> Work:
 
 
 def _encoder(data: Data) -> Any:
-    from clir_bench.encoders.checked import CheckedEncoder
+    from clir_bench.encoders.contract import CheckedEncoder
     from clir_bench.types import EncoderInfo
 
     class LookUp:
@@ -98,8 +98,8 @@ def clir_bench(data: Data) -> Work:
     import faiss  # noqa: F401 - loaded before the clock starts, as for the others
     import ir_measures  # noqa: F401
 
-    from clir_bench.retrieval import QuerySet, encode_queries, search_corpus
-    from clir_bench.scoring import parse_measures, score
+    from clir_bench.metrics.scoring import parse_measures, score
+    from clir_bench.search.search import QuerySet, encode_queries, search_corpus
     from clir_bench.types import Document, Qrel, Query
 
     encoder, documents = _encoder(data), data.documents()
@@ -128,10 +128,10 @@ def _whole_run(data: Data, embeddings: str) -> Work:
     import faiss  # noqa: F401 - as above
     import ir_measures  # noqa: F401
 
-    from clir_bench.adapters.source import locate
-    from clir_bench.cards import read_card
-    from clir_bench.embeddings.store import Keeping
-    from clir_bench.evaluate import Settings, System, evaluate
+    from clir_bench.evaluation.evaluate import Settings, System, evaluate
+    from clir_bench.search.vectors.store import Keeping
+    from clir_bench.tasks.cards import read_card
+    from clir_bench.tasks.source import locate
 
     card, encoder = read_card(data.folder / "overhead.toml"), _encoder(data)
     settings = Settings(top_k=data.k, embeddings=Keeping.parse(embeddings))

@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from transformers import BertConfig, BertModel
 
-from clir_bench.distill.losses import DistillationLoss, build_parts
-from clir_bench.distill.optimiser import Optimiser
 from clir_bench.distill.recipe import LossSettings, TrainingSettings
+from clir_bench.distill.training.losses import DistillationLoss, build_parts
+from clir_bench.distill.training.optimiser import Optimiser
 
 METHODS = ("kd", "greedy+kd", "ot+kd", "ot+kd+contrastive", "ot+kd+contrastive+late")
 PIECES, DIM = 32_000, 384

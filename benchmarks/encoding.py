@@ -21,15 +21,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clir_bench import environment
-from clir_bench.adapters.source import locate
-from clir_bench.cards import load_card
-from clir_bench.encoders import load_encoder, precision, speeds
-from clir_bench.encoders.rates import matrix_rate, operations
-from clir_bench.evaluate import Settings
-from clir_bench.preparation import Loader
-from clir_bench.retrieval import QuerySet, encode_queries, search_corpus
-from clir_bench.scoring import parse_measures, score
+from clir_bench.core import provenance as environment
+from clir_bench.encoders import load_encoder
+from clir_bench.encoders.st import precision, speeds
+from clir_bench.encoders.st.rates import matrix_rate, operations
+from clir_bench.evaluation.evaluate import Settings
+from clir_bench.metrics.scoring import parse_measures, score
+from clir_bench.search.search import QuerySet, encode_queries, search_corpus
+from clir_bench.tasks.cards import load_card
+from clir_bench.tasks.loading import Loader
+from clir_bench.tasks.source import locate
 from clir_bench.types import Document, LanguagePair
 
 MODEL = "all-minilm-l6-v2"

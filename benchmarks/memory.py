@@ -64,9 +64,9 @@ class LookUp:
 
 def measure(n_documents: int, n_queries: int, k: int) -> dict[str, float]:
     """Search one corpus in this process."""
-    from clir_bench.encoders.checked import CheckedEncoder
-    from clir_bench.retrieval import QuerySet, encode_queries, search_corpus
-    from clir_bench.scoring import score
+    from clir_bench.encoders.contract import CheckedEncoder
+    from clir_bench.metrics.scoring import score
+    from clir_bench.search.search import QuerySet, encode_queries, search_corpus
     from clir_bench.types import Qrel, Query
 
     encoder = CheckedEncoder(LookUp())

@@ -20,19 +20,19 @@ from pathlib import Path
 
 import numpy as np
 
-from clir_bench.adapters.source import locate
-from clir_bench.cards import TaskCard, load_card
-from clir_bench.comparison.paired import Difference, paired_differences
-from clir_bench.comparison.paired import Settings as Resampling
+from clir_bench.analysis.comparison.paired import Difference, paired_differences
+from clir_bench.analysis.comparison.paired import Settings as Resampling
+from clir_bench.distill.bitext.mixture import BitextCorpus
 from clir_bench.distill.distillation import Places, distill, first_student, read_corpus
-from clir_bench.distill.mixture import BitextCorpus
 from clir_bench.distill.recipe import Recipe, check_recipe, read_recipe
 from clir_bench.encoders import load_encoder
-from clir_bench.evaluate import Settings, System, evaluate
-from clir_bench.languages import load_scheme
-from clir_bench.results import read_result, read_scores
-from clir_bench.schema import Result
-from clir_bench.scoring import QueryScores
+from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.metrics.scoring import QueryScores
+from clir_bench.results.schema import Result
+from clir_bench.results.store import read_result, read_scores
+from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.languages import load_scheme
+from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 
 METHODS = ("ot-kd", "ot", "kd", "greedy", "adversarial")

@@ -16,16 +16,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from clir_bench import registry
-from clir_bench.adapters.source import locate
-from clir_bench.cards import TaskCard, load_card
 from clir_bench.cli.progress import Bar
+from clir_bench.core import plugins as registry
 from clir_bench.encoders import load_encoder
 from clir_bench.errors import ClirBenchError
-from clir_bench.evaluate import System, evaluate
-from clir_bench.preparation import Loader
-from clir_bench.results import read_scores, result_path
-from clir_bench.scoring import QueryScores
+from clir_bench.evaluation.evaluate import System, evaluate
+from clir_bench.metrics.scoring import QueryScores
+from clir_bench.results.store import read_scores, result_path
+from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.loading import Loader
+from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair, Query
 
 PUBLISHED = Path(__file__).parents[1] / "tests" / "data" / "published"

@@ -37,7 +37,7 @@ def about_here(threads: int, packages: Sequence[str] = ()) -> dict[str, str]:
     """Return what this machine is and which versions of packages are installed."""
     from importlib.metadata import version
 
-    from clir_bench.environment import hardware
+    from clir_bench.core.provenance import hardware
 
     found = hardware()
     machine = f"{found['processor']}, {found['cores']} cores, {found['memory_GiB']} GiB"

@@ -83,9 +83,9 @@ class LookUp:
 
 def sentences(n: int) -> list[str]:
     """Return English sentences of Tatoeba, each once."""
-    from clir_bench.adapters.source import locate
-    from clir_bench.cards import load_card
-    from clir_bench.preparation import Loader
+    from clir_bench.tasks.cards import load_card
+    from clir_bench.tasks.loading import Loader
+    from clir_bench.tasks.source import locate
 
     card = load_card("tatoeba")
     loader = Loader(card, card.default_split, locate(card, card.default_split))
@@ -117,12 +117,12 @@ def write_collection(folder: Path, texts: Sequence[str]) -> None:
 
 def run_here(folder: Path, encoder_name: str, milliseconds: float, kill_after: int) -> None:
     """Evaluate in this process, which kills itself when `kill_after` documents are encoded."""
-    from clir_bench.adapters.source import locate
-    from clir_bench.cards import read_card
-    from clir_bench.embeddings.store import Keeping
     from clir_bench.encoders import load_encoder
-    from clir_bench.encoders.checked import CheckedEncoder
-    from clir_bench.evaluate import Settings, System, evaluate
+    from clir_bench.encoders.contract import CheckedEncoder
+    from clir_bench.evaluation.evaluate import Settings, System, evaluate
+    from clir_bench.search.vectors.store import Keeping
+    from clir_bench.tasks.cards import read_card
+    from clir_bench.tasks.source import locate
 
     if encoder_name == LOOK_UP:
         encoder: Any = CheckedEncoder(LookUp(milliseconds))

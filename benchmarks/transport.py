@@ -27,7 +27,7 @@ from tabulate import tabulate
 from torch import Tensor
 from torch.nn import functional
 
-from clir_bench.distill.transport import exact, ipot, sinkhorn, transport_cost
+from clir_bench.distill.transport.plans import exact, ipot, sinkhorn, transport_cost
 
 T = TypeVar("T")
 Problem = tuple[Tensor, Tensor, Tensor]

@@ -36,9 +36,9 @@ OURS = (REFERENCE, "clir-bench --dtype auto --workers 1")
 
 def write_texts(languages: list[str] | None, path: Path) -> int:
     """Write what mteb is handed, and return how many texts that is."""
-    from clir_bench.adapters.source import locate
-    from clir_bench.cards import load_card
-    from clir_bench.preparation import Loader
+    from clir_bench.tasks.cards import load_card
+    from clir_bench.tasks.loading import Loader
+    from clir_bench.tasks.source import locate
 
     card = load_card("xquad")
     loader = Loader(card, card.default_split, locate(card, card.default_split))
@@ -113,7 +113,7 @@ def by_mteb(texts: Path, model: Path, dtype: str, threads: int) -> dict[str, flo
 
 def by_clir_bench(output: Path) -> dict[str, float]:
     """Return nDCG@10 by language from a stored result."""
-    from clir_bench.results import read_result
+    from clir_bench.results.store import read_result
 
     (path,) = output.glob("*/xquad/*.json")
     pairs = read_result(path).pairs

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from clir_bench.results import result_path, write_result, write_values
-from clir_bench.schema import (
+from clir_bench.metrics.scoring import QueryScores
+from clir_bench.results.schema import (
     Environment,
     PairResult,
     Result,
@@ -19,7 +19,7 @@ from clir_bench.schema import (
     TaskRecord,
     TierSummary,
 )
-from clir_bench.scoring import QueryScores
+from clir_bench.results.store import result_path, write_result, write_values
 from clir_bench.types import LanguagePair
 
 Values = Mapping[str, Any]

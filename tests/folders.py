@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from clir_bench import registry
-from clir_bench.adapters.source import locate
-from clir_bench.cards import TaskCard, read_card
 from clir_bench.cli import main
-from clir_bench.encoders.checked import CheckedEncoder
+from clir_bench.core import plugins as registry
+from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.encoders.hashing import DIM, HashingEncoder
-from clir_bench.evaluate import Settings, System, evaluate
-from clir_bench.schema import Result
+from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.results.schema import Result
+from clir_bench.tasks.cards import TaskCard, read_card
+from clir_bench.tasks.source import locate
 from clir_bench.types import EncoderInfo, LanguagePair, Vectors
 
 CARD = """\

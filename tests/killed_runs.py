@@ -29,14 +29,15 @@ from typing import Any
 
 from folders import DOCUMENTS, Folder, make_folder, write_jsonl
 
-from clir_bench import environment, outline
-from clir_bench.adapters.source import locate
-from clir_bench.embeddings import store
-from clir_bench.embeddings.store import Keeping
-from clir_bench.encoders.checked import CheckedEncoder
+from clir_bench.core import provenance as environment
+from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.encoders.hashing import HashingEncoder
-from clir_bench.evaluate import Settings, System, evaluate
-from clir_bench.jobs import Job, encode_job
+from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.evaluation.sharded_encoding import Job, encode_job
+from clir_bench.search.vectors import store
+from clir_bench.search.vectors.store import Keeping
+from clir_bench.tasks import outline
+from clir_bench.tasks.source import locate
 from clir_bench.types import Vectors
 
 WINDOW, SHARD = 3, 12

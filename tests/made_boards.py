@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from clir_bench.aggregate import Estimate
-from clir_bench.languages import resolve
 from clir_bench.leaderboard.board import (
     Board,
     BoardLanguage,
@@ -16,7 +14,9 @@ from clir_bench.leaderboard.board import (
     System,
     TaskFacts,
 )
-from clir_bench.submission.system_card import Kind, Training
+from clir_bench.metrics.means import Estimate
+from clir_bench.results.system_card import Kind, Training
+from clir_bench.tasks.languages import resolve
 from clir_bench.types import Tier
 
 TIERS: dict[str, Tier] = {

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clir_bench import cards
-from clir_bench.cards import TaskCard, load_card
-from clir_bench.leaderboard.official import (
+from clir_bench.leaderboard.assembly import assemble
+from clir_bench.leaderboard.board import Board, Row, Section
+from clir_bench.leaderboard.data_hashes import (
     FILE_NAME,
     DataKey,
     Pinned,
@@ -23,8 +23,13 @@ from clir_bench.leaderboard.official import (
     queries_sha256,
     read_official,
 )
-from clir_bench.results import result_path, system_folder, write_file, write_result, write_values
-from clir_bench.schema import (
+from clir_bench.leaderboard.definition import read_definition
+from clir_bench.leaderboard.entries import Submissions
+from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission.make import SETTINGS, means_update, task_record
+from clir_bench.leaderboard.submission.plan import plan_of
+from clir_bench.metrics.scoring import QueryScores
+from clir_bench.results.schema import (
     Cost,
     Environment,
     PairCounts,
@@ -34,10 +39,15 @@ from clir_bench.schema import (
     SystemRecord,
     TierSummary,
 )
-from clir_bench.scoring import QueryScores
-from clir_bench.submission import compact
-from clir_bench.submission.cutting import SETTINGS, means_update, task_record
-from clir_bench.submission.plan import plan_of
+from clir_bench.results.store import (
+    result_path,
+    system_folder,
+    write_file,
+    write_result,
+    write_values,
+)
+from clir_bench.tasks import cards
+from clir_bench.tasks.cards import TaskCard, load_card
 from clir_bench.types import LanguagePair, Run
 
 Values = Mapping[str, Sequence[float]]
@@ -230,3 +240,28 @@ def _pair(path: Path, pair: LanguagePair, scores: QueryScores) -> PairResult:
         values_file=values_file,
         values_sha256=values_sha256,
     )  # fmt: skip
+
+
+GOOD: Values = {"sw-en": [1, 0, 0, 0], "de-en": [1, 1, 1, 0]}
+
+
+def board_of(folder: Path, name: str = "sentences") -> Board:
+    submissions = Submissions(folder / "results", read_official(folder))
+    return assemble(read_definition(folder / f"{name}.toml"), submissions, folder)
+
+
+def only_section(folder: Path) -> Section:
+    (section,) = board_of(folder).sections
+    return section
+
+
+def only_row(folder: Path) -> Row:
+    (row,) = only_section(folder).rows
+    return row
+
+
+def refusal(folder: Path) -> str:
+    section = only_section(folder)
+    assert section.rows == ()
+    (left_out,) = section.left_out
+    return left_out.reason

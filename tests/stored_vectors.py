@@ -17,14 +17,15 @@ import pytest
 from folders import Folder
 from killed_runs import WINDOW, larger_folder, left
 
-from clir_bench import outline, retrieval
-from clir_bench.adapters.source import locate
-from clir_bench.embeddings.store import Keeping
-from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.encoders.hashing import DIM, HashingEncoder
-from clir_bench.evaluate import Settings, System, evaluate
-from clir_bench.jobs import Job, encode_job
-from clir_bench.schema import Result
+from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.evaluation.sharded_encoding import Job, encode_job
+from clir_bench.results.schema import Result
+from clir_bench.search import search as retrieval
+from clir_bench.search.vectors.store import Keeping
+from clir_bench.tasks import outline
+from clir_bench.tasks.source import locate
 from clir_bench.types import EncoderInfo, Vectors
 
 N_TEXTS = {"sw": 50 - 7, "de": 15 - 2}

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from folders import Folder, clir, make_folder
 
-from clir_bench import cards
-from clir_bench.adapters.source import Source
-from clir_bench.cards import TaskCard
 from clir_bench.cli.validate import find_source
-from clir_bench.submission import compact
-from clir_bench.submission.validation import Report, validate
+from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission.validate import Report, validate
+from clir_bench.tasks import cards
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.source import Source
 
 CARD = """\
 name = "hashing"

@@ -17,13 +17,13 @@ import pytest
 from folders import install_plugin, write_plugin
 from killed_runs import larger_folder
 
-from clir_bench.adapters.source import locate
-from clir_bench.embeddings.store import Keeping
 from clir_bench.encoders import provider
-from clir_bench.evaluate import Settings, System, evaluate
-from clir_bench.schema import Result
-from clir_bench.workers.choice import Workers
-from clir_bench.workers.work import Loading
+from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.results.schema import Result
+from clir_bench.search.vectors.store import Keeping
+from clir_bench.search.workers.executor import Loading
+from clir_bench.search.workers.plan import Workers
+from clir_bench.tasks.source import locate
 
 NAME = "slow"
 CODE = """

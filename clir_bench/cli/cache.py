@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
-from clir_bench.embeddings.inventory import (
+from clir_bench.errors import UnknownNameError
+from clir_bench.search.vectors.maintenance import (
     Stored,
     damages,
     discard,
@@ -17,8 +18,7 @@ from clir_bench.embeddings.inventory import (
     stored,
     sweep_leftovers,
 )
-from clir_bench.embeddings.store import embeddings_directory, size_text
-from clir_bench.errors import UnknownNameError
+from clir_bench.search.vectors.store import embeddings_directory, size_text
 
 _DAY_SECONDS = 24 * 3600
 

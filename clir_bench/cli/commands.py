@@ -12,8 +12,8 @@ import click
 from clir_bench import __version__
 from clir_bench.cli import signals
 from clir_bench.cli.output import ReaderGoneError, say, silence_stdout
+from clir_bench.core.guards import shown
 from clir_bench.errors import ClirBenchError
-from clir_bench.plugins import shown
 
 COMMANDS = {
     "run": "Run models on tasks and store their scores.",
@@ -145,4 +145,4 @@ def _log_to_stderr() -> None:
         logger.addHandler(handler)
         logger.propagate = False
     # What a run will take on disk is for its person to know, not only when it goes wrong.
-    logging.getLogger("clir_bench.embeddings").setLevel(logging.INFO)
+    logging.getLogger("clir_bench.search.vectors").setLevel(logging.INFO)

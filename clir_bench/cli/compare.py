@@ -6,19 +6,19 @@ from pathlib import Path
 
 import click
 
+from clir_bench.analysis.comparison.files import comparison_csv, comparison_json
+from clir_bench.analysis.comparison.groups import ALPHA
+from clir_bench.analysis.comparison.paired import N_RESAMPLES, Settings
+from clir_bench.analysis.comparison.report import Selection, compare
+from clir_bench.analysis.comparison.systems import find_systems, put_first
+from clir_bench.analysis.comparison.tables import comparison_text
 from clir_bench.cli import options
 from clir_bench.cli.output import echo
 from clir_bench.cli.selection import split_measures
-from clir_bench.comparison.files import comparison_csv, comparison_json
-from clir_bench.comparison.groups import ALPHA
-from clir_bench.comparison.paired import N_RESAMPLES, Settings
-from clir_bench.comparison.randomization import N_FLIPS
-from clir_bench.comparison.report import Selection, compare
-from clir_bench.comparison.systems import find_systems, put_first
-from clir_bench.comparison.tables import comparison_text
-from clir_bench.languages import load_scheme
-from clir_bench.results import check_writable, write_file
-from clir_bench.scoring import parse_measures
+from clir_bench.metrics.scoring import parse_measures
+from clir_bench.metrics.significance import N_FLIPS
+from clir_bench.results.store import check_writable, write_file
+from clir_bench.tasks.languages import load_scheme
 
 _EPILOG = """\b
 Examples:

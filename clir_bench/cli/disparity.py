@@ -10,19 +10,19 @@ from pathlib import Path
 
 import click
 
+from clir_bench.analysis.disparity.loading import load_pool, pool_pairs
+from clir_bench.analysis.disparity.pool import PoolDisparity, pool_disparity
+from clir_bench.analysis.disparity.report import Report, Row, as_record, as_rows, report_of
 from clir_bench.cli import options
 from clir_bench.cli.disparity_tables import disparity_text
 from clir_bench.cli.output import echo
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, split_measures
-from clir_bench.disparity.loading import load_pool, pool_pairs
-from clir_bench.disparity.pool import PoolDisparity, pool_disparity
-from clir_bench.disparity.report import Report, Row, as_record, as_rows, report_of
 from clir_bench.errors import MissingDataError, UsageError
-from clir_bench.languages import TierScheme, load_scheme, scheme_names
-from clir_bench.results import read_result, read_scores, shown_result
-from clir_bench.schema import Result
-from clir_bench.scoring import parse_measures
+from clir_bench.metrics.scoring import parse_measures
+from clir_bench.results.schema import Result
+from clir_bench.results.store import read_result, read_scores, shown_result
+from clir_bench.tasks.languages import TierScheme, load_scheme, scheme_names
 
 _EPILOG = """\b
 Examples:

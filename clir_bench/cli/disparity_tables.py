@@ -6,15 +6,11 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from clir_bench.aggregate import Estimate
-from clir_bench.disparity.pool import (
-    PoolDisparity,
-    PoolMeasure,
-    Preferences,
-)
-from clir_bench.disparity.report import Report
-from clir_bench.disparity.summary import Disparity, TierMean
-from clir_bench.languages import resolve
+from clir_bench.analysis.disparity.pool import PoolDisparity, PoolMeasure, Preferences
+from clir_bench.analysis.disparity.report import Report
+from clir_bench.analysis.disparity.summary import Disparity, TierMean
+from clir_bench.metrics.means import Estimate
+from clir_bench.tasks.languages import resolve
 
 _PARTS = {"pairs": "", "pool": ", one pool of all languages (*-mul)"}
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from clir_bench.adapters.source import locate
-from clir_bench.cards import TaskCard
 from clir_bench.cli.progress import Bar
-from clir_bench.embeddings.store import Keeping
 from clir_bench.errors import ClirBenchError, UsageError
-from clir_bench.evaluate import Settings, System
-from clir_bench.jobs import Job, encode_job
+from clir_bench.evaluation.evaluate import Settings, System
+from clir_bench.evaluation.sharded_encoding import Job, encode_job
+from clir_bench.search.vectors.store import Keeping
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 
 

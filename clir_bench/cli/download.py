@@ -6,16 +6,16 @@ from pathlib import Path
 
 import click
 
-from clir_bench.adapters.download import download_all
-from clir_bench.adapters.irds import prefetch, uses_ir_datasets
-from clir_bench.adapters.source import locate
-from clir_bench.cards import SuiteCard, TaskCard, load_card
 from clir_bench.cli import options
 from clir_bench.cli.selection import select_pairs
 from clir_bench.errors import ClirBenchError
-from clir_bench.evaluate import card_for
-from clir_bench.languages import load_scheme
-from clir_bench.suite import part_of
+from clir_bench.evaluation.evaluate import card_for
+from clir_bench.evaluation.suite import part_of
+from clir_bench.tasks.adapters.irds import prefetch, uses_ir_datasets
+from clir_bench.tasks.cards import SuiteCard, TaskCard, load_card
+from clir_bench.tasks.download import download_all
+from clir_bench.tasks.languages import load_scheme
+from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 
 

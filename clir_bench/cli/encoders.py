@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from tabulate import tabulate
 
-from clir_bench import registry
-from clir_bench.encoders.models import table
+from clir_bench.core import plugins as registry
+from clir_bench.encoders.catalog import table
 
 
 @click.command(epilog="Example: clir-bench encoders")

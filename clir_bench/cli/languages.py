@@ -6,7 +6,7 @@ import click
 from tabulate import tabulate
 
 from clir_bench.cli import options
-from clir_bench.languages import all_languages, load_scheme, resolve, scheme_names
+from clir_bench.tasks.languages import all_languages, load_scheme, resolve, scheme_names
 
 
 @click.command(epilog="Example: clir-bench languages sw Somali tgl --tiers optical")

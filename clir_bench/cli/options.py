@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from clir_bench.embeddings.store import Keeping
-from clir_bench.index.approximate import IndexSpec
+from clir_bench.search.approximate_index import IndexSpec
+from clir_bench.search.vectors.store import Keeping
 
 
 def _keeping(_: click.Context, __: click.Parameter, value: str) -> Keeping:

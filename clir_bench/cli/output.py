@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clir_bench.characters import visible
+from clir_bench.core.display import visible
 from clir_bench.errors import OutputError
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import click
 
-from clir_bench import environment
-from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder
-from clir_bench.profiling import Profile, profiled
-from clir_bench.workers.choice import Workers
+from clir_bench.core import provenance as environment
+from clir_bench.core.profiling import Profile, profiled
+from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.search.workers.plan import Workers
 
 STAGES = ("read", "tokenize", "encode", "write", "search", "score")
 
@@ -82,7 +82,7 @@ def _rate(encoder: CheckedEncoder | CheckedTokenEncoder, threads: int | None) ->
     """Return the operations a second of a matrix product as the encoder makes them, and in what."""
     import torch
 
-    from clir_bench.encoders.rates import matrix_rate
+    from clir_bench.encoders.st.rates import matrix_rate
 
     dtype = torch.float32 if encoder.info.dtype == "float32" else torch.bfloat16
     own = torch.get_num_threads()

@@ -11,9 +11,6 @@ from pathlib import Path
 
 import click
 
-from clir_bench import registry
-from clir_bench.adapters.source import locate
-from clir_bench.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard, load_card
 from clir_bench.cli import options
 from clir_bench.cli.divided import divided_job, run_divided
 from clir_bench.cli.output import ReaderGoneError, say, silence_stdout
@@ -21,22 +18,32 @@ from clir_bench.cli.profile import reported
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list, split_measures
 from clir_bench.cli.tables import result_text, some_of, suite_text
-from clir_bench.embeddings.store import Keeping
+from clir_bench.core import plugins as registry
 from clir_bench.encoders import DESCRIBED, load_encoder, provider
-from clir_bench.encoders.described import read_description
+from clir_bench.encoders.model_file import read_description
 from clir_bench.errors import ClirBenchError, OutputError, UnknownNameError, UsageError
-from clir_bench.evaluate import Settings, System, card_for, check_depth, evaluate, stored_split
-from clir_bench.index.approximate import IndexSpec
-from clir_bench.jobs import Job as Divided
-from clir_bench.languages import load_scheme
-from clir_bench.measures import WHOLE
-from clir_bench.results import result_path, to_json
-from clir_bench.schema import Result, SuiteResult, SystemRecord
-from clir_bench.scoring import parse_measures
-from clir_bench.suite import part_of, part_pairs, run_suite
+from clir_bench.evaluation.evaluate import (
+    Settings,
+    System,
+    card_for,
+    check_depth,
+    evaluate,
+    stored_split,
+)
+from clir_bench.evaluation.sharded_encoding import Job as Divided
+from clir_bench.evaluation.suite import part_of, part_pairs, run_suite
+from clir_bench.metrics.scoring import parse_measures
+from clir_bench.results.schema import Result, SuiteResult, SystemRecord
+from clir_bench.results.store import result_path, to_json
+from clir_bench.search.approximate_index import IndexSpec
+from clir_bench.search.vectors.store import Keeping
+from clir_bench.search.workers.executor import Loading
+from clir_bench.search.workers.plan import Workers
+from clir_bench.tasks.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard, load_card
+from clir_bench.tasks.languages import load_scheme
+from clir_bench.tasks.measures import WHOLE
+from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
-from clir_bench.workers.choice import Workers
-from clir_bench.workers.work import Loading
 
 _EPILOG = """\b
 Examples:

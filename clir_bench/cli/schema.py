@@ -6,7 +6,7 @@ import json
 
 import click
 
-from clir_bench.schema import Result, SuiteResult
+from clir_bench.results.schema import Result, SuiteResult
 
 
 @click.command(epilog="Example: clir-bench schema > result.schema.json")

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import click
 
-from clir_bench.adapters.source import locate
-from clir_bench.cards import SAMPLE, TaskCard, load_card
 from clir_bench.cli import options
 from clir_bench.cli.output import echo
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import select_pairs, split_measures
 from clir_bench.cli.tables import result_text
 from clir_bench.errors import UsageError
-from clir_bench.evaluate import Settings, card_for
-from clir_bench.external import score_runs
-from clir_bench.languages import load_scheme
-from clir_bench.results import result_path, to_json
-from clir_bench.scoring import parse_measures
+from clir_bench.evaluation.evaluate import Settings, card_for
+from clir_bench.evaluation.score_runs import score_runs
+from clir_bench.metrics.scoring import parse_measures
+from clir_bench.results.store import result_path, to_json
+from clir_bench.tasks.cards import SAMPLE, TaskCard, load_card
+from clir_bench.tasks.languages import load_scheme
+from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 
 _EPILOG = """\b

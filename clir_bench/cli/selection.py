@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from clir_bench.cards import TaskCard, expand_rules
 from clir_bench.errors import UnknownNameError, UsageError
-from clir_bench.evaluate import check_pairs
-from clir_bench.languages import PIVOT, TierScheme, pair_readings, pair_tier, resolve
+from clir_bench.evaluation.evaluate import check_pairs
+from clir_bench.tasks.cards import TaskCard, expand_rules
+from clir_bench.tasks.languages import PIVOT, TierScheme, pair_readings, pair_tier, resolve
 from clir_bench.types import POOL, LanguagePair
 
 

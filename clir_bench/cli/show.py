@@ -8,9 +8,9 @@ import click
 
 from clir_bench.cli.output import echo
 from clir_bench.cli.tables import failure_text, result_text, suite_text
-from clir_bench.results import find_results, read_result, read_scores, shown_result, to_json
-from clir_bench.schema import Result, SuiteResult
-from clir_bench.summary import with_tiers
+from clir_bench.results.schema import Result, SuiteResult
+from clir_bench.results.store import find_results, read_result, read_scores, shown_result, to_json
+from clir_bench.results.summary import with_tiers
 
 
 @click.command(epilog="Example: clir-bench show results/hashing/miracl/sample.json --tiers optical")

@@ -8,17 +8,13 @@ from pathlib import Path
 
 import click
 
-from clir_bench.adapters.source import locate
-from clir_bench.bounded import read_plain
-from clir_bench.cards import TaskCard
 from clir_bench.cli import options
 from clir_bench.cli.output import echo
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_measures
+from clir_bench.core.bounded_files import read_plain
 from clir_bench.errors import DataError, ResultError, UsageError
-from clir_bench.languages import load_scheme
-from clir_bench.results import find_results, system_folder, write_file
-from clir_bench.submission.cutting import (
+from clir_bench.leaderboard.submission.make import (
     SCHEME,
     Cut,
     NotForBoardsError,
@@ -26,12 +22,16 @@ from clir_bench.submission.cutting import (
     open_result,
     submit,
 )
-from clir_bench.submission.system_card import (
+from clir_bench.results.store import find_results, system_folder, write_file
+from clir_bench.results.system_card import (
     LARGEST_CARD_BYTES,
     card_path,
     parse_system_card,
     template,
 )
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.languages import load_scheme
+from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 
 _Choice = Callable[[TaskCard], Sequence[LanguagePair]]

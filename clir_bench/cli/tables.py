@@ -7,10 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tabulate import tabulate
 
-from clir_bench.cards import SAMPLE
-from clir_bench.embeddings.store import size_text
-from clir_bench.languages import resolve
-from clir_bench.schema import (
+from clir_bench.results.schema import (
     Group,
     PairResult,
     Result,
@@ -21,6 +18,9 @@ from clir_bench.schema import (
     TierSummary,
     shown,
 )
+from clir_bench.search.vectors.store import size_text
+from clir_bench.tasks.cards import SAMPLE
+from clir_bench.tasks.languages import resolve
 
 _MANY = 12
 _SAMPLE_MARK = "embedded sample, for trying out: not a score of the benchmark"

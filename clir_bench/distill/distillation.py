@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from clir_bench.adapters.source import cache_directory
-from clir_bench.distill import card as cards
-from clir_bench.distill.batches import Batches
-from clir_bench.distill.journal import Journal
-from clir_bench.distill.losses import DistillationLoss, build_parts
-from clir_bench.distill.mixture import BitextCorpus, Mixing, load_bitext
-from clir_bench.distill.overlap import evaluation_tasks
+from clir_bench.distill.bitext.mixture import BitextCorpus, Mixing, load_bitext
+from clir_bench.distill.bitext.overlap import evaluation_tasks
+from clir_bench.distill.model import card as cards
+from clir_bench.distill.model.students import from_teacher, is_static, load, pretrained, save
+from clir_bench.distill.model.teacher import Teacher
+from clir_bench.distill.model.teacher_vectors import VectorStore
+from clir_bench.distill.model.vocabulary import sample_texts
 from clir_bench.distill.recipe import Recipe
-from clir_bench.distill.store import VectorStore
-from clir_bench.distill.students import from_teacher, is_static, load, pretrained, save
-from clir_bench.distill.teacher import Teacher
-from clir_bench.distill.training import Training, prepare
-from clir_bench.distill.vocabulary import sample_texts
-from clir_bench.encoders.sbert import resolve_device
+from clir_bench.distill.training.batches import Batches
+from clir_bench.distill.training.journal import Journal
+from clir_bench.distill.training.loop import Training, prepare
+from clir_bench.distill.training.losses import DistillationLoss, build_parts
+from clir_bench.encoders.st.loading import resolve_device
 from clir_bench.errors import OutputError, UsageError
-from clir_bench.languages import load_scheme
-from clir_bench.results import check_writable, write_file
+from clir_bench.results.store import check_writable, write_file
+from clir_bench.tasks.languages import load_scheme
+from clir_bench.tasks.source import cache_directory
 
 if TYPE_CHECKING:
     import torch

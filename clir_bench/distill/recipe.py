@@ -9,7 +9,7 @@
     [student]
     layers = 0                    # built from the teacher; or: model = "owner/name"
 
-    [[bitext]]                    # see `clir_bench.distill.sources`
+    [[bitext]]                    # see `clir_bench.distill.bitext.sources`
     name = "tico19"
     ...
 
@@ -25,10 +25,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from clir_bench.distill.cleaning import CleaningRules
-from clir_bench.distill.sources import BitextSource
+from clir_bench.core.structured_files import parse_toml
+from clir_bench.distill.bitext.cleaning import CleaningRules
+from clir_bench.distill.bitext.sources import BitextSource
 from clir_bench.errors import MissingDataError, UsageError
-from clir_bench.structured import parse_toml
 from clir_bench.types import Tier
 
 PARTS = ("ot", "kd", "contrastive", "late", "greedy", "adversarial")
@@ -81,7 +81,7 @@ class StudentSettings(_Part):
 
 
 class MixingSettings(_Part):
-    """How languages are mixed; see `clir_bench.distill.sampling.Mixing`.
+    """How languages are mixed; see `clir_bench.distill.bitext.sampling.Mixing`.
 
     Attributes:
         temperature: 1 as the data is, larger for more equal shares.
@@ -95,7 +95,7 @@ class MixingSettings(_Part):
 
 
 class LossSettings(_Part):
-    """What is minimised; see `clir_bench.distill.losses`.
+    """What is minimised; see `clir_bench.distill.training.losses`.
 
     Attributes:
         weights: Weight of each part of the method, 1 where none is given.

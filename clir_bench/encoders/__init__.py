@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, cast, get_args
 
-from clir_bench import registry
-from clir_bench.encoders.checked import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.core import plugins as registry
+from clir_bench.core.guards import guarded, shown
+from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.encoders.statements import dim_problems, info_problems
 from clir_bench.errors import EncoderError, PluginError, UnknownNameError, UsageError, near_names
-from clir_bench.plugins import guarded, shown
 from clir_bench.types import EncoderInfo, EncoderRequest
 
 __all__ = ["load_encoder", "provider", "under_contract"]
@@ -100,7 +100,7 @@ def _split(spec: str) -> tuple[str, str]:
 
 def _entry_point(name: str) -> Callable[..., Any]:
     if name == DESCRIBED:
-        from clir_bench.encoders import described
+        from clir_bench.encoders import model_file as described
 
         return described.load
     return registry.load(registry.ENCODERS, name)
@@ -110,7 +110,7 @@ def _unknown(spec: str, name: str) -> UnknownNameError:
     known = registry.names(registry.ENCODERS)
     remedy = "`clir-bench encoders` lists them."
     if "/" in spec:
-        from clir_bench.encoders.models import short_name
+        from clir_bench.encoders.catalog import short_name
 
         short = short_name(spec)
         near = [short] if short else near_names(spec.rpartition("/")[2], known)

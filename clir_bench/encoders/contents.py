@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from clir_bench.core.files import path_problem
+from clir_bench.core.structured_files import parse_json
 from clir_bench.errors import EncoderError
-from clir_bench.files import path_problem
-from clir_bench.structured import parse_json
 
 ADAPTER = "adapter_config.json"
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clir_bench.encoders import sbert, weights
+from clir_bench.encoders import weights
 from clir_bench.encoders.contents import read_json
+from clir_bench.encoders.st import loading as sbert
 from clir_bench.errors import EncoderError, UsageError
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
 

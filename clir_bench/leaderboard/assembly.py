@@ -6,10 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clir_bench.aggregate import Estimate, Summary, summarise
-from clir_bench.comparison.groups import rank_groups
-from clir_bench.disparity.summary import check_unmixed, disparity_by
-from clir_bench.languages import TierScheme, pair_language, pair_tier, resolve
+from clir_bench.analysis.comparison.groups import rank_groups
+from clir_bench.analysis.disparity.summary import check_unmixed, disparity_by
 from clir_bench.leaderboard.board import (
     TIER_ORDER,
     Board,
@@ -27,8 +25,10 @@ from clir_bench.leaderboard.board import (
 from clir_bench.leaderboard.definition import BoardDefinition, SectionDefinition
 from clir_bench.leaderboard.entries import Entry, Submissions, run_file_of
 from clir_bench.leaderboard.references import references_of
-from clir_bench.schema import PairResult
-from clir_bench.submission.system_card import CARD_FILE
+from clir_bench.metrics.means import Estimate, Summary, summarise
+from clir_bench.results.schema import PairResult
+from clir_bench.results.system_card import CARD_FILE
+from clir_bench.tasks.languages import TierScheme, pair_language, pair_tier, resolve
 from clir_bench.types import LanguagePair
 
 _N_DIGITS = 6

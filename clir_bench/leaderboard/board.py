@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clir_bench.aggregate import Estimate
-from clir_bench.submission.system_card import Kind, Training
+from clir_bench.metrics.means import Estimate
+from clir_bench.results.system_card import Kind, Training
 from clir_bench.types import Tier
 
 TIER_ORDER: tuple[Tier, ...] = ("low", "mid", "high", "unknown")

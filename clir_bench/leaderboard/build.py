@@ -10,7 +10,7 @@ from clir_bench.leaderboard.board import Board
 from clir_bench.leaderboard.markdown import board_markdown
 from clir_bench.leaderboard.site import render_site
 from clir_bench.leaderboard.spreadsheet import board_csv
-from clir_bench.results import write_file
+from clir_bench.results.store import write_file
 
 SITE = "site"
 

@@ -24,14 +24,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from clir_bench.bounded import read_plain
-from clir_bench.cards import SuiteCard, TaskCard, TaskId, expand_rules, load_card
+from clir_bench.core.bounded_files import read_plain
+from clir_bench.core.structured_files import parse_toml
 from clir_bench.errors import ClirBenchError, DataError, UnknownNameError, UsageError
-from clir_bench.languages import TierScheme, load_scheme
-from clir_bench.measures import at_depth, looks_at
-from clir_bench.scoring import parse_measures
-from clir_bench.structured import parse_toml
-from clir_bench.submission.plan import depth_kept
+from clir_bench.leaderboard.submission.plan import depth_kept
+from clir_bench.metrics.scoring import parse_measures
+from clir_bench.tasks.cards import SuiteCard, TaskCard, TaskId, expand_rules, load_card
+from clir_bench.tasks.languages import TierScheme, load_scheme
+from clir_bench.tasks.measures import at_depth, looks_at
 from clir_bench.types import POOL, LanguagePair
 
 _LARGEST_BYTES = 2**20

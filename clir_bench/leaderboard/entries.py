@@ -14,23 +14,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clir_bench.bounded import shown
+from clir_bench.core.bounded_files import shown
 from clir_bench.errors import DataError, ResultError
+from clir_bench.leaderboard.data_hashes import DataKey, Pinned
 from clir_bench.leaderboard.definition import SectionDefinition
 from clir_bench.leaderboard.escaping import visible
-from clir_bench.leaderboard.official import DataKey, Pinned
-from clir_bench.results import result_path
-from clir_bench.schema import Result
-from clir_bench.scoring import QueryScores
-from clir_bench.submission.layout import Problem
-from clir_bench.submission.reading import (
+from clir_bench.leaderboard.submission.layout import Problem
+from clir_bench.leaderboard.submission.read import (
     Submitted,
     Submitter,
     look_alikes,
     open_system,
     read_submitted,
 )
-from clir_bench.submission.system_card import SystemCard
+from clir_bench.metrics.scoring import QueryScores
+from clir_bench.results.schema import Result
+from clir_bench.results.store import result_path
+from clir_bench.results.system_card import SystemCard
 from clir_bench.types import LanguagePair
 
 _SHOWN = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from clir_bench.characters import unseen
+from clir_bench.core.display import unseen
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~$@{}]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|(?<=www)\.|:(?=//)")
 _FORMULA = ("=", "+", "-", "@")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from clir_bench.aggregate import N_RESAMPLES
-from clir_bench.comparison.groups import ALPHA
+from clir_bench.analysis.comparison.groups import ALPHA
 from clir_bench.leaderboard.board import Board
+from clir_bench.metrics.means import N_RESAMPLES
 
 _MEASURES = {
     "nDCG@10": "whether relevant documents are among the first ten, the higher up the better",

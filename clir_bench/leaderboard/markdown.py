@@ -8,10 +8,10 @@ from textwrap import TextWrapper
 
 from tabulate import tabulate
 
-from clir_bench.aggregate import Estimate
 from clir_bench.leaderboard.board import Board, Row, Section, System
 from clir_bench.leaderboard.escaping import markdown, target
 from clir_bench.leaderboard.legend import legend
+from clir_bench.metrics.means import Estimate
 from clir_bench.types import Tier
 
 _WRAPPER = TextWrapper(width=97, break_long_words=False, break_on_hyphens=False)

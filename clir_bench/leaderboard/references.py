@@ -11,9 +11,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from clir_bench.cards import TaskId, expand_rules
 from clir_bench.leaderboard.board import TIER_ORDER, BoardLanguage, Reference
 from clir_bench.leaderboard.definition import SectionDefinition
+from clir_bench.tasks.cards import TaskId, expand_rules
 
 _FILE = Path(__file__).with_name("references.toml")
 _N_DIGITS = 6

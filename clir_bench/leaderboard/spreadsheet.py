@@ -6,9 +6,9 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 
-from clir_bench.aggregate import Estimate
 from clir_bench.leaderboard.board import Board, Estimates, Row, Section
 from clir_bench.leaderboard.escaping import spreadsheet
+from clir_bench.metrics.means import Estimate
 
 COLUMNS = (
     "section", "task", "split", "system", "kind", "group", "level", "name", "tier", "measure",

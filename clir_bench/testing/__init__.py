@@ -23,8 +23,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clir_bench.cards import TaskCard
 from clir_bench.errors import ConformanceError
+from clir_bench.tasks.cards import TaskCard
 from clir_bench.testing.adapter_checks import ADAPTER_CHECKS
 from clir_bench.testing.encoder_checks import ENCODER_CHECKS, measured
 from clir_bench.testing.report import BoundCheck, Check, Outcome, Report, examine

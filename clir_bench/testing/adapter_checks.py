@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice, zip_longest
 
-from clir_bench.cards import Counts
-from clir_bench.inspection import count_problems, inspect, inspect_corpus, missing_problems
+from clir_bench.tasks.cards import Counts
+from clir_bench.tasks.checks import count_problems, inspect, inspect_corpus, missing_problems
 from clir_bench.testing.report import BrokenPromiseError, Check, NotApplicableError
 from clir_bench.testing.tasks import TaskSubject
 from clir_bench.types import POOL, Collection, Document, LanguagePair, Qrel, Query

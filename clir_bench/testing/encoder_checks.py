@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from clir_bench.encoders.checked import shortened
+from clir_bench.encoders.contract import shortened
 from clir_bench.errors import EncoderError, UnknownNameError
-from clir_bench.languages import all_languages, resolve
+from clir_bench.tasks.languages import all_languages, resolve
 from clir_bench.testing.report import BrokenPromiseError, Check, NotApplicableError
 from clir_bench.testing.subject import SIDES, EncoderSubject, relative_difference, require_same
 from clir_bench.testing.texts import BLANK, SENTENCES, long_text, scripts, unbroken_text

@@ -50,7 +50,8 @@ class Wall:
 
 def observe_encoder(request: dict[str, Any], wall: Wall) -> dict[str, Any]:
     """Return the fields of `isolation.Apart`, as far as the encoder came."""
-    from clir_bench import environment, registry
+    from clir_bench.core import plugins as registry
+    from clir_bench.core import provenance as environment
     from clir_bench.encoders import load_encoder
     from clir_bench.errors import ClirBenchError
     from clir_bench.testing.subject import EncoderSubject

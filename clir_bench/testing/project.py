@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from clir_bench import registry
+from clir_bench.core import plugins as registry
 from clir_bench.encoders import DESCRIBED
 from clir_bench.errors import OutputError, UsageError
 

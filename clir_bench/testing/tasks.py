@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from clir_bench.adapters.source import locate
-from clir_bench.cards import TaskCard, load_card
 from clir_bench.errors import UsageError
-from clir_bench.evaluate import card_for, check_pairs
-from clir_bench.inspection import inspect, inspect_corpus
-from clir_bench.preparation import Loader
+from clir_bench.evaluation.evaluate import card_for, check_pairs
+from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.checks import inspect, inspect_corpus
+from clir_bench.tasks.loading import Loader
+from clir_bench.tasks.source import locate
 from clir_bench.testing.isolation import Places, run_apart
 from clir_bench.testing.report import NotApplicableError
 from clir_bench.types import Collection, LanguagePair

@@ -10,14 +10,7 @@ from clir_bench.leaderboard.site.filters import filters, task_key, task_title
 from clir_bench.leaderboard.site.markup import Attribute, Child, Markup, element, join
 from clir_bench.leaderboard.site.page import Place, name, page, place_of
 from clir_bench.leaderboard.site.ranking import group_cell, system_cell, system_data
-from clir_bench.leaderboard.site.tables import (
-    NONE,
-    Cell,
-    Column,
-    TableRow,
-    estimate_cell,
-    table,
-)
+from clir_bench.leaderboard.site.tables import NONE, Cell, Column, TableRow, estimate_cell, table
 from clir_bench.types import Tier
 
 

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
-from clir_bench.aggregate import Estimate
 from clir_bench.leaderboard.board import Board, Row, Section, System
 from clir_bench.leaderboard.site.labels import Box, place_labels, text_width
 from clir_bench.leaderboard.site.markup import Attribute, Markup, element, join, visible
 from clir_bench.leaderboard.site.page import name
 from clir_bench.leaderboard.site.tables import Cell, Column, TableRow, estimate_cell, fixed, table
-from clir_bench.submission.system_card import Kind
+from clir_bench.metrics.means import Estimate
+from clir_bench.results.system_card import Kind
 
 WIDTH, HEIGHT = 640, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 18, 26, 52

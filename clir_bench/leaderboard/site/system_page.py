@@ -20,7 +20,7 @@ from clir_bench.leaderboard.site.tables import (
     estimate_cell,
     table,
 )
-from clir_bench.submission.system_card import Training
+from clir_bench.results.system_card import Training
 
 
 class Entry(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from clir_bench.aggregate import Estimate
 from clir_bench.leaderboard.site.markup import Attribute, Child, Markup, element, join
+from clir_bench.metrics.means import Estimate
 
 NONE = "–"
 

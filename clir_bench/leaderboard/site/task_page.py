@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from clir_bench.languages import resolve
 from clir_bench.leaderboard.board import Board, Section, TaskFacts
 from clir_bench.leaderboard.site.board_page import board_path
 from clir_bench.leaderboard.site.filters import task_title
 from clir_bench.leaderboard.site.markup import Attribute, Child, Markup, element
 from clir_bench.leaderboard.site.page import Place, link, name, page, place_of
 from clir_bench.leaderboard.site.tables import Cell, Column, TableRow, count_cell, table
+from clir_bench.tasks.languages import resolve
 
 Sections = list[tuple[Board, Section]]
 

@@ -1,0 +1,339 @@
+"""Several systems on several tasks, each against a baseline, corrected for how many tests it was.
+
+A family of tests, over which Holm's correction is made, is everything of one kind that is compared
+on one task by one measure: all pairs of all systems, all their languages, all their tiers, their
+means over all languages, or their gaps. Pools of languages are families of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from clir_bench.analysis.comparison.comparable import (
+    done_pairs,
+    notes_on,
+    problems_between,
+    problems_of,
+)
+from clir_bench.analysis.comparison.groups import ALPHA, rank_groups
+from clir_bench.analysis.comparison.paired import Difference, Settings, paired_differences
+from clir_bench.analysis.comparison.systems import Stored, System, TaskSplit
+from clir_bench.analysis.comparison.targets import LEVELS, Level
+from clir_bench.errors import ResultError, UsageError
+from clir_bench.metrics.scoring import QueryScores
+from clir_bench.metrics.significance import holm
+from clir_bench.results.store import read_scores
+from clir_bench.results.summary import is_pool
+from clir_bench.tasks.languages import TierScheme
+from clir_bench.types import LanguagePair
+
+SystemScores = dict[LanguagePair, QueryScores]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of the results to compare.
+
+    Attributes:
+        tasks: Only these tasks; all when empty.
+        measures: By these measures; by each task's primary one when empty.
+        pairs: Only pairs that these rules name (see `comparable.done_pairs`); all when empty.
+        common_pairs: Where systems have different pairs, those that all have.
+    """
+
+    tasks: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    common_pairs: bool = False
+
+
+_EVERYTHING = Selection()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A difference with its p-value corrected for the family it belongs to.
+
+    Attributes:
+        system: The system that is compared with the baseline.
+        pool: Whether it is over pools of languages.
+        p_holm: Corrected by Holm's procedure.
+        n_family: How many tests the family has.
+    """
+
+    system: str
+    pool: bool
+    found: Difference
+    p_holm: float
+    n_family: int
+
+    def verdict(self, alpha: float = ALPHA) -> str:
+        """Return "better", "worse" ("larger", "smaller" of a gap) or "not told apart"."""
+        if self.p_holm > alpha:
+            return "not told apart"
+        up, down = (
+            ("larger", "smaller") if self.found.target.level == "gap" else ("better", "worse")
+        )
+        return up if self.found.difference.mean > 0 else down
+
+
+@dataclass(frozen=True)
+class TaskComparison:
+    """All systems on one task, by one measure.
+
+    Attributes:
+        systems: The baseline first.
+        rows: Every system, every target; pairs and pool apart.
+        ranks: Rank group of every system by its mean over all languages; of pools where the task
+            has nothing else.
+        pool_ranks: Of the pool of a task that has both; empty otherwise.
+        notes: What a reader should know.
+    """
+
+    task: str
+    title: str
+    split: str
+    measure: str
+    scheme: str
+    systems: tuple[str, ...]
+    rows: tuple[Row, ...]
+    ranks: Mapping[str, int]
+    pool_ranks: Mapping[str, int]
+    notes: tuple[str, ...]
+
+    @property
+    def baseline(self) -> str:
+        """What the others are compared with."""
+        return self.systems[0]
+
+    def rows_of(self, system: str, *, pool: bool) -> list[Row]:
+        """Return a system's rows."""
+        return [row for row in self.rows if row.system == system and row.pool == pool]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A result that is not compared.
+
+    Attributes:
+        of: The task.
+        system: Whose result.
+        reason: Why, with the file.
+    """
+
+    of: TaskSplit
+    system: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.of}, {self.system}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that was compared.
+
+    Attributes:
+        tasks: What could be compared, a task and measure each.
+        refused: Results that could not be, and why.
+    """
+
+    tasks: tuple[TaskComparison, ...]
+    refused: tuple[Refusal, ...]
+    settings: Settings
+    alpha: float
+
+
+def compare(
+    systems: Sequence[System],
+    *,
+    scheme: TierScheme,
+    settings: Settings,
+    alpha: float = ALPHA,
+    selection: Selection = _EVERYTHING,
+) -> Comparison:
+    """Compare systems with the first of them, on every task it shares with another.
+
+    Args:
+        systems: At least two, the baseline first.
+        scheme: What decides a pair's tier and language.
+        settings: Size and seed of the resampling.
+        alpha: Corrected p-values up to this tell apart.
+        selection: What of the results to compare.
+
+    Raises:
+        UsageError: There is nothing to compare.
+        ResultError: Nothing that there is can be compared; says why.
+        DataError: A file of per-query values is missing or broken.
+    """
+    if len(systems) < 2:
+        only = systems[0].label if systems else "none"
+        raise UsageError(
+            f"compare takes results of two or more systems, and these are all of {only}"
+        )
+    found: list[TaskComparison] = []
+    refused: list[Refusal] = []
+    for of in systems[0].results:
+        having = [system for system in systems if of in system.results]
+        if (selection.tasks and of.task not in selection.tasks) or len(having) < 2:
+            continue
+        by = selection.measures or systems[0].results[of].result.task.measures[:1]
+        refusals = _refusals(having, of, by, selection)
+        refused += refusals
+        kept = [system for system in having if system.label not in {r.system for r in refusals}]
+        if having[0] not in kept or len(kept) < 2:
+            continue
+        stored = {system.label: system.results[of] for system in kept}
+        if not _common(stored, selection.pairs):
+            refused.append(Refusal(of, having[0].label, "no pair is done in all systems"))
+            continue
+        scores = _scores(stored, selection.pairs)
+        notes = notes_on([result for _, result in stored.values()], _pairs_of(scores))
+        if absent := [system.label for system in systems if system not in having]:
+            notes.append(f"no result of {', '.join(absent)}")
+        for measure in by:
+            compared = _compare_task(
+                of, measure, stored, scores, scheme=scheme, settings=settings, alpha=alpha
+            )
+            found.append(replace(compared, notes=(*notes, *compared.notes)))
+    if not found:
+        raise _nothing(systems, selection.tasks, refused)
+    return Comparison(tuple(found), tuple(refused), settings, alpha)
+
+
+def _compare_task(
+    of: TaskSplit,
+    measure: str,
+    stored: Mapping[str, Stored],
+    scores: Mapping[str, SystemScores],
+    *,
+    scheme: TierScheme,
+    settings: Settings,
+    alpha: float,
+) -> TaskComparison:
+    labels = list(stored)
+    results = [stored[label].result for label in labels]
+    parallel = any(result.task.parallel_queries for result in results)
+    pooled = any(result.pool is not None for result in results)
+    rows: list[Row] = []
+    ranks: list[dict[str, int]] = []
+    for apart in (False, True):
+        part = {label: _part(scores[label], apart, pooled=pooled) for label in labels}
+        if not part[labels[0]]:
+            ranks.append({})
+            continue
+        by_system = {
+            label: paired_differences(
+                part[labels[0]], part[label], measure,
+                scheme=scheme, parallel_queries=parallel, settings=settings,
+            )
+            for label in labels[1:]
+        }  # fmt: skip
+        rows += _corrected(by_system, pool=apart)
+        ranks.append(
+            rank_groups(
+                part, measure, scheme=scheme, parallel_queries=parallel,
+                n_resamples=settings.n_flips, seed=settings.seed, alpha=alpha,
+            )
+        )  # fmt: skip
+    return TaskComparison(
+        task=of.task,
+        title=results[0].task.title,
+        split=of.split,
+        measure=measure,
+        scheme=scheme.name,
+        systems=tuple(labels),
+        rows=tuple(rows),
+        ranks=ranks[0] or ranks[1],
+        pool_ranks=ranks[1] if ranks[0] else {},
+        notes=tuple(_coarse(rows, settings, alpha)),
+    )
+
+
+def _pairs_of(scores: Mapping[str, SystemScores]) -> set[str]:
+    return {str(pair) for pairs in scores.values() for pair in pairs}
+
+
+def _part(scores: SystemScores, apart: bool, *, pooled: bool) -> SystemScores:
+    """Return the pairs with a pool of languages, or the others, where a task has both."""
+    return {pair: found for pair, found in scores.items() if (pooled and is_pool(pair)) == apart}
+
+
+def _corrected(by_system: Mapping[str, Sequence[Difference]], *, pool: bool) -> list[Row]:
+    """Return all differences as rows, corrected within each level."""
+    families: dict[Level, list[tuple[str, Difference]]] = {level: [] for level in LEVELS}
+    for system, differences in by_system.items():
+        for difference in differences:
+            families[difference.target.level].append((system, difference))
+    return [
+        Row(system, pool, difference, p_holm, len(family))
+        for family in families.values()
+        for (system, difference), p_holm in zip(
+            family, holm([difference.p_value for _, difference in family]), strict=True
+        )
+    ]
+
+
+def _coarse(rows: Sequence[Row], settings: Settings, alpha: float) -> list[str]:
+    """Return a note when too few flips are drawn for a large family to tell anything apart."""
+    needed = max((row.n_family for row in rows if not row.found.exact), default=0) / alpha
+    if needed <= settings.n_flips + 1:
+        return []
+    return [
+        f"{settings.n_flips:,} flips give no p-value small enough for the largest family; "
+        f"--flips {int(needed)} and more can"
+    ]
+
+
+def _refusals(
+    systems: Sequence[System], of: TaskSplit, measures: Sequence[str], selection: Selection
+) -> list[Refusal]:
+    """Return which results of a task cannot be compared with the first system's, and why."""
+    found = []
+    baseline, result = systems[0].results[of]
+    if problems := problems_of(result):
+        return [Refusal(of, systems[0].label, f"{baseline}: {'; '.join(problems)}")]
+    for system in systems[1:]:
+        path, other = system.results[of]
+        problems = problems_of(other) or problems_between(
+            result,
+            other,
+            measures,
+            rules=selection.pairs,
+            common_pairs=selection.common_pairs,
+        )
+        if problems:
+            reason = f"{path} against {baseline}: {'; '.join(problems)}"
+            found.append(Refusal(of, system.label, reason))
+    return found
+
+
+def _common(stored: Mapping[str, Stored], rules: Sequence[str]) -> set[str]:
+    """Return the names of the pairs to compare: those that all systems have."""
+    return set.intersection(*(done_pairs(result, rules) for _, result in stored.values()))
+
+
+def _scores(stored: Mapping[str, Stored], rules: Sequence[str]) -> dict[str, SystemScores]:
+    """Return the per-query values of the pairs that all have, pairs sorted."""
+    pairs = [LanguagePair.parse(name) for name in _common(stored, rules)]
+    found = {}
+    for label, (path, result) in stored.items():
+        scores = read_scores(path, result, pairs)
+        found[label] = {pair: scores[pair] for pair in sorted(scores)}
+    return found
+
+
+def _nothing(
+    systems: Sequence[System], tasks: Sequence[str], refused: Sequence[Refusal]
+) -> ResultError:
+    if refused:
+        listing = "\n".join(f"- {refusal}" for refusal in refused)
+        return ResultError(f"nothing here can be compared:\n{listing}")
+    listing = "; ".join(
+        f"{system.label} has {' and '.join(str(of) for of in system.results)}" for system in systems
+    )
+    among = f" among {', '.join(tasks)}" if tasks else ""
+    return ResultError(
+        f"no result of {systems[0].label} and another is of one task and split{among}: {listing}"
+    )

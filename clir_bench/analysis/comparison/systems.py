@@ -1,0 +1,135 @@
+"""The stored results that are to be compared, by system."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from clir_bench.core.display import visible
+from clir_bench.errors import ResultError, UnknownNameError, UsageError
+from clir_bench.results.schema import Result, SuiteResult
+from clir_bench.results.store import find_results, read_result, shown_result
+
+logger = logging.getLogger(__name__)
+
+
+class TaskSplit(NamedTuple):
+    """What a result is of."""
+
+    task: str
+    split: str
+
+    def __str__(self) -> str:
+        return f"{self.task}, {self.split}"
+
+
+class Stored(NamedTuple):
+    """A result and where it was read from."""
+
+    path: Path
+    result: Result
+
+
+@dataclass(frozen=True)
+class System:
+    """One system and its results.
+
+    Attributes:
+        label: What to call it: its name, with as much more as tells it from the others.
+    """
+
+    label: str
+    results: dict[TaskSplit, Stored] = field(repr=False)
+
+
+def find_systems(paths: Sequence[Path]) -> list[System]:
+    """Return the systems whose results are at `paths`, in the order they are first met.
+
+    Results of one system in several places are put together. Two results of one system on one task
+    are two systems: the same model run twice can be compared with itself. In a folder, what cannot
+    be read is left out with a warning.
+
+    Args:
+        paths: Result files, or folders in which all results are taken. Results of suites are
+            passed over in folders, as their parts are there too.
+
+    Raises:
+        ResultError: A file is no result, or a folder has none.
+        UsageError: A file is a suite's result, or is given twice.
+    """
+    found: list[tuple[tuple[object, ...], dict[TaskSplit, Stored]]] = []
+    for stored in _read(paths):
+        key = stored.result.system.fingerprint()
+        of = TaskSplit(stored.result.task.id, stored.result.task.split)
+        for known, results in found:
+            if known == key and of not in results:
+                results[of] = stored
+                break
+        else:
+            found.append((key, {of: stored}))
+    by_system = [results for _, results in found]
+    return [
+        System(label, results) for label, results in zip(_labels(by_system), by_system, strict=True)
+    ]
+
+
+def put_first(systems: Sequence[System], name: str | None) -> list[System]:
+    """Return the systems with the baseline first.
+
+    Raises:
+        UnknownNameError: None is called `name`.
+    """
+    if name is None:
+        return list(systems)
+    chosen = [system for system in systems if system.label == name]
+    if not chosen:
+        labels = [system.label for system in systems]
+        raise UnknownNameError("system", name, labels, f"There are {', '.join(labels)}.")
+    return [*chosen, *(system for system in systems if system not in chosen)]
+
+
+def _read(paths: Sequence[Path]) -> Iterable[Stored]:
+    seen: set[Path] = set()
+    for path in paths:
+        inside = find_results([path])
+        n_results = 0
+        for file in inside:
+            try:
+                result = read_result(file)
+            except ResultError as error:
+                if not path.is_dir():
+                    raise
+                logger.warning("left out: %s", error)
+                continue
+            if isinstance(result, SuiteResult):
+                if not path.is_dir():
+                    parts = ", ".join(part.result_file for part in result.parts)
+                    raise UsageError(f"{file} is a suite's result; compare its parts: {parts}")
+                continue
+            if file.resolve() in seen:
+                raise UsageError(f"{file} is given twice")
+            seen.add(file.resolve())
+            n_results += 1
+            yield Stored(file, shown_result(result))
+        if not n_results:
+            raise ResultError(f"{path}: no result in this folder")
+
+
+def _labels(systems: Sequence[dict[TaskSplit, Stored]]) -> list[str]:
+    """Return a printable name each: the system's own, its revision or its place where needed."""
+    first = [next(iter(results.values())) for results in systems]
+    labels = [stored.result.system.name for stored in first]
+    for more in (
+        [stored.result.system.revision for stored in first],
+        [visible(str(stored.path)) for stored in first],
+    ):
+        counts = Counter(labels)
+        labels = [
+            f"{label}@{extra}" if counts[label] > 1 else label
+            for label, extra in zip(labels, more, strict=True)
+        ]
+    return labels

@@ -1,0 +1,1 @@
+"""Files, names, locks and records: what knows nothing of retrieval."""

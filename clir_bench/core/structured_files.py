@@ -1,0 +1,99 @@
+"""TOML and JSON of files, of which everything that is wrong is one error that names the file.
+
+Python's own readers raise four kinds of errors for broken files, and return values that cannot be
+printed: numbers of thousands of digits, and tables within tables by the hundred.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from typing import Any
+
+from clir_bench.core.guards import line_of
+from clir_bench.errors import ClirBenchError
+
+_DEEPEST = 100
+"""Tables and lists within each other; the package's own files have 4."""
+_MOST_PARTS = 16
+_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_MOST_PARTS}}}")
+_LARGEST_INTEGER = 2**63
+"""TOML's integers are between this and its negative, this one left out."""
+
+
+def parse_toml(data: bytes, where: str, error: type[ClirBenchError]) -> dict[str, Any]:
+    r"""Return what a TOML file holds; a byte-order mark at its beginning is passed over.
+
+    A dotted key makes a table for each of its parts, and `tomllib` looks through all of them: keys
+    of thousands of parts are refused before they are read.
+
+    Args:
+        data: The file's bytes.
+        where: Names the file in errors.
+        error: What is raised.
+
+    Raises:
+        ClirBenchError: As `error`: it is not UTF-8, no TOML, nested more than 100 deep, has a
+            key of more than 16 parts, or holds a number of more than 64 bits.
+
+    >>> from clir_bench.errors import DataError
+    >>> parse_toml(b"\xef\xbb\xbfsteps = 10", "recipe.toml", DataError)
+    {'steps': 10}
+    """
+    text = data.decode("utf-8", errors="replace")
+    if found := _LONG_KEY.search(text):
+        number = text.count("\n", 0, found.start()) + 1
+        raise error(
+            f"{where}:{number}: a key of more than {_MOST_PARTS} parts with dots between them"
+        )
+    values: dict[str, Any] = _parsed(tomllib.loads, data, f"{where}: not valid TOML", error)
+    _require_plain(values, f"{where}: not valid TOML", error, largest=_LARGEST_INTEGER)
+    return values
+
+
+def parse_json(data: bytes, where: str, error: type[ClirBenchError]) -> Any:
+    """Return what a JSON file holds; a byte-order mark at its beginning is passed over.
+
+    Raises:
+        ClirBenchError: As `error`: it is not UTF-8, no JSON, or nested more than 100 deep.
+    """
+    values = _parsed(json.loads, data, f"{where}: not valid JSON", error)
+    _require_plain(values, f"{where}: not valid JSON", error)
+    return values
+
+
+def _parsed(
+    loads: Callable[[str], Any], data: bytes, where: str, error: type[ClirBenchError]
+) -> Any:
+    try:
+        return loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as problem:
+        raise error(
+            f"{where}: not UTF-8: byte {data[problem.start]:#04x} at place {problem.start:,}; save "
+            "the file as UTF-8"
+        ) from None
+    except RecursionError:
+        raise error(f"{where}: nested more than {_DEEPEST} deep") from None
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as problem:
+        raise error(f"{where}: {line_of(str(problem), 300)}") from None
+    except ValueError:
+        raise error(f"{where}: a number of thousands of digits") from None
+
+
+def _require_plain(
+    values: Any, where: str, error: type[ClirBenchError], largest: int | None = None
+) -> None:
+    left: list[tuple[str, int, Any]] = [("", 0, values)]
+    while left:
+        place, depth, value = left.pop()
+        if depth > _DEEPEST:
+            raise error(f"{where}: {line_of(place, 60)}: nested more than {_DEEPEST} deep")
+        if isinstance(value, dict):
+            left += [(place or str(key), depth + 1, inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            left += [(place, depth + 1, inner) for inner in value]
+        elif largest is not None and type(value) is int and not -largest <= value < largest:
+            raise error(f"{where}: {line_of(place, 60)}: a whole number of more than 64 bits")

@@ -1,0 +1,1 @@
+"""Bitext: read, cleaned, checked, mixed and sampled."""

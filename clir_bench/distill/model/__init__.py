@@ -1,0 +1,1 @@
+"""The teacher, the student, and what a finished model folder says."""

@@ -1,0 +1,211 @@
+"""The teacher: what an English model says of a sentence, token by token and as a whole.
+
+Every different English sentence is encoded once, however many translations it has and however
+often it is trained on; vectors are kept by content in a `VectorStore` on disk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from clir_bench.encoders import catalog as models
+from clir_bench.encoders import kinds, weights
+from clir_bench.encoders.st import loading as sbert
+from clir_bench.encoders.weights import Weights
+from clir_bench.errors import EncoderError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from clir_bench.distill.model.teacher_vectors import VectorStore
+
+_LOGGER = logging.getLogger(__name__)
+_CHUNK = 512  # texts between two commits of the store
+
+
+class Taught(NamedTuple):
+    """What a teacher says of one text.
+
+    Attributes:
+        tokens: Contextual vectors of its tokens, special ones left out, float16 `(n, dim)`.
+        ids: The tokens' places in the teacher's vocabulary, int32 `(n,)`.
+        sentence: The pooled vector, float16 `(dim,)`.
+    """
+
+    tokens: NDArray[np.float16]
+    ids: NDArray[np.int32]
+    sentence: NDArray[np.float16]
+
+
+class Teacher:
+    """An English late-interaction or dense model, frozen.
+
+    Args:
+        name: A short name of `clir-bench encoders`, a Hub id, or a folder.
+        layer: Which layer token vectors are taken from: -1 the last, -2 the last but one, ...;
+            a late-interaction teacher gives those it was trained to give, and takes -1 only.
+        max_tokens: Longer texts are cut.
+        device: A torch device, or "auto".
+
+    Attributes:
+        dim: Length of its vectors, tokens' and sentences' alike.
+        key: Names the weights and settings its vectors depend on.
+
+    Raises:
+        EncoderError: The model cannot be had or loaded, or its token and sentence vectors differ
+            in length.
+        UsageError: There is no such layer.
+    """
+
+    def __init__(
+        self, name: str, *, layer: int = -1, max_tokens: int = 128, device: str = "auto"
+    ) -> None:
+        import torch
+
+        self.weights = find_weights(name)
+        self.late = kinds.is_late_interaction(self.weights)
+        self._device = sbert.resolve_device(device)
+        self._model: Any = sbert.read(
+            self.weights, self.late, self._device, torch.float32, trust=False
+        )
+        self._layer = layer
+        self._check_layer()
+        weights.require_unchanged(self.weights)
+        self._model.max_seq_length = min(self._model.max_seq_length or max_tokens, max_tokens)
+        sbert.limit_tokens(self._model, max_tokens, self.weights.name)
+        self.dim = int(self._model.get_embedding_dimension())
+        self.key = f"{self.weights.sha256[:16]}-layer{layer}-{self._model.max_seq_length}"
+        specials = getattr(self._model.tokenizer, "all_special_ids", [])
+        self._specials = torch.tensor(specials, dtype=torch.long, device=self._device)
+
+    def _check_layer(self) -> None:
+        if self._layer == -1:
+            return
+        config = getattr(self._model.transformers_model, "config", None)
+        depth = getattr(config, "num_hidden_layers", 0)
+        if self.late or not -depth - 1 <= self._layer < 0:
+            raise UsageError(
+                f"teacher {self.weights.name!r}: layer {self._layer} cannot be taken; expected "
+                + ("-1: it is a late-interaction model" if self.late else f"-{depth + 1} to -1")
+            )
+        assert config is not None  # noqa: S101 - has a depth, so it is there
+        config.output_hidden_states = True
+
+    @property
+    def tokenizer(self) -> Any:
+        """Return the teacher's tokenizer."""
+        return self._model.tokenizer
+
+    @property
+    def transformer(self) -> Any:
+        """Return the teacher's transformers model."""
+        return self._model.transformers_model
+
+    def encode(self, texts: Sequence[str], batch_size: int = 64) -> list[Taught]:
+        """Return what the teacher says of each text, in their order."""
+        import torch
+
+        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+        found: list[Taught | None] = [None] * len(texts)
+        with torch.inference_mode():
+            for start in range(0, len(order), batch_size):
+                numbers = order[start : start + batch_size]
+                for number, taught in zip(
+                    numbers, self._batch([texts[n] for n in numbers]), strict=True
+                ):
+                    found[number] = taught
+        return [taught for taught in found if taught is not None]
+
+    def _batch(self, texts: list[str]) -> list[Taught]:
+        import torch
+
+        features = self._model.preprocess(texts)
+        features = {
+            key: value.to(self._device) if torch.is_tensor(value) else value
+            for key, value in features.items()
+        }
+        ids, attention = features["input_ids"], features["attention_mask"].bool()
+        out = self._model(features)
+        tokens = out["token_embeddings"]
+        if self._layer != -1:
+            tokens = out["all_layer_embeddings"][self._layer]
+        mask = attention & ~torch.isin(ids, self._specials)
+        pooled = out.get("sentence_embedding")
+        if pooled is None:  # late interaction: the mean direction of its tokens
+            units = torch.nn.functional.normalize(tokens, dim=-1) * mask.unsqueeze(-1)
+            pooled = torch.nn.functional.normalize(units.sum(1), dim=-1)
+        if pooled.shape[-1] != tokens.shape[-1]:
+            raise EncoderError(
+                f"teacher {self.weights.name!r}: its token vectors have {tokens.shape[-1]} numbers "
+                f"and its sentence vectors {pooled.shape[-1]}; a student cannot learn both"
+            )
+        halves, wholes = tokens.half().cpu().numpy(), pooled.half().cpu().numpy()
+        masks, numbers = mask.cpu().numpy(), ids.int().cpu().numpy()
+        return [
+            Taught(halves[row][masks[row]], numbers[row][masks[row]], wholes[row])
+            for row in range(len(texts))
+        ]
+
+    def fill(
+        self,
+        store: VectorStore,
+        texts: Sequence[str],
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> NDArray[np.int64]:
+        """Encode what the store lacks of `texts` and return each text's row in it, `(n,)`.
+
+        Raises:
+            OutputError: The store cannot be written.
+        """
+        missing = store.missing(texts)
+        advance(len(texts) - len(missing))
+        for start in range(0, len(missing), _CHUNK):
+            chunk = missing[start : start + _CHUNK]
+            store.append(chunk, self.encode(chunk))
+            advance(len(chunk))
+        return store.rows(texts)
+
+    def piece_vectors(self, pieces: Sequence[str], *, contextual: bool) -> torch.Tensor:
+        """Return a vector for each string, float32 `(len(pieces), dim)`; rows of zeros if none.
+
+        A string the teacher's vocabulary can only spell as unknown has none.
+
+        Args:
+            pieces: Parts of words.
+            contextual: The mean of its tokens' output vectors when it stands alone, for students
+                without layers; otherwise the mean of their input embeddings.
+        """
+        import torch
+
+        tokenizer = self.tokenizer
+        unknown = tokenizer.unk_token_id
+        encoded = tokenizer(list(pieces), add_special_tokens=False)["input_ids"]
+        known = [row for row, ids in enumerate(encoded) if ids and unknown not in ids]
+        if contextual:
+            vectors = torch.zeros(len(pieces), self.dim)
+            for row, taught in zip(
+                known, self.encode([pieces[r] for r in known], 512), strict=True
+            ):
+                if len(taught.tokens):
+                    vectors[row] = torch.from_numpy(taught.tokens.astype(np.float32)).mean(0)
+            return vectors
+        table = self.transformer.get_input_embeddings().weight.detach().float().cpu()
+        vectors = torch.zeros(len(pieces), table.shape[1])
+        for row in known:
+            vectors[row] = table[torch.tensor(encoded[row])].mean(0)
+        return vectors
+
+
+def find_weights(name: str) -> Weights:
+    """Return the weights of a short name of `clir-bench encoders`, a Hub id, or a folder.
+
+    Raises:
+        UsageError: It is none of these.
+        EncoderError: They cannot be had.
+    """
+    return models.find(name)

@@ -1,0 +1,326 @@
+"""The gate every encoder's output passes: what cannot be searched with is refused by name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from clir_bench.core import profiling
+from clir_bench.core.guards import guarded, line_of, passes, told
+from clir_bench.errors import EncoderError
+from clir_bench.types import Encoder, EncoderInfo, TokenEncoder, Vectors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
+
+_UNIT_TOLERANCE = 1e-2
+"""How far from 1 a row's length may be when the encoder says its rows have unit length."""
+_SHORTEST, _LONGEST = 1e-15, 1.2e19
+"""Of lengths between these the product, which bounds every sum within an inner product, is above
+float32's smallest normal number over its precision, 9.9e-32, and below its largest, 3.4e38: no
+score becomes infinite, and what underflow takes away is less than rounding does."""
+_SHOWN_CHARACTERS = 80
+_MOST_WORK = 10_000
+"""Steps of the search for a place that two arrays share; those of plain slices take a few."""
+_ENOUGH_TEXTS = 8
+"""So many different texts that all get one vector are worth a warning."""
+
+
+class CheckedEncoder:
+    """An `Encoder` whose every row is finite, of the promised width and not zero.
+
+    float16, float64 and float32 arrays are accepted and returned as float32, always in memory of
+    their own: an encoder may use its array again. Anything that is not a numpy array, torch
+    tensors among them, is refused: a conversion here would hide on which device and in which
+    precision the encoder left its vectors.
+
+    Attributes:
+        inner: The encoder as its package made it.
+    """
+
+    def __init__(self, inner: Encoder) -> None:
+        self.inner = inner
+        self.info = _own(inner.info)
+        self.dim: int = inner.dim
+        self._told = False
+
+    def encode_queries(self, texts: Sequence[str], *, language: str) -> Vectors:
+        """Return float32 `(len(texts), dim)`, rows in the order of `texts`.
+
+        Raises:
+            EncoderError: The encoder failed or returned something unusable.
+        """
+        return self._encode(self.inner.encode_queries, texts, language, "queries")
+
+    def encode_documents(self, texts: Sequence[str], *, language: str) -> Vectors:
+        """Return float32 `(len(texts), dim)`, rows in the order of `texts`.
+
+        Raises:
+            EncoderError: The encoder failed or returned something unusable.
+        """
+        return self._encode(self.inner.encode_documents, texts, language, "documents")
+
+    def _encode(
+        self, method: Callable[..., Any], texts: Sequence[str], language: str, what: str
+    ) -> Vectors:
+        import numpy as np
+
+        if not texts:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        model = self.info.name
+        with _calling(model, texts, language, what) as own_texts:
+            found = method(own_texts, language=language)
+            rows = _copy(found, f"model {model!r}, {what} in {language!r}")
+        if rows.shape != (len(texts), self.dim):
+            raise EncoderError(
+                f"model {model!r}: {what} in {language!r}: expected an array of shape "
+                f"({len(texts)}, {self.dim}), one row a text, found {rows.shape}; the first text "
+                f"is {shortened(texts[0])}"
+            )
+        squared = _require_usable(rows, texts, language, self.info)
+        self._warn_of_one_vector(rows, squared, texts)
+        return rows
+
+    def _warn_of_one_vector(
+        self, rows: Vectors, squared: NDArray[np.float32], texts: Sequence[str]
+    ) -> None:
+        """Say so, once, when many different texts all have the same vector."""
+        if self._told or len(rows) < _ENOUGH_TEXTS or (squared != squared[0]).any():
+            return
+        if (rows == rows[0]).all() and len(set(texts)) >= _ENOUGH_TEXTS:
+            self._told = True
+            logger.warning(
+                "model %r gives %d different texts one and the same vector, the first being %s: "
+                "such texts cannot be told apart",
+                self.info.name,
+                len(set(texts)),
+                shortened(texts[0]),
+            )
+
+
+class CheckedTokenEncoder:
+    """A `TokenEncoder` of whose every text at least one vector comes, all of them usable.
+
+    Attributes:
+        inner: The encoder as its package made it.
+    """
+
+    def __init__(self, inner: TokenEncoder) -> None:
+        self.inner = inner
+        self.info = _own(inner.info)
+        self.dim: int = inner.dim
+
+    def encode_query_tokens(self, texts: Sequence[str], *, language: str) -> list[Vectors]:
+        """Return one float32 `(n_tokens_i, dim)` a text, each `n_tokens_i` at least 1.
+
+        Raises:
+            EncoderError: The encoder failed or returned something unusable.
+        """
+        return self._encode(self.inner.encode_query_tokens, texts, language, "queries")
+
+    def encode_document_tokens(self, texts: Sequence[str], *, language: str) -> list[Vectors]:
+        """Return one float32 `(n_tokens_i, dim)` a text, each `n_tokens_i` at least 1.
+
+        Raises:
+            EncoderError: The encoder failed or returned something unusable.
+        """
+        return self._encode(self.inner.encode_document_tokens, texts, language, "documents")
+
+    def _encode(
+        self, method: Callable[..., Any], texts: Sequence[str], language: str, what: str
+    ) -> list[Vectors]:
+        if not texts:
+            return []
+        model = self.info.name
+        with _calling(model, texts, language, what) as own_texts:
+            found = method(own_texts, language=language)
+            if not isinstance(found, list | tuple) or len(found) != len(texts):
+                size = f" of {len(found)}" if isinstance(found, list | tuple) else ""
+                raise EncoderError(
+                    f"model {model!r}: {what} in {language!r}: expected a list of {len(texts)} "
+                    f"arrays, one a text, found {type(found).__name__}{size}; the first text is "
+                    f"{shortened(texts[0])}"
+                )
+            arrays = [
+                _copy(item, f"model {model!r}, text {shortened(text)} in {language!r}")
+                for item, text in zip(found, texts, strict=True)
+            ]
+            is_shared = _is_shared(found, texts)
+        for rows, text in zip(arrays, texts, strict=True):
+            self._require_tokens(rows, text, language)
+        if is_shared:
+            raise EncoderError(
+                f"model {model!r}: {what} in {language!r}: the arrays of different texts lie in "
+                "the same memory, so that one text's vectors have taken the place of another's; "
+                "return an array of its own for each text, rows.copy()"
+            )
+        return arrays
+
+    def _require_tokens(self, rows: Vectors, text: str, language: str) -> None:
+        if rows.ndim != 2 or rows.shape[0] < 1 or rows.shape[1] != self.dim:
+            raise EncoderError(
+                f"model {self.info.name!r}, text {shortened(text)} in {language!r}: expected an "
+                f"array of shape (n_tokens, {self.dim}) with at least one token, found {rows.shape}"
+            )
+        _require_usable(rows, [text] * len(rows), language, self.info)
+
+
+def shortened(text: str) -> str:
+    """Return a text as shown in messages: on one line, quoted, cut after 80 characters.
+
+    >>> shortened("one\\n  two")
+    "'one two'"
+    """
+    line = " ".join(text[: 4 * _SHOWN_CHARACTERS].split())
+    cut = line[:_SHOWN_CHARACTERS] + ("..." if len(line) > _SHOWN_CHARACTERS else "")
+    return repr(cut)
+
+
+@contextmanager
+def _calling(model: str, texts: Sequence[str], language: str, what: str) -> Iterator[list[str]]:
+    """Yield a list of the texts for an encoder to be called with; its failures name the texts.
+
+    The list is its own. One that it changes is refused: what it returns is then likely in another
+    order than the texts.
+    """
+    own_texts = list(texts)
+
+    def where() -> str:
+        return (
+            f"model {model!r} failed on {len(texts)} {what} in {language!r}, the first being "
+            f"{shortened(texts[0])}"
+        )
+
+    with guarded(where, EncoderError), profiling.stage("encode"):
+        try:
+            yield own_texts
+        except Exception as error:
+            if type(error).__name__ == "OutOfMemoryError" and not passes(error):
+                raise EncoderError(
+                    f"{where()}: the device is out of memory; use a smaller --batch-size "
+                    f"({told(error)})"
+                ) from error
+            raise
+    if own_texts != list(texts):
+        raise EncoderError(
+            f"{where()}: it changed the list of texts that it was given, so that its rows may be "
+            "in another order; the encoder must work on a copy, sorted(texts)"
+        )
+
+
+def _copy(found: object, where: str) -> Vectors:
+    """Return an array as float32 in memory of its own, whatever becomes of the encoder's."""
+    import numpy as np
+
+    if not isinstance(found, np.ndarray):
+        raise _no_array(found, where)
+    if found.dtype not in (np.float16, np.float32, np.float64):
+        raise EncoderError(
+            f"{where}: expected an array of float32 (or float16, float64), found "
+            f"{line_of(str(found.dtype), _SHOWN_CHARACTERS)}"
+        )
+    with np.errstate(all="ignore"):  # what float32 cannot hold is refused as infinite or too short
+        copy = np.array(found, dtype=np.float32, order="C", copy=True, subok=False)
+    if isinstance(found, np.ma.MaskedArray):
+        raise _no_array(found, where)
+    return copy
+
+
+def _no_array(found: object, where: str) -> EncoderError:
+    name = f"{type(found).__module__}.{type(found).__qualname__}"
+    hint = "; return tensor.float().cpu().numpy()" if name.startswith("torch.") else ""
+    return EncoderError(f"{where}: expected a numpy array of floats, found {name}{hint}")
+
+
+def _is_shared(found: Sequence[NDArray[Any]], texts: Sequence[str]) -> bool:
+    """Return whether arrays of different texts are a buffer that was used again within the call.
+
+    They are when they overlap in part, or when all are one and the same array. Some texts may have
+    the same array: those without any token, say.
+    """
+    import numpy as np
+
+    places = {_place(item): item for item in found if item.size}
+    if len(places) == 1:
+        return len({text.strip().casefold() for text in texts}) > 1
+    ordered = sorted(places)
+    for one, other in pairwise(ordered):
+        if other[0] < one[1]:
+            try:  # arrays that alternate in memory share none of it
+                if np.shares_memory(places[one], places[other], max_work=_MOST_WORK):  # type: ignore[arg-type]
+                    return True
+            except (MemoryError, np.exceptions.TooHardError):
+                return True
+    return False
+
+
+def _place(array: NDArray[Any]) -> tuple[int, int]:
+    """Return the addresses that an array, which may run backwards, lies between."""
+    start: int = array.__array_interface__["data"][0]
+    spans = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)]
+    below, above = sum(min(0, span) for span in spans), sum(max(0, span) for span in spans)
+    return start + below, start + above + array.itemsize
+
+
+def _require_usable(
+    rows: Vectors, texts: Sequence[str], language: str, info: EncoderInfo
+) -> NDArray[np.float32]:
+    """Return the rows' squared lengths, or name the first of `texts` whose row cannot be used."""
+    import numpy as np
+
+    # One pass in the good case: a row's squared length is in range and, for cosine, 1.
+    with np.errstate(all="ignore"):
+        squared: NDArray[np.float32] = np.einsum("ij,ij->i", rows, rows)
+        good = (squared >= _SHORTEST**2) & (squared <= _LONGEST**2)
+    if not good.all():
+        _refuse_unusable(rows, int(np.flatnonzero(~good)[0]), texts, language, info)
+    if (
+        info.similarity == "cosine"
+        and (far := np.abs(np.sqrt(squared) - 1) > _UNIT_TOLERANCE).any()
+    ):
+        row = int(np.flatnonzero(far)[0])
+        raise EncoderError(
+            f"model {info.name!r}: text {shortened(texts[row])} in {language!r}: the encoder says "
+            "its similarity is cosine, so its rows must have length 1, found "
+            f"{float(np.sqrt(squared[row])):.4g}; normalise them, or say similarity 'dot'"
+        )
+    return squared
+
+
+def _refuse_unusable(
+    rows: Vectors, row: int, texts: Sequence[str], language: str, info: EncoderInfo
+) -> None:
+    """Raise for a row whose length is out of range, and say why it is."""
+    import numpy as np
+
+    values = rows[row]
+    where = f"model {info.name!r}: text {shortened(texts[row])} in {language!r}"
+    n_bad = int(np.count_nonzero(~np.isfinite(values)))
+    if n_bad:
+        raise EncoderError(
+            f"{where}: expected {values.size} finite numbers, found {n_bad} that are NaN or "
+            "infinite; a smaller precision often is the cause, try --dtype float32"
+        )
+    if not values.any():
+        raise EncoderError(
+            f"{where}: the vector is all zeros, which has no direction to search with; the "
+            "encoder must give every text, the empty one too, some vector"
+        )
+    length = float(np.linalg.norm(values.astype(np.float64)))
+    raise EncoderError(
+        f"{where}: the vector has length {length:.3g}; expected {_SHORTEST:g} to {_LONGEST:g}, "
+        "beyond which inner products leave float32's range and all scores become infinite or 0; "
+        "the encoder must scale its vectors, all by one factor"
+    )
+
+
+def _own(info: EncoderInfo) -> EncoderInfo:
+    """Return what an encoder says of itself, in tuples that it cannot change later."""
+    return replace(info, training_languages=tuple(info.training_languages))

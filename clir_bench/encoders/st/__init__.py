@@ -1,0 +1,1 @@
+"""Models that sentence-transformers loads."""

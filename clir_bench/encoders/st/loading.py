@@ -1,0 +1,355 @@
+"""`st:HUB_ID_OR_FOLDER`: any sentence-transformers model, single-vector or late-interaction.
+
+Weights are resolved to one folder at one commit first (see `weights`), so that what is hashed and
+recorded is what is loaded, and loading itself touches no network.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from clir_bench.encoders import kinds, weights
+from clir_bench.encoders.contents import read_json
+from clir_bench.encoders.st import precision, prompts
+from clir_bench.encoders.st.batching import keep_freed_memory
+from clir_bench.encoders.st.encoding import DenseEncoder, LateInteractionEncoder, batches_for
+from clir_bench.encoders.st.precision import Arithmetic
+from clir_bench.encoders.weights import Weights
+from clir_bench.errors import EncoderError, UsageError
+from clir_bench.types import Encoder, EncoderInfo, EncoderRequest, TokenEncoder
+
+if TYPE_CHECKING:
+    import torch
+
+_LOGGER = logging.getLogger(__name__)
+_POSITION_TABLES = ("position_embeddings", "position_embedding", "embed_positions", "wpe")
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What is known of a model besides its files; None leaves it to the files.
+
+    Attributes:
+        query_prompt: Put before every query instead of the model's own prompt.
+        document_prompt: Put before every document instead of the model's own prompt.
+        max_tokens: An upper limit; the model's own applies where it is lower.
+        must_fit: Whether `max_tokens` beyond the model's positions is an error.
+        dim: What the model's dimension must be.
+        late: Whether to load it as late interaction or pooled, where its files serve as both.
+    """
+
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+    max_tokens: int | None = None
+    must_fit: bool = False
+    dim: int | None = None
+    late: bool | None = None
+    similarity: Literal["cosine", "dot", "maxsim"] | None = None
+    license: str | None = None
+    description: str = ""
+
+
+def load(request: EncoderRequest) -> Encoder | TokenEncoder:
+    """Return the sentence-transformers model `request.argument`, a Hub id or a folder.
+
+    Raises:
+        UsageError: The argument is missing or impossible.
+        EncoderError: The model cannot be had, read or run here.
+    """
+    if not request.argument:
+        raise UsageError(
+            f"model {request.name!r} needs a Hub id or a folder after a colon, as in "
+            f"--model {request.name}:intfloat/multilingual-e5-small"
+        )
+    from clir_bench.encoders import catalog as models  # which imports this module
+
+    found = weights.resolve(request.argument, trust=request.trust_remote_code)
+    return build(request, found, models.known(found, Stated()))
+
+
+def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | TokenEncoder:
+    """Load the model in `found.folder` and say in its info what was loaded.
+
+    Raises:
+        UsageError: The device is no device.
+        EncoderError: It is of the wrong kind, needs code that is not trusted, does not fit what is
+            stated about it, or changed while it was loaded.
+    """
+    late = kinds.is_late_interaction(found) if stated.late is None else stated.late
+    device = resolve_device(request.device)
+    chosen = precision.choose(request.dtype, device, late=late)
+    stored = precision.stored_as(chosen.dtype)
+    model = read(found, late, device, stored, request.trust_remote_code)
+    if chosen.dtype == precision.MIXED and not precision.feed_forward_layers(model[0]):
+        chosen = _unmixed(found, request)
+    if device == "cpu":
+        keep_freed_memory()
+    if chosen.dtype != "bfloat16" and device == "cpu" and not late:
+        chosen = precision.settle(model[0], chosen)
+    elif chosen.dtype == precision.MIXED:
+        precision.mix(model[0])
+    if chosen.reason:
+        _LOGGER.info("model %s runs in %s: %s", found.name, *chosen)
+    weights.require_unchanged(found)
+    limit = limit_tokens(model, stated.max_tokens, found.name, must_fit=stated.must_fit)
+    put = _prompts(model, found, stated)
+    info = EncoderInfo(
+        name=found.name,
+        revision=found.revision,
+        weights_sha256=found.sha256,
+        query_prompt=put.query,
+        document_prompt=put.document,
+        max_tokens=limit,
+        dtype=chosen.dtype,
+        dtype_reason=chosen.reason,
+        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        similarity=_similarity(model, late, stated, found.name),
+        license=stated.license,
+        description="; ".join(
+            filter(None, (stated.description or _description(found, late), put.unused))
+        ),
+    )
+    dim = _dimension(model, found.name)
+    has_layers = hasattr(model[0], "auto_model")
+    texts, tokens = batches_for(request, device, late=late, has_layers=has_layers)
+    encoder = (
+        LateInteractionEncoder(model, info, dim, texts)
+        if late
+        else DenseEncoder(model, info, dim, texts, tokens)
+    )
+    if stated.dim is not None and encoder.dim != stated.dim:
+        raise EncoderError(
+            f"model {found.name!r}: expected vectors of {stated.dim} numbers, found {encoder.dim}; "
+            f"{found.folder} holds another model"
+        )
+    return encoder
+
+
+def resolve_device(device: str) -> str:
+    """Return the torch device to use; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        UsageError: There is no such kind of device.
+        EncoderError: It is not on this machine: no other one is taken in its place.
+    """
+    import torch
+
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise UsageError(f"device {device!r}: expected auto, cpu, cuda, cuda:N or mps") from error
+    index = torch.device(device).index or 0
+    absent = kind == "cuda" and (
+        not torch.cuda.is_available() or index >= torch.cuda.device_count()
+    )
+    if absent or (kind == "mps" and not torch.backends.mps.is_available()):
+        raise EncoderError(f"device {device!r} is not on this machine; use --device cpu or auto")
+    return device
+
+
+def _prompts(model: Any, found: Weights, stated: Stated) -> prompts.Prompts:
+    """Return what is put before the texts; warn of prompts that were saved and stay unused."""
+    saved, default = dict(model.prompts), model.default_prompt_name
+    if not Path(found.folder, "modules.json").is_file():
+        # sentence-transformers reads the settings of a model that has modules, and of no other.
+        settings = read_json(found.folder, "config_sentence_transformers.json")
+        own = settings.get("prompts")
+        saved |= own if isinstance(own, dict) else {}
+        default = default or settings.get("default_prompt_name")
+    chosen = prompts.choose(
+        saved, default, query=stated.query_prompt, document=stated.document_prompt
+    )
+    if chosen.unused:
+        _LOGGER.warning(
+            "model %s: %s: no name says that it is for retrieval's queries, or its documents; to "
+            "decide it, state query_prompt and document_prompt in a model file, my-model.toml",
+            found.name,
+            chosen.unused,
+        )
+    return chosen
+
+
+def _unmixed(found: Weights, request: EncoderRequest) -> Arithmetic:
+    """Return the arithmetic of a model that has nothing to mix: float32, unless more was asked."""
+    if request.dtype == precision.MIXED:
+        raise EncoderError(
+            f"model {found.name!r} has no feed-forward layers that clir-bench knows, so there is "
+            f"nothing to run in {precision.MIXED}; use --dtype float32"
+        )
+    return Arithmetic("float32", "the model has no feed-forward layers that clir-bench knows")
+
+
+def read(found: Weights, late: bool, device: str, dtype: torch.dtype, trust: bool) -> Any:
+    """Load the model; whatever the libraries raise becomes an `EncoderError` saying what to do."""
+    with _quiet():
+        from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+
+        kind = MultiVectorEncoder if late else SentenceTransformer
+        try:
+            model = kind(
+                str(found.folder),
+                device=device,
+                trust_remote_code=trust,
+                # Trusted code may live in another repository than the weights.
+                local_files_only=not trust,
+                model_kwargs={"dtype": dtype, "use_safetensors": True},
+            )
+        except (MemoryError, EncoderError):
+            raise
+        except Exception as error:  # a model's own code may raise anything
+            raise EncoderError(_why(found, error)) from error
+    # Modules that are not transformers models (static embeddings) ignore the requested dtype.
+    return model.to(dtype).eval()
+
+
+def _why(found: Weights, error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    if "trust_remote_code" in text:
+        return (
+            f"model {found.name!r} at {found.revision} needs code that comes with its weights, "
+            f"which is not run unless you ask for it: read the .py files of {found.folder}, then "
+            f"use --trust-remote-code ({text})"
+        )
+    if "pytorch_model.bin" in text:
+        return (
+            f"model {found.name!r}: a part of it has no .safetensors weights, and pickled ones are "
+            f"not read, because they can run code. Write it with save_pretrained(FOLDER) where you "
+            f"trust it, and name that folder ({text})"
+        )
+    if type(error).__name__ == "OutOfMemoryError":
+        return f"model {found.name!r} does not fit the device's memory; use --device cpu ({text})"
+    return f"model {found.name!r} in {found.folder} cannot be loaded: {text}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' bars and warnings off the terminal while a model is loaded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from transformers.utils import logging as transformers_logging
+
+        # Annotated because these functions of transformers carry no types.
+        their_logging: Any = transformers_logging
+        verbosity, bars = their_logging.get_verbosity(), their_logging.is_progress_bar_enabled()
+        # Which says of prompts what is true of its `encode` alone (see `prompts`).
+        sentences = logging.getLogger("sentence_transformers")
+        level = sentences.level
+        sentences.setLevel(logging.ERROR)
+        their_logging.set_verbosity_error()
+        their_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            sentences.setLevel(level)
+            their_logging.set_verbosity(verbosity)
+            if bars:
+                their_logging.enable_progress_bar()
+
+
+def limit_tokens(
+    model: Any, stated: int | None, name: str, *, must_fit: bool = False
+) -> int | None:
+    """Return after how many tokens documents are cut, lowering the model's limit if need be.
+
+    Args:
+        model: As sentence-transformers loaded it; nothing longer than it has positions for is kept.
+        stated: An upper limit; the model's own applies where it is lower.
+        name: What the model is called.
+        must_fit: Whether a stated limit beyond the model's positions is an error; where the
+            model's own limit fits them and applies instead, a warning names it.
+
+    Raises:
+        EncoderError: It is.
+    """
+    attribute = (
+        "document_length" if getattr(model[0], "document_length", None) else "max_seq_length"
+    )
+    own = getattr(model[0], attribute, None)
+    own = None if own is None or own == math.inf else int(own)
+    most = _positions(model[0])
+    fits = own is not None and (most is None or own <= most)
+    if must_fit and stated is not None and fits and own is not None and own < stated:
+        _LOGGER.warning(
+            "model %s: max_tokens = %s is stated, and the model's own limit of %s tokens applies",
+            name, f"{stated:,}", f"{own:,}",
+        )  # fmt: skip
+    elif must_fit and stated is not None and most is not None and most < stated:
+        raise EncoderError(
+            f"model {name!r}: max_tokens = {stated:,} is stated, and the model has positions for "
+            f"{most:,} tokens; state at most {most:,}, or leave max_tokens out"
+        )
+    known = [limit for limit in (own, stated, most) if limit is not None]
+    if not known or min(known) == own:
+        return own
+    setattr(model[0], attribute, min(known))
+    return min(known)
+
+
+def _positions(module: Any) -> int | None:
+    """Return how many tokens a module has learnt positions for, None where nothing is learnt.
+
+    RoBERTa and its kin begin to count behind the padding token's id, so that XLM-R's table of 514
+    positions is for 512 tokens; BART's tables say their offset. Positions that are computed, such
+    as rotary ones, have no end.
+    """
+    import torch
+
+    found = []
+    for path, table in module.named_modules():
+        name = path.rpartition(".")[2]
+        of_text = not any(
+            part.startswith(("vision", "visual", "image")) for part in path.split(".")
+        )
+        if isinstance(table, torch.nn.Embedding) and name in _POSITION_TABLES and of_text:
+            skipped = 0 if table.padding_idx is None else table.padding_idx + 1
+            found.append(table.num_embeddings - int(getattr(table, "offset", skipped)))
+    return min(found, default=None)
+
+
+def _similarity(
+    model: Any, late: bool, stated: Stated, name: str
+) -> Literal["cosine", "dot", "maxsim"]:
+    if late:
+        return "maxsim"
+    if stated.similarity in ("cosine", "dot"):
+        return stated.similarity
+    own = model.similarity_fn_name
+    if own not in ("cosine", "dot"):
+        raise EncoderError(
+            f"model {name!r} compares vectors by {own} distance; expected cosine or dot: the index "
+            "searches by inner product"
+        )
+    return "dot" if own == "dot" else "cosine"
+
+
+def _dimension(model: Any, name: str) -> int:
+    # A model whose last module sends queries and documents different ways says nothing itself; the
+    # modules before it know.
+    for part in (model, *reversed(list(model))):
+        dim = getattr(part, "get_embedding_dimension", lambda: None)()
+        if isinstance(dim, int):
+            return dim
+    raise EncoderError(f"model {name!r} does not say how long its vectors are")
+
+
+def _description(found: Weights, late: bool) -> str:
+    if late:
+        return "late interaction, sentence-transformers"
+    if Path(found.folder, "modules.json").is_file():
+        return "single vector, sentence-transformers"
+    _LOGGER.warning(
+        "model %s has no modules.json: sentence-transformers pools its token vectors by default",
+        found.name,
+    )
+    return "single vector; no modules.json, so sentence-transformers' default pooling"

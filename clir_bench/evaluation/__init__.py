@@ -1,0 +1,1 @@
+"""The one way through: from a system and a task to a result."""

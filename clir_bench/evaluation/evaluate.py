@@ -1,0 +1,398 @@
+"""One system on one task: every pair, its files, and the result that sums them up.
+
+>>> import tempfile
+>>> from clir_bench.tasks.source import locate
+>>> from clir_bench.tasks.cards import load_card
+>>> from clir_bench.encoders import load_encoder
+>>> card, system = load_card("xquad"), System(load_encoder("hashing"), spec="hashing")
+>>> with tempfile.TemporaryDirectory() as folder:
+...     source = locate(card, "sample")  # "validation" for the real data
+...     result = evaluate(card, system, output=Path(folder), source=source, split="sample")
+>>> result.task.measures[0], sorted(result.tiers.means)
+('nDCG@10', ['high', 'low', 'mid'])
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from clir_bench.core import provenance as environment
+from clir_bench.core.progress import Progress, Silent
+from clir_bench.errors import ClirBenchError, UnknownNameError
+from clir_bench.evaluation.result_builder import Ledger
+from clir_bench.evaluation.scheduler import Answer, GroupAnswers, Passes, query_key
+from clir_bench.metrics.scoring import JUDGED, parse_measures, score
+from clir_bench.results.schema import Cost, Result, SettingsRecord, SystemRecord
+from clir_bench.results.store import check_writable, result_path
+from clir_bench.search.approximate_index import IndexSpec
+from clir_bench.search.approximate_search import check_index
+from clir_bench.search.vectors.cache_key import Corpus, identify
+from clir_bench.search.vectors.store import AUTO, EmbeddingStore, Keeping
+from clir_bench.search.workers.executor import Executor, Here
+from clir_bench.search.workers.plan import Workers
+from clir_bench.tasks.adapters import Source
+from clir_bench.tasks.cards import SAMPLE, TaskCard
+from clir_bench.tasks.languages import load_scheme
+from clir_bench.tasks.loading import Group, Loader, prepare
+from clir_bench.tasks.measures import EVERYTHING, WHOLE, looks_at, refuse
+from clir_bench.types import Encoder, LanguagePair, TokenEncoder
+
+_SAVING_SHARE = 0.05
+"""Part of a run's time that may go into storing the result while the run goes on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a task is run.
+
+    Attributes:
+        measures: Added to the card's own, by ir-measures name.
+        top_k: Documents ranked per query. The card's measures that look deeper are called by this
+            depth; those of `measures` are refused.
+        tiers: Name of a tier scheme, or a path to one.
+        limit: Cut every pair to this many queries and documents; the result is partial.
+        seed: Seed of the bootstrap.
+        n_resamples: Bootstrap replicates.
+        overwrite: Run pairs again that are done, and replace a result made otherwise.
+        command: What the person typed, for the record.
+        embeddings: Which documents' vectors are kept on disk, and where.
+        stored_only: Encode no documents: all of them must be stored.
+        index: An approximate index to search, None for exact search.
+    """
+
+    measures: tuple[str, ...] = ()
+    top_k: int = WHOLE
+    tiers: str = "joshi"
+    limit: int | None = None
+    seed: int = 0
+    n_resamples: int = 1000
+    overwrite: bool = False
+    command: str = ""
+    embeddings: Keeping = AUTO
+    stored_only: bool = False
+    index: IndexSpec | None = None
+
+
+_DEFAULTS = Settings()
+
+
+@dataclass(frozen=True)
+class System:
+    """An encoder and how it was come by.
+
+    Attributes:
+        encoder: As `encoders.load_encoder` returns it.
+        spec: What it was asked for as.
+        package: Name and version of the package that provides it.
+        workers: Who may encode besides this process, None for nobody.
+    """
+
+    encoder: Encoder | TokenEncoder
+    spec: str
+    package: str = "unknown package"
+    workers: Workers | None = None
+
+    def executor(self, n_texts: int) -> Executor:
+        """Return who encodes so many texts: this process, unless workers are worth it.
+
+        Raises:
+            UsageError: Ray is asked for and not installed.
+            WorkerError: There is no cluster at the address.
+        """
+        return Here(self.encoder) if self.workers is None else self.workers.executor(n_texts)
+
+    @property
+    def device(self) -> str:
+        """Where the model runs in this process, "cpu" for one that does not say."""
+        return str(getattr(getattr(self.encoder, "inner", None), "device", "cpu"))
+
+    def store(self, settings: Settings) -> EmbeddingStore:
+        """Return where the vectors of this system's documents are stored."""
+        identity = identify(
+            self.encoder.info,
+            dim=self.encoder.dim,
+            spec=self.spec,
+            package=self.package,
+            seed=settings.seed,
+        )
+        return EmbeddingStore(settings.embeddings, identity, self.encoder)
+
+
+def evaluate(
+    card: TaskCard,
+    system: System,
+    *,
+    output: Path,
+    source: Source,
+    split: str | None = None,
+    pairs: Sequence[LanguagePair] | None = None,
+    settings: Settings = _DEFAULTS,
+    progress: Progress | None = None,
+) -> Result:
+    """Run a system on a task and store what it leaves under `output`.
+
+    Pairs that are done in a result of the same system, card and settings are kept and not run
+    again; a pair that fails does not stop the others and is recorded with its error.
+
+    Args:
+        card: The task.
+        system: The encoder to run.
+        output: Folder of results.
+        source: Where the task's files are (`adapters.source.locate`).
+        split: One of the card's splits or "sample"; the card's default when None.
+        pairs: Some of the card's pairs; the official ones when None.
+        settings: How it is run.
+        progress: Shown to a person while it works.
+
+    Raises:
+        UnknownNameError: A split or pair the task does not have, or an unknown measure.
+        UsageError: An index that FAISS does not make for the encoder's vectors, or a measure of
+            `settings` that looks deeper than the rankings go.
+        ResultError: A result is there that was made otherwise; nothing is overwritten.
+        OutputError: The output folder, or a folder named for vectors, cannot be written or has too
+            little room; finished pairs are kept.
+        MissingDataError: Vectors are missing that should all be stored.
+    """
+    split = split or card.default_split
+    card = card_for(card, split)
+    chosen = tuple(dict.fromkeys(pairs if pairs is not None else card.official_pairs()))
+    check_pairs(card, chosen)
+    check_index(settings.index, system.encoder)
+    check_depth(card, chosen, split, settings)
+    record = SystemRecord.of(
+        system.encoder.info, dim=system.encoder.dim, spec=system.spec, package=system.package
+    )
+    loader = Loader(card, split, source, settings.limit)
+    ledger = new_ledger(loader, record, chosen, output=output, settings=settings)
+    return _Evaluation(ledger, system, settings, progress or Silent()).run()
+
+
+def new_ledger(
+    loader: Loader,
+    system: SystemRecord,
+    pairs: tuple[LanguagePair, ...],
+    *,
+    output: Path,
+    settings: Settings,
+    elsewhere: bool = False,
+) -> Ledger:
+    """Return the ledger of a result, with what an earlier run of the same has done.
+
+    Args:
+        loader: Where collections come from.
+        system: What is run.
+        pairs: The pairs asked for.
+        output: Folder of results.
+        settings: How it is run.
+        elsewhere: The runs were made elsewhere, cut at a depth that they alone tell.
+
+    Raises:
+        UnknownNameError: A measure is not known.
+        ResultError: A result is there that was made otherwise.
+        OutputError: The output folder cannot be written; this is found out before the first
+            document is read.
+    """
+    card = loader.card
+    ledger = Ledger(
+        path=result_path(output, system.name, card.id, stored_split(loader.split, settings)),
+        system=system,
+        loader=loader,
+        measures=tuple(parse_measures([*card.measures, *settings.measures, JUDGED])),
+        scheme=load_scheme(settings.tiers),
+        settings=SettingsRecord(
+            top_k=settings.top_k,
+            seed=settings.seed,
+            n_resamples=settings.n_resamples,
+            index=None if settings.index is None else str(settings.index),
+        ),
+        command=settings.command,
+        requested=pairs,
+        overwrite=settings.overwrite,
+        asked=tuple(parse_measures(settings.measures)),
+        elsewhere=elsewhere,
+    )
+    ledger.open()
+    check_writable(ledger.path)
+    return ledger
+
+
+def stored_split(split: str, settings: Settings) -> str:
+    """Return the name a split's result is stored under; a partial one has its own."""
+    return split if settings.limit is None else f"{split}-limit{settings.limit}"
+
+
+def card_for(card: TaskCard, split: str) -> TaskCard:
+    """Return the card a split is read with.
+
+    Raises:
+        UnknownNameError: The task has no such split.
+    """
+    if split == SAMPLE:
+        return card.for_sample()
+    if split not in card.splits:
+        has = f"Task {card.id!r} has: {', '.join(card.splits)}."
+        raise UnknownNameError("split", split, card.splits, has)
+    return card
+
+
+def check_pairs(card: TaskCard, pairs: Sequence[LanguagePair]) -> None:
+    """Refuse pairs the task does not have.
+
+    Raises:
+        UnknownNameError: Names the first of them and near ones.
+    """
+    available = {str(pair) for pair in card.available_pairs()}
+    for pair in pairs:
+        if str(pair) not in available:
+            lists = f"`clir-bench tasks {card.id}` lists the pairs of task {card.id!r}."
+            raise UnknownNameError("pair", str(pair), available, lists)
+
+
+def check_depth(
+    card: TaskCard, pairs: Sequence[LanguagePair], split: str, settings: Settings
+) -> None:
+    """Refuse measures asked for by name that look deeper than the rankings will go.
+
+    The corpora are as large as the card states; what it does not state is found out later.
+
+    Raises:
+        UsageError: Says how many documents must be ranked.
+    """
+    stated = [card.counts_of(split, pair) for pair in pairs] if settings.limit is None else []
+    if any(counts is not None and counts.documents > settings.top_k for counts in stated):
+        asked = parse_measures(settings.measures)
+        refuse([name for name in asked if looks_at(name) > settings.top_k], settings.top_k)
+
+
+class _Evaluation:
+    """The steps of one evaluation, which share everything in `__init__`."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        system: System,
+        settings: Settings,
+        progress: Progress,
+    ) -> None:
+        self.ledger, self.loader, self.settings = ledger, ledger.loader, settings
+        self.system = system
+        self.store = system.store(settings)
+        self.progress = progress
+
+    def run(self) -> Result:
+        """Check everything, run what is left to run, and return the stored result."""
+        try:
+            # Nothing is stored before this is through: until then, what an earlier run has done
+            # stands only in the file. The first save is what keeps other runs out.
+            todo = self._check()
+            corpora = [Corpus.of(group, self.loader) for group in todo]
+            self.store.plan(corpora)
+            if self.settings.stored_only:
+                self.store.require(corpora)
+            try:
+                self._save()
+                self._run_groups(todo)
+            finally:
+                result = self._save()
+        finally:
+            self.progress.end()
+        return result
+
+    def _check(self) -> list[Group]:
+        """Check all pairs' data, keep what is done, and return what is left to run."""
+        self.progress.begin("checking data", None)
+        preparation = prepare(self.loader, self.ledger.requested, self.progress.advance)
+        self.progress.end()
+        prepared = {pair.pair: pair for group in preparation.groups for pair in group.pairs}
+        top_k = self.settings.top_k
+        is_cut = any(pair.inspection.n_rankable > top_k for pair in prepared.values())
+        depth = top_k if is_cut else EVERYTHING
+        refuse(self.ledger.lost_at(depth), depth)
+        self.ledger.reach(depth)
+        self.ledger.carry_over(prepared)
+        for pair, error in preparation.failures.items():
+            self.ledger.failed(pair, error)
+        todo = []
+        for group in preparation.groups:
+            left = tuple(pair for pair in group.pairs if pair.pair not in self.ledger.pairs)
+            if left:
+                todo.append(replace(group, pairs=left))
+        return todo
+
+    def _run_groups(self, todo: Sequence[Group]) -> None:
+        executor = self.system.executor(self._texts_left(todo))
+        passes = Passes(
+            self.loader,
+            executor,
+            self.store,
+            self.progress,
+            top_k=self.ledger.settings.top_k,
+            dim=self.system.encoder.dim,
+            device=self.system.device,
+            index=self.settings.index,
+        )
+        self.progress.begin("running", sum(group.n_documents for group in todo))
+        saved = save_seconds = 0.0
+        for found in passes.answers(todo):
+            self._score(found)
+            started = time.monotonic()
+            if started - saved > save_seconds / _SAVING_SHARE:
+                self._save()
+                saved = time.monotonic()
+                save_seconds = saved - started
+
+    def _texts_left(self, todo: Sequence[Group]) -> int:
+        """Return how many texts are still to be encoded."""
+        queries = {
+            query_key(pair): pair.inspection.counts.queries
+            for group in todo
+            for pair in group.pairs
+        }
+        documents = sum(self.store.documents_left(Corpus.of(group, self.loader)) for group in todo)
+        return documents + sum(queries.values())
+
+    def _score(self, found: GroupAnswers) -> None:
+        """Score a group's answers and note everything in the ledger."""
+        for pair, error in found.failures.items():
+            self.ledger.failed(pair, error)
+        for answer in found.answers:
+            started = time.perf_counter()
+            try:
+                scores = score(answer.run, answer.collection.qrels, self.ledger.measures)
+            except ClirBenchError as error:
+                self.ledger.failed(answer.prepared.pair, str(error))
+                continue
+            scored = time.perf_counter() - started
+            cost = _cost(answer, scored)
+            self.ledger.done(answer.prepared, answer.run, scores, cost, answer.approximate)
+        if all(pair.pair in self.ledger.scores for pair in found.group.pairs):
+            self.store.finished(found.corpus)
+
+    def _save(self) -> Result:
+        result = self.ledger.save(tuple(dict.fromkeys(self.loader.source.unofficial)))
+        # Only now: had the process been killed before, the pairs would be run again.
+        self.store.discard_finished()
+        return result
+
+
+def _cost(answer: Answer, score_seconds: float) -> Cost:
+    cost, n_queries = answer.cost, len(answer.run.query_ids)
+    search_seconds = cost.search_seconds[answer.number]
+    return Cost(
+        documents_per_second=_rate(cost.n_documents, cost.encode_seconds),
+        queries_per_second=_rate(n_queries, answer.query_seconds + search_seconds),
+        encode_seconds=round(cost.encode_seconds + answer.query_seconds, 4),
+        index_seconds=round(cost.index_seconds + cost.store_seconds, 4),
+        search_seconds=round(search_seconds, 4),
+        score_seconds=round(score_seconds, 4),
+        peak_memory_bytes=environment.peak_memory_bytes(),
+        index_size_bytes=cost.index_size_bytes,
+        pairs_sharing_corpus=len(cost.search_seconds),
+    )
+
+
+def _rate(n: int, seconds: float) -> float:
+    return round(n / max(seconds, 1e-9), 1)

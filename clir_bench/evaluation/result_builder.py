@@ -1,0 +1,466 @@
+"""What is known of one result while it is being made, and what an earlier run has done already."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from clir_bench.errors import ClirBenchError, DataError, ResultError
+from clir_bench.leaderboard.submission.plan import depth_kept
+from clir_bench.metrics.scoring import QueryScores, parse_measures, score
+from clir_bench.results.schema import (
+    ApproximateSearch,
+    Cost,
+    PairResult,
+    Result,
+    SettingsRecord,
+    SystemRecord,
+    TaskRecord,
+)
+from clir_bench.results.store import (
+    locked,
+    read_pair_values,
+    read_result,
+    result_file,
+    system_folder,
+    write_result,
+    write_run,
+    write_values,
+)
+from clir_bench.results.summary import environment_record, has_pairs_and_pool, means_of
+from clir_bench.results.trec_runs import read_run
+from clir_bench.tasks.cards import SAMPLE
+from clir_bench.tasks.languages import TierScheme, pair_language, pair_tier
+from clir_bench.tasks.loading import Loader, PreparedPair, load_again, prepare
+from clir_bench.tasks.measures import EVERYTHING, Depth, at_depth, depth_of, looks_at
+from clir_bench.tasks.source import sha256_of
+from clir_bench.types import LanguagePair, Run
+
+logger = logging.getLogger(__name__)
+
+_Hashes = tuple[str | None, str | None]
+_State = tuple[int, int, int] | None
+
+
+@dataclass
+class Ledger:
+    """One result in the making.
+
+    Attributes:
+        path: Where it is stored.
+        pairs: What is known of each pair.
+        scores: Per-query values of the pairs that are done.
+        requested: The pairs this run was asked for.
+        measures: What is reported, by names that the rankings' depth supports (see `reach`).
+        asked: Those of `measures` that a person named: they are never called otherwise.
+        elsewhere: The runs were made elsewhere, so `settings.top_k` is what they hold.
+    """
+
+    path: Path
+    system: SystemRecord
+    loader: Loader
+    measures: tuple[str, ...]
+    scheme: TierScheme
+    settings: SettingsRecord
+    command: str
+    requested: tuple[LanguagePair, ...]
+    overwrite: bool = False
+    asked: tuple[str, ...] = ()
+    elsewhere: bool = False
+    pairs: dict[LanguagePair, PairResult] = field(default_factory=dict)
+    scores: dict[LanguagePair, QueryScores] = field(default_factory=dict)
+    _earlier: dict[LanguagePair, PairResult] = field(default_factory=dict)
+    _seen: dict[LanguagePair, _Hashes] = field(default_factory=dict)
+    _files: dict[LanguagePair, list[_State]] = field(default_factory=dict)
+    _checked: dict[LanguagePair, PreparedPair] = field(default_factory=dict)
+    _written: _State = None
+    _claimed: bool = False
+    _started: float = field(default_factory=time.time)
+    _depth: int = EVERYTHING
+    _named: tuple[str, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        self._named = self.measures
+
+    def deeper_than(self, depth: int) -> list[str]:
+        """Return the task's measures that look deeper than rankings of a depth."""
+        return [
+            name for name in parse_measures(self.loader.card.measures) if looks_at(name) > depth
+        ]
+
+    def lost_at(self, depth: int) -> list[str]:
+        """Return the measures for want of which rankings of a depth will not do.
+
+        They are those that a person named and that look deeper; and all of the task's where none
+        can be had under any name.
+        """
+        own = parse_measures(self.loader.card.measures)
+        names = self.asked if any(at_depth(name, depth) for name in own) else (*own, *self.asked)
+        return [name for name in dict.fromkeys(names) if looks_at(name) > depth]
+
+    def reach(self, depth: int) -> None:
+        """Call measures by a depth that rankings have, and by no greater one from now on."""
+        self._depth = min(self._depth, depth)
+        named = (at_depth(name, self._depth) for name in self._named)
+        self.measures = tuple(dict.fromkeys(name for name in named if name is not None))
+
+    def open(self) -> None:
+        """Read what an earlier run left at `path`, unless it is to be overwritten.
+
+        Pairs that are stored later are another process'.
+
+        Raises:
+            ResultError: It was made by another system, card or cut-off, or cannot be read.
+        """
+        stored = self._stored()
+        self._seen = {pair: _hashes(known) for pair, known in stored.items()}
+        self._earlier = {} if self.overwrite else stored
+
+    def carry_over(self, prepared: Mapping[LanguagePair, PreparedPair]) -> None:
+        """Keep the pairs done earlier whose data and files are what they were."""
+        self._checked |= prepared
+        for pair, earlier in self._earlier.items():
+            now = prepared.get(pair)
+            fate = "running it again"
+            if pair not in self.requested:
+                fate = "it is left out of the result, as it was not asked for this time"
+            if now is not None and now.inspection.sha256 != earlier.data_sha256:
+                logger.warning("pair %s: the data changed since it was run; %s", pair, fate)
+                continue
+            try:
+                self._take(pair, earlier)
+            except ClirBenchError as error:
+                logger.warning("pair %s: %s; %s", pair, error, fate)
+                continue
+            if now is not None:
+                known = self.pairs[pair]
+                self.pairs[pair] = known.model_copy(
+                    update={
+                        "unofficial": now.unofficial,
+                        "official": not now.unofficial,
+                        "counts": now.counts(known.counts.retrieved if known.counts else 0),
+                        "skip_same_id": now.inspection.skip_same_id,
+                    }
+                )
+
+    def done(
+        self,
+        prepared: PreparedPair,
+        run: Run,
+        scores: QueryScores,
+        cost: Cost | None,
+        approximate: ApproximateSearch | None = None,
+        depth: Depth | None = None,
+    ) -> None:
+        """Record a pair and store its files, unless another process has just stored the pair.
+
+        `depth` is that of the run; without one it follows from `settings.top_k`.
+
+        Raises:
+            ResultError: Another process has stored a result that was made otherwise.
+            OutputError: They cannot be written.
+        """
+        inspection = prepared.inspection
+        self._checked[prepared.pair] = prepared
+        depth = depth or depth_of(
+            run,
+            set(scores.query_ids),
+            n_documents=inspection.n_rankable,
+            top_k=self.settings.top_k,
+        )
+        tag = system_folder(self.system.name)
+        with locked(self.path):
+            self._adopt()
+            if prepared.pair in self.scores:
+                return
+            # Both files first: a pair of which one could not be written is not done.
+            run_file, run_sha256 = write_run(self.path, prepared.pair, run, tag)
+            values_file, values_sha256 = write_values(self.path, prepared.pair, scores)
+        self.scores[prepared.pair] = scores
+        self.pairs[prepared.pair] = PairResult(
+            tier=pair_tier(prepared.pair, self.scheme),
+            language=pair_language(prepared.pair, self.scheme),
+            status="done",
+            official=not prepared.unofficial,
+            unofficial=prepared.unofficial,
+            counts=prepared.counts(retrieved=sum(len(ids) for ids in run.doc_ids)),
+            skip_same_id=inspection.skip_same_id,
+            data_sha256=inspection.sha256,
+            cost=cost,
+            run_file=run_file,
+            run_sha256=run_sha256,
+            values_file=values_file,
+            values_sha256=values_sha256,
+            approximate=approximate,
+            depth=depth.held,
+            cut=depth.cut,
+        )
+        self._files[prepared.pair] = self._states(prepared.pair)
+
+    def failed(self, pair: LanguagePair, error: str) -> None:
+        """Record a pair that could not be run; one done earlier is kept."""
+        logger.info("pair %s failed: %s", pair, error)
+        if pair not in self.pairs:
+            self.pairs[pair] = self._unscored(pair, "failed", error)
+
+    def save(self, unofficial: tuple[str, ...] = ()) -> Result:
+        """Store and return the result as it stands.
+
+        The first time claims `path`: from then on a run that differs is refused, whether it was
+        started before or not.
+
+        Args:
+            unofficial: Why the files that were read are not the official ones.
+
+        Raises:
+            ResultError: Another process has stored a result that was made otherwise.
+            OutputError: It cannot be written.
+        """
+        with locked(self.path):
+            self._adopt()
+            self._mend()
+            self._level()
+            result = self._result(unofficial)
+            write_result(self.path, result)
+            self._written, self._claimed = _state(self.path), True
+        self._seen = {pair: _hashes(self.pairs[pair]) for pair in self.scores}
+        return result
+
+    def _adopt(self) -> None:
+        """Take over pairs that another process has stored since this one last looked.
+
+        Jobs that run some languages each, of one system and task, write one result.
+        """
+        if self._written is not None and _state(self.path) == self._written:
+            return
+        for pair, theirs in self._stored().items():
+            mine = pair in self.scores and self._states(pair) == self._files[pair]
+            if mine or self._seen.get(pair) == _hashes(theirs):
+                continue
+            try:
+                self._take(pair, theirs)
+            except ClirBenchError as error:
+                logger.warning("pair %s, stored by another process, is left out: %s", pair, error)
+
+    def _mend(self) -> None:
+        """Look at the files of pairs that are done; those whose run is gone are so no more."""
+        for pair in [pair for pair in self.scores if self._states(pair) != self._files[pair]]:
+            try:
+                self._take(pair, self.pairs[pair])
+            except ClirBenchError as error:
+                del self.scores[pair], self.pairs[pair]
+                self.failed(pair, f"{error}: it was there when the pair was done; run it again")
+
+    def _level(self) -> None:
+        """Give all pairs the same measures, called by the depth that the rankings of all have."""
+        done = {pair: self.pairs[pair] for pair in self.scores}
+        for known in done.values():
+            self.reach(known.reach(self.settings.top_k))
+        for pair, known in done.items():
+            values = self.scores[pair]
+            try:
+                if set(self.measures) <= set(values.measures):
+                    self.scores[pair] = values.only(self.measures)
+                else:
+                    self._take(pair, known)
+            except ClirBenchError as error:
+                logger.warning("pair %s is left out of the result: %s", pair, error)
+                del self.pairs[pair], self.scores[pair]
+        held = [known.depth for known in done.values() if known.depth is not None]
+        if self.elsewhere and held:
+            cut = [known.depth for known in done.values() if known.depth is not None and known.cut]
+            top_k = min(cut) if cut else max(held)
+            self.settings = self.settings.model_copy(update={"top_k": top_k})
+
+    def _stored(self) -> dict[LanguagePair, PairResult]:
+        """Return the pairs that are done in the stored result; none when there is no result.
+
+        Raises:
+            ResultError: It was made otherwise or cannot be read, and is not to be overwritten.
+        """
+        if not self.path.exists():
+            return {}
+        may_replace = self.overwrite and not self._claimed
+        try:
+            stored = read_result(self.path)
+        except ResultError as error:
+            if may_replace:
+                return {}
+            raise ResultError(f"{error} (--overwrite replaces it)") from error
+        differences = self._differences(stored)
+        if differences or not isinstance(stored, Result):
+            if may_replace:
+                return {}
+            raise ResultError(
+                f"{self.path} holds a result with another {', '.join(differences)}; "
+                f"{self._how_to_go_on(stored)}write elsewhere with --output, or replace it with "
+                "--overwrite"
+            )
+        return {
+            LanguagePair.parse(name): result
+            for name, result in stored.pairs.items()
+            if result.status == "done"
+        }
+
+    def _result(self, unofficial: tuple[str, ...]) -> Result:
+        if self.settings.index is not None:
+            inexact = f"searched by the approximate index {self.settings.index}, not exactly"
+            unofficial = (*unofficial, inexact)
+        unofficial = (*unofficial, *self._too_shallow())
+        pairs: dict[str, PairResult] = {}
+        for pair in dict.fromkeys(
+            (*self.loader.card.official_pairs(), *self.requested, *self.pairs)
+        ):
+            known = self.pairs.get(pair) or self._unscored(pair, "not run")
+            if known.status == "done":
+                reasons = tuple(dict.fromkeys((*known.unofficial, *unofficial)))
+                update = {"unofficial": reasons, "official": not reasons}
+                known = known.model_copy(update=update)
+            pairs[str(pair)] = known
+        means = means_of(
+            self.scores,
+            self.scheme,
+            pooled=has_pairs_and_pool(self.loader.card),
+            parallel_queries=self.loader.card.parallel_queries,
+            settings=self.settings,
+        )
+        return Result(
+            system=self.system,
+            task=self._task_record(pairs),
+            settings=self.settings,
+            environment=environment_record(self.command, self._started),
+            pairs=means.told(pairs),
+            languages=means.languages,
+            tiers=means.tiers,
+            overall=means.overall,
+            pool=means.pool,
+        )
+
+    def _too_shallow(self) -> list[str]:
+        """Say that rankings are too shallow for the task's measures and for boards."""
+        deeper = self.deeper_than(self._depth)
+        if not deeper or self._depth >= (kept := depth_kept(self.loader.card)):
+            return []
+        return [
+            f"rankings of {self._depth:,} documents per query: too few for the task's "
+            f"{', '.join(deeper)}, and for boards, which keep {kept:,}"
+        ]
+
+    def _task_record(self, pairs: Mapping[str, PairResult]) -> TaskRecord:
+        done = {name: pair for name, pair in pairs.items() if pair.status == "done"}
+        reasons = dict.fromkeys(reason for pair in done.values() for reason in pair.unofficial)
+        official_pairs = [str(pair) for pair in self.loader.card.official_pairs()]
+        hashes = "\n".join(f"{name} {done[name].data_sha256}" for name in sorted(done))
+        return TaskRecord(
+            id=self.loader.card.id,
+            title=self.loader.card.title,
+            version=self.loader.card.version,
+            card_sha256=self.loader.card.sha256(),
+            split=self.loader.split,
+            measures=self.measures,
+            parallel_queries=self.loader.card.parallel_queries,
+            official=bool(done) and not reasons,
+            unofficial=tuple(reasons),
+            sample=self.loader.split == SAMPLE,
+            limit=self.loader.limit,
+            complete=all(name in done for name in official_pairs),
+            data_sha256=hashlib.sha256(hashes.encode()).hexdigest(),
+        )
+
+    def _unscored(
+        self, pair: LanguagePair, status: Literal["failed", "not run"], error: str | None = None
+    ) -> PairResult:
+        return PairResult(
+            tier=pair_tier(pair, self.scheme),
+            language=pair_language(pair, self.scheme),
+            status=status,
+            error=error,
+        )
+
+    def _how_to_go_on(self, stored: object) -> str:
+        return self.system.how_to_go_on(stored.system) if isinstance(stored, Result) else ""
+
+    def _differences(self, earlier: object) -> list[str]:
+        if not isinstance(earlier, Result):
+            return ["kind of result (a suite's)"]
+        found = []
+        found += earlier.system.differences(self.system)
+        if earlier.task.card_sha256 != self.loader.card.sha256():
+            found.append("version of the task's card")
+        if (earlier.task.split, earlier.task.limit) != (self.loader.split, self.loader.limit):
+            found.append(f"split or --limit ({earlier.task.split}, {earlier.task.limit})")
+        if earlier.settings.top_k != self.settings.top_k and not self.elsewhere:
+            found.append(f"--top-k ({earlier.settings.top_k})")
+        if earlier.settings.index != self.settings.index:
+            found.append(f"--index ({earlier.settings.index or 'exact'})")
+        return found
+
+    def _take(self, pair: LanguagePair, stored: PairResult) -> None:
+        """Count a stored pair as done if its run is what it was.
+
+        Its values are computed again where the measures ask for more, where the file is another,
+        and where no sha256 says that it is not: the run has always had one.
+
+        Raises:
+            ClirBenchError: The run is not what it was, or its values cannot be computed.
+        """
+        run_file = result_file(self.path, stored.run_file, f"run_file of {pair}")
+        if not run_file.is_file() or sha256_of(run_file) != stored.run_sha256:
+            raise DataError(f"{run_file} is missing or damaged")
+        values = self._values(pair, stored)
+        if values is None:
+            qrels = load_again(self.loader, self._checked_pair(pair, stored)).qrels
+            values = score(read_run(run_file), qrels, self.measures)
+            values_file, values_sha256 = write_values(self.path, pair, values)
+            update = {"values_file": values_file, "values_sha256": values_sha256}
+            stored = stored.model_copy(update=update)
+        self.pairs[pair], self.scores[pair] = stored, values
+        self._files[pair] = self._states(pair)
+
+    def _values(self, pair: LanguagePair, stored: PairResult) -> QueryScores | None:
+        """Return a stored pair's values, None where they must be computed again."""
+        if stored.values_sha256 is None:
+            return None
+        try:
+            values = read_pair_values(self.path, pair, stored)
+        except DataError as error:
+            logger.warning("pair %s: %s; computing them from its run", pair, error)
+            return None
+        known = set(self.measures) <= set(values.measures)
+        return values.only(self.measures) if known else None
+
+    def _checked_pair(self, pair: LanguagePair, stored: PairResult) -> PreparedPair:
+        """Return a pair as it was checked, once its data are known to be those of a stored pair."""
+        known = self._checked.get(pair)
+        if known is None or known.inspection.sha256 != stored.data_sha256:
+            prepared = prepare(self.loader, [pair])
+            if pair in prepared.failures:
+                raise DataError(prepared.failures[pair])
+            known = prepared.groups[0].pairs[0]
+        if known.inspection.sha256 != stored.data_sha256:
+            raise DataError("the data changed since it was run")
+        return known
+
+    def _states(self, pair: LanguagePair) -> list[_State]:
+        """Return by what changes of a pair's files are noticed without reading them."""
+        known = self.pairs[pair]
+        names = (known.run_file, known.values_file)
+        return [_state(result_file(self.path, name, f"a file of {pair}")) for name in names]
+
+
+def _hashes(stored: PairResult) -> _Hashes:
+    return stored.run_sha256, stored.values_sha256
+
+
+def _state(path: Path) -> _State:
+    """Return what changes with a file, None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,138 @@
+"""One of several jobs that share the encoding of a task: shards now, search when all are done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from clir_bench.core.progress import Progress, Silent
+from clir_bench.errors import ClirBenchError, EncoderError, OutputError, UsageError
+from clir_bench.evaluation.evaluate import Settings, System, card_for, check_pairs
+from clir_bench.search.document_vectors import DocumentVectors
+from clir_bench.search.vectors.cache_key import Corpus
+from clir_bench.search.vectors.entry import Entry
+from clir_bench.search.workers.executor import Executor
+from clir_bench.tasks.adapters import Source
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.loading import Loader, corpus_of, prepare
+from clir_bench.types import Document, LanguagePair
+
+
+@dataclass(frozen=True)
+class Job:
+    """Which of the jobs this is.
+
+    Attributes:
+        number: From 0.
+        n_jobs: How many there are.
+    """
+
+    number: int
+    n_jobs: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.number < self.n_jobs:
+            raise UsageError(
+                f"--shard-id {self.number} of --num-shards {self.n_jobs}: expected 0 to "
+                f"{self.n_jobs - 1}"
+            )
+
+
+@dataclass
+class JobDone:
+    """What a job did.
+
+    Attributes:
+        n_mine: Shards that were this job's.
+        n_encoded: Those of them that were not stored before.
+        n_shards: Shards of all jobs.
+        n_missing: Those of them that are not stored now.
+        failures: Corpora that could not be encoded, and why.
+    """
+
+    n_mine: int = 0
+    n_encoded: int = 0
+    n_shards: int = 0
+    n_missing: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+def encode_job(
+    card: TaskCard,
+    system: System,
+    job: Job,
+    *,
+    source: Source,
+    split: str,
+    pairs: Sequence[LanguagePair],
+    settings: Settings,
+    progress: Progress | None = None,
+) -> JobDone:
+    """Store this job's share of the shards of a task's corpora, and score nothing.
+
+    Shards of all corpora are counted through and dealt out in turn. Jobs need not know of each
+    other, and a job that is run again encodes only what is not there.
+
+    Raises:
+        OutputError: The shards cannot be written; those that are done are kept.
+        EncoderError: The encoder cannot be told from its other versions, so nothing of it may be
+            stored.
+    """
+    card, progress = card_for(card, split), progress or Silent()
+    check_pairs(card, pairs)
+    store, loader = system.store(settings), Loader(card, split, source, settings.limit)
+    if store.identity.untold:
+        raise EncoderError(f"jobs cannot share vectors: {store.identity.untold}")
+    done = JobDone()
+    try:
+        progress.begin("checking data", None)
+        preparation = prepare(loader, pairs, progress.advance)
+        progress.end()
+        done.failures += [f"{pair}: {error}" for pair, error in preparation.failures.items()]
+        corpora = [Corpus.of(group, loader) for group in preparation.groups]
+        store.plan(corpora, all_of_them=True)
+        n_left = sum(store.documents_left(corpus) for corpus in corpora) // job.n_jobs
+        share = _Share(job, system.executor(n_left), done, progress)
+        progress.begin(f"encoding, job {job.number} of {job.n_jobs}", None)
+        for corpus, group in zip(corpora, preparation.groups, strict=True):
+            with store.opened(corpus, required=True) as entry:
+                if entry is not None:
+                    share.encode(entry, corpus_of(loader, group.corpus_pairs))
+    finally:
+        progress.end()
+    return done
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What is the job's own of all corpora."""
+
+    job: Job
+    executor: Executor
+    done: JobDone
+    progress: Progress
+
+    def encode(self, entry: Entry, documents: Iterable[Document]) -> None:
+        """Encode the job's shards of one corpus, those that are not stored, and count them."""
+        job, done = self.job, self.done
+        numbers = range((job.number - done.n_shards) % job.n_jobs, entry.n_shards, job.n_jobs)
+        done.n_mine += len(numbers)
+        done.n_shards += entry.n_shards
+        vectors = DocumentVectors(
+            documents,
+            self.executor,
+            entry.corpus,
+            entry=entry,
+            numbers=numbers,
+            tokens=self.progress.tokens,
+        )
+        try:
+            for window in vectors.windows():
+                self.progress.advance(window.n_documents)
+        except OutputError:
+            raise
+        except ClirBenchError as error:
+            done.failures.append(f"{entry.corpus.label}: {error}")
+        else:
+            done.n_encoded += vectors.n_encoded_shards
+        done.n_missing += len(entry.missing())

@@ -1,0 +1,98 @@
+"""The data that boards are about, as hashes: `leaderboards/data.sha256`.
+
+Two lines for each pair, sorted. `<sha256>  <task>/<split>/<pair>` is the data hash that every
+result records over the documents, the judged queries and the judgments (`inspection.inspect`). A
+result with another hash was made on other data. `<sha256>  <task>/<split>/<pair>/queries` is over
+the ids of the judged queries, sorted, one on a line: a submission's values are of these queries,
+which can be seen without the data. `clir-bench leaderboard pin` writes both from the benchmark's
+own files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from clir_bench.core.bounded_files import read_plain
+from clir_bench.core.display import printable
+from clir_bench.errors import DataError, MissingDataError
+from clir_bench.types import LanguagePair
+
+FILE_NAME = "data.sha256"
+_LARGEST_BYTES = 16 * 2**20
+_QUERIES = "/queries"
+_LINE = re.compile(
+    r"([0-9a-f]{64})  ([a-z0-9][a-z0-9._-]*)/([A-Za-z0-9._-]+)/([a-z]+-[a-z]+)(/queries)?"
+)
+
+
+class DataKey(NamedTuple):
+    """What a data hash is of."""
+
+    task: str
+    split: str
+    pair: LanguagePair
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.split}/{self.pair}"
+
+
+class Pinned(NamedTuple):
+    """What a pair's data are known by.
+
+    Attributes:
+        data: Over its documents, judged queries and judgments; "" where the file has no such line.
+        queries: Over the ids of its judged queries, as `queries_sha256` makes it; "" likewise.
+    """
+
+    data: str = ""
+    queries: str = ""
+
+
+def queries_sha256(query_ids: Iterable[str]) -> str:
+    """Return the hash of judged queries' ids, in whatever order they come."""
+    return hashlib.sha256("\n".join(sorted(query_ids)).encode("utf-8", "replace")).hexdigest()
+
+
+def read_official(folder: Path) -> dict[DataKey, Pinned]:
+    """Return the official hashes of a folder of boards.
+
+    Raises:
+        MissingDataError: The folder has no such file.
+        DataError: It cannot be read, a line is not what the format says, or is there twice.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        raise MissingDataError(
+            f"{path}: no such file; `clir-bench leaderboard pin` writes it from the data"
+        )
+    try:
+        lines = read_plain(path, _LARGEST_BYTES).decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: not UTF-8: {error.reason}; `clir-bench leaderboard pin` writes it again"
+        ) from None
+    found: dict[DataKey, Pinned] = {}
+    for number, line in enumerate(lines, start=1):
+        matched = _LINE.fullmatch(line)
+        if matched is None:
+            raise DataError(
+                f"{path}:{number}: expected `<sha256>  <task>/<split>/<pair>`, perhaps with "
+                f"{_QUERIES!r} after it, found {printable(line)}"
+            )
+        key = DataKey(matched[2], matched[3], LanguagePair.parse(matched[4]))
+        field, known = "queries" if matched[5] else "data", found.get(key, Pinned())
+        if getattr(known, field):
+            raise DataError(f"{path}:{number}: {key}{matched[5] or ''} is there twice")
+        found[key] = known._replace(**{field: matched[1]})
+    return found
+
+
+def format_official(hashes: Mapping[DataKey, Pinned]) -> bytes:
+    """Return the file's bytes, its lines sorted."""
+    names = {str(key): pinned.data for key, pinned in hashes.items()}
+    names |= {f"{key}{_QUERIES}": pinned.queries for key, pinned in hashes.items()}
+    return "".join(f"{names[name]}  {name}\n" for name in sorted(names) if names[name]).encode()

@@ -1,0 +1,215 @@
+"""What a submitted result states, before anything is recomputed: all of it hostile."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from clir_bench.core.bounded_files import read_plain, shown
+from clir_bench.core.display import printable
+from clir_bench.core.safe_text import LONGEST_TEXT, name_problem, text_problem
+from clir_bench.errors import DataError
+from clir_bench.leaderboard.submission.layout import PAIR, card_of
+from clir_bench.leaderboard.submission.make import SETTINGS
+from clir_bench.leaderboard.submission.plan import KNOWN_MEASURES, Plan, plan_of
+from clir_bench.leaderboard.submission.plausibility import impossible
+from clir_bench.leaderboard.submission.run_format import SUFFIX
+from clir_bench.results.schema import Result
+from clir_bench.results.store import system_folder
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.types import LanguagePair
+
+_RESULT_BYTES, _PAIR_BYTES = 256 * 2**10, 8 * 2**10
+"""A result has 2.4 KB for a pair with five measures; twenty measures take 6."""
+_LARGEST_INTEGER = 2**63
+_LONG_TEXT = 4 * LONGEST_TEXT
+_LONG = {"command", "query_prompt", "document_prompt"}
+_MOST_MEASURES = 20
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A result that says nothing impossible.
+
+    Attributes:
+        pairs: Its pairs, in the plan's order.
+    """
+
+    path: Path
+    result: Result
+    card: TaskCard
+    plan: Plan
+    pairs: tuple[LanguagePair, ...]
+
+
+def largest_result(card: TaskCard) -> int:
+    """Return how many bytes a result of a task may have."""
+    return _RESULT_BYTES + _PAIR_BYTES * len(card.available_pairs())
+
+
+def read_statement(path: Path, largest: int) -> Result:
+    """Read a submitted result of at most `largest` bytes.
+
+    Raises:
+        DataError: It is no plain file, too large, broken or too deeply nested JSON, has a key
+            twice, a number or text that is unsafe to show, or is not of the schema.
+    """
+    data = read_plain(path, largest)
+    where = shown(path)
+    try:
+        raw = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:  # broken JSON or UTF-8, or a number too long
+        raise DataError(f"{where}: not valid JSON: {printable(str(error), 200)}") from None
+    problems = list(_unsafe(raw))
+    if problems:
+        raise DataError(f"{where}: {_some(problems)}")
+    try:
+        return Result.model_validate_json(data, strict=True)
+    except ValidationError as error:
+        said = [
+            f"{printable('.'.join(map(str, detail['loc'])), 200)[1:-1]}: "
+            f"{printable(str(detail['msg']), 200)[1:-1]}"
+            for detail in error.errors(include_url=False, include_input=False)[:_SHOWN]
+        ]
+        raise DataError(f"{where}: not a result of this schema: {'; '.join(said)}") from None
+
+
+def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[str]]:
+    """Return what a result states, None where nothing can be made of it, and what is wrong."""
+    problems = list(_about_system(path, result))
+    task, submission = result.task, result.submission
+    card = card_of(task.id)
+    if card is None:
+        return None, [*problems, f"task {printable(task.id)} is none of the benchmark's"]
+    if (path.parent.name, path.stem) != (task.id, task.split):
+        stated = f"{task.id}/{task.split}"
+        problems.append(f"is of {printable(stated)}; its file must be {printable(stated)}.json")
+    if task.split not in card.splits:
+        return None, [*problems, f"split {printable(task.split)} is none of the task's"]
+    if (task.version, task.card_sha256) != (card.version, card.sha256()):
+        problems.append("made with another version of the task's card; run and submit it again")
+    problems += _not_official(result)
+    if submission is None:
+        return None, [*problems, "not made by `clir-bench submit`, which cuts runs to what is kept"]
+    plan = plan_of(card)
+    if (submission.depth, result.settings.top_k) != (plan.depth, plan.depth):
+        return None, [*problems, f"runs must be cut to {plan.depth} documents; submit it again"]
+    if odd := [
+        name for name, pair in result.pairs.items() if pair.depth is not None or not pair.cut
+    ]:
+        problems.append(f"depths of pairs that no submission states: {_some(map(printable, odd))}")
+    if result.settings != SETTINGS.model_copy(update={"top_k": plan.depth}):
+        problems.append("intervals must be made with seed 0 and 1000 resamples; submit it again")
+    if bad := list(_bad_measures(task.measures, plan)):
+        return None, [*problems, *bad]
+    problems += _about_pairs(result, card, plan)
+    problems += impossible(result, card, plan.depth)
+    pairs = plan.ordered(card, map(LanguagePair.parse, result.pairs))
+    return Statement(path, result, card, plan, pairs), problems
+
+
+def _about_system(path: Path, result: Result) -> Iterator[str]:
+    name, folder = result.system.name, path.absolute().parent.parent.name
+    if problem := name_problem(name):
+        yield problem
+    elif system_folder(name) != folder:
+        yield (
+            f"is of system {printable(name)}, whose folder is {system_folder(name)!a}, "
+            f"not {printable(folder)}"
+        )
+
+
+def _not_official(result: Result) -> Iterator[str]:
+    task = result.task
+    if task.sample:
+        yield "the embedded sample, not the benchmark"
+    if task.limit is not None:
+        yield f"partial: cut to {task.limit} queries (--limit)"
+    if task.unofficial or not task.official:
+        yield "not official data; run it on the benchmark's own"
+    odd = [
+        name
+        for name, pair in result.pairs.items()
+        if pair.status != "done" or pair.unofficial or not pair.official
+    ]
+    if odd:
+        yield f"pairs that are not done, or not official: {_some(map(printable, odd))}"
+
+
+def _bad_measures(measures: tuple[str, ...], plan: Plan) -> Iterator[str]:
+    for name in measures[:_MOST_MEASURES]:
+        family, _, cutoff = name.partition("@")
+        plain = cutoff.isascii() and cutoff.isdecimal() and not cutoff.startswith("0")
+        if family not in KNOWN_MEASURES or not plain or len(cutoff) > 3 or int(cutoff) > plan.depth:
+            yield (
+                f"measure {printable(name)}: expected one of {', '.join(sorted(KNOWN_MEASURES))} "
+                f"with a cutoff up to {plan.depth}"
+            )
+    if len(set(measures)) < len(measures) or len(measures) > _MOST_MEASURES:
+        yield f"measures must be different, and at most {_MOST_MEASURES}"
+    if missing := [name for name in plan.measures if name not in measures]:
+        yield f"lacks the task's {', '.join(missing)}; submit it again"
+
+
+def _about_pairs(result: Result, card: TaskCard, plan: Plan) -> Iterator[str]:
+    available = {str(pair) for pair in card.available_pairs()}
+    if strange := [name for name in result.pairs if name not in available]:
+        yield f"pairs that the task has not: {_some(map(printable, strange))}"
+    if missing := [str(pair) for pair in plan.pairs if str(pair) not in result.pairs]:
+        yield f"partial: pairs that boards show are missing: {_some(missing)}; run and submit them"
+    for name, pair in result.pairs.items():
+        if not PAIR.fullmatch(name):
+            continue
+        split = result.task.split
+        if pair.run_file != f"{split}/{name}{SUFFIX}":
+            yield f"pair {name}: run_file must be {split}/{name}{SUFFIX}"
+        if pair.values_file != f"{split}/{name}.values.tsv.gz":
+            yield f"pair {name}: values_file must be {split}/{name}.values.tsv.gz"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key occurs twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _unsafe(raw: Any) -> Iterator[str]:
+    """Yield what is unsafe to show or compute with, anywhere in a JSON value."""
+    stack: list[tuple[str, Any]] = [("", raw)]
+    while stack:
+        name, value = stack.pop()
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if problem := text_problem(key, 100):
+                    yield f"a key {problem}"
+                stack.append((key, inner))
+        elif isinstance(value, list):
+            stack += [(name, inner) for inner in value]
+        elif isinstance(value, str):
+            lines = value.replace("\n", " ").replace("\t", " ") if name in _LONG else value
+            if problem := text_problem(lines, _LONG_TEXT if name in _LONG else LONGEST_TEXT):
+                yield f"{printable(name)} {problem}"
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield f"{printable(name)} is not finite"
+        elif isinstance(value, int) and abs(value) >= _LARGEST_INTEGER:
+            yield f"{printable(name)} is too large a number"
+
+
+def _some(said: Iterable[str]) -> str:
+    listed = list(said)
+    more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
+    return ", ".join(listed[:_SHOWN]) + more

@@ -1,0 +1,92 @@
+"""What of a task's results is submitted: which pairs, how deep, and by which measures.
+
+Runs of 1000 documents a query are too large for a repository. A submission keeps the pairs that
+boards show, as many documents as their measures look at, and only measures that the kept documents
+give exactly: those with a cutoff, which is lowered to the depth where it is deeper (AP@1000 becomes
+AP@100), and which is the depth where there is none (AP becomes AP@100).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from clir_bench.metrics.scoring import JUDGED, parse_measures
+from clir_bench.tasks.cards import TaskCard, expand_rules
+from clir_bench.types import LanguagePair
+
+DEPTH = 100
+"""Documents kept a query, where a task has no depth of its own."""
+
+KNOWN_MEASURES = frozenset({"nDCG", "AP", "RR", "R", "P", "Success", "Judged"})
+"""What a submission may be measured by, each with a cutoff and no other parameter."""
+
+_DEPTHS = {"tatoeba": 10, "xquad-r": 20}
+"""Tatoeba: one sentence is right and P@1 is the measure. XQuAD-R: XTREME-R measures AP@20, and its
+22 pairs are the bulk of a submission."""
+
+_PAIRS = {
+    "mtop-intent": ("*-en",),
+    "mtop-translation": ("*-en",),
+    "tatoeba": ("*-en",),
+    "xquad-r": ("*-en", "*-mul"),
+}
+_MORE_MEASURES = {
+    "mtop-intent": ("P@10",),
+    "mtop-translation": ("P@1",),
+    "tatoeba": ("RR@10",),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is kept.
+
+    Attributes:
+        pairs: Language pairs, in the card's order.
+        depth: Documents a query.
+        measures: ir-measures names, none deeper than `depth`.
+    """
+
+    pairs: tuple[LanguagePair, ...]
+    depth: int
+    measures: tuple[str, ...]
+
+    def ordered(self, card: TaskCard, pairs: Iterable[LanguagePair]) -> tuple[LanguagePair, ...]:
+        """Return pairs of a task in the one order in which they are summed up.
+
+        The last digit of a mean depends on it.
+        """
+        wanted = set(pairs)
+        order = dict.fromkeys((*self.pairs, *card.available_pairs()))
+        return tuple(pair for pair in order if pair in wanted)
+
+
+def depth_kept(card: TaskCard) -> int:
+    """Return how many documents per query are submitted of a task."""
+    return _DEPTHS.get(card.id, DEPTH)
+
+
+def plan_of(card: TaskCard, measures: Iterable[str] = ()) -> Plan:
+    """Return what of a task is submitted; `measures` are added to the usual ones."""
+    depth = depth_kept(card)
+    rules = _PAIRS.get(card.id, card.pairs.official)
+    asked = (*card.measures, *_MORE_MEASURES.get(card.id, ()), *measures, JUDGED)
+    cut = (_cut(name, depth) for name in parse_measures(asked))
+    return Plan(
+        pairs=tuple(expand_rules(card, rules)),
+        depth=depth,
+        measures=tuple(dict.fromkeys(name for name in cut if name is not None)),
+    )
+
+
+def _cut(name: str, depth: int) -> str | None:
+    """Return a measure that looks at no more than `depth` documents, None where there is none.
+
+    >>> [_cut(name, 100) for name in ("AP@1000", "nDCG@10", "RR", "Bpref")]
+    ['AP@100', 'nDCG@10', 'RR@100', None]
+    """
+    family, _, cutoff = name.partition("@")
+    if family not in KNOWN_MEASURES or (cutoff and not cutoff.isdecimal()):
+        return None
+    return f"{family}@{min(int(cutoff or depth), depth)}"

@@ -1,0 +1,239 @@
+"""Submissions as CI and boards read them: all that can be checked without the benchmark's data.
+
+Boards take the results in which nothing is wrong here, and no others. `validation` goes on from
+here: it scores the runs again and draws the intervals again.
+
+Everything is hostile. Only files whose names follow from the system, task, split and pair are
+opened, none through a link, and none is read further than what the task's card lets it have.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clir_bench.core.bounded_files import read_gzip, shown
+from clir_bench.core.display import printable
+from clir_bench.core.safe_text import looks
+from clir_bench.encoders import catalog as models
+from clir_bench.errors import ClirBenchError, DataError
+from clir_bench.leaderboard.data_hashes import DataKey, Pinned, queries_sha256
+from clir_bench.leaderboard.submission.claims import (
+    Statement,
+    check_statement,
+    largest_result,
+    read_statement,
+)
+from clir_bench.leaderboard.submission.layout import Problem, SystemFiles, card_of, list_system
+from clir_bench.leaderboard.submission.recompute import mean_differences, packed_run
+from clir_bench.leaderboard.submission.run_format import SUFFIX
+from clir_bench.metrics.scoring import QueryScores
+from clir_bench.results.schema import Result
+from clir_bench.results.store import parse_values, system_folder
+from clir_bench.results.system_card import CARD_FILE, SystemCard, read_system_card
+from clir_bench.tasks.source import sha256_of
+from clir_bench.types import LanguagePair
+
+_OWN = ("hashing", "optical", "optical-pooled")
+_LEAST_VALUES_BYTES = 256 * 2**10
+_LONGEST_ID, _LONGEST_VALUE = 256, 32
+_MOST_QUERIES = 200_000
+_SHOWN = 5
+
+
+@dataclass
+class Submitter:
+    """A system's folder: its files, its card and its results as they are stated.
+
+    Attributes:
+        card: None where it is missing or wrong.
+        results: What could be read, by path.
+        problems: What is wrong with any file but inside of a result that could be read.
+    """
+
+    folder: Path
+    files: SystemFiles
+    card: SystemCard | None = None
+    results: dict[Path, Result] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def concerning(self, path: Path) -> list[Problem]:
+        """Return the problems that a result has a part in: all but those of other tasks."""
+        others = {result.parent for result in self.files.results} - {path.parent}
+        return [
+            problem
+            for problem in self.problems
+            if not any(folder in (problem.path, *problem.path.parents) for folder in others)
+        ]
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A result with its per-query values, as far as they could be read.
+
+    Attributes:
+        statement: None where nothing can be made of what it states.
+        scores: Per-query values by pair, of all measures.
+        problems: What is wrong with it.
+    """
+
+    statement: Statement | None
+    scores: Mapping[LanguagePair, QueryScores]
+    problems: list[Problem]
+
+
+def open_system(folder: Path, only: Path | None = None) -> Submitter:
+    """Return what is in a system's folder; its results alone are read, or `only` one of them."""
+    files, problems = list_system(folder)
+    system = Submitter(folder, files, problems=problems)
+    if not files.is_readable:
+        return system
+    try:
+        system.card = read_system_card(folder / CARD_FILE)
+    except ClirBenchError as error:
+        problems.append(as_problem(folder / CARD_FILE, error))
+    for path in files.results:
+        card = card_of(path.parent.name)
+        if card is None or only not in (None, path):
+            continue
+        try:
+            system.results[path] = read_statement(path, largest_result(card))
+        except ClirBenchError as error:
+            problems.append(as_problem(path, error))
+    first = next(iter(system.results), None)
+    for path, result in system.results.items():
+        differences = result.system.differences(system.results[first or path].system)
+        if differences:
+            what = f"is of another system than {shown(first or path)}: another"
+            problems.append(Problem(path, f"{what} {', '.join(differences)}"))
+    return system
+
+
+def read_submitted(path: Path, system: Submitter, official: Mapping[DataKey, Pinned]) -> Submitted:
+    """Check one of a system's results against its card, its files and the official hashes.
+
+    Args:
+        path: One of `system.results`.
+        system: Whose it is.
+        official: Hashes that boards pin; pairs that are not among them are not compared.
+    """
+    result = system.results[path]
+    statement, said = check_statement(path, result)
+    said += _against_card(result, system.card)
+    problems = [Problem(path, what) for what in said]
+    if statement is None:
+        return Submitted(None, {}, problems)
+    expected = {f"{n}{end}" for n in result.pairs for end in (SUFFIX, ".values.tsv.gz")}
+    problems += [
+        Problem(path.with_suffix("") / name, "is of no pair of the result; remove it")
+        for name in sorted(system.files.pair_files[path] - expected)
+    ]
+    scores: dict[LanguagePair, QueryScores] = {}
+    others: list[Problem] = []
+    for pair in statement.pairs:
+        pinned = official.get(DataKey(result.task.id, result.task.split, pair), Pinned())
+        if pinned.data not in ("", result.pairs[str(pair)].data_sha256):
+            what = f"pair {pair}: data_sha256 is not that of the official data"
+            problems.append(Problem(path, what))
+        try:
+            packed_run(statement, pair)
+        except ClirBenchError as error:
+            problems.append(as_problem(path, error))
+        try:
+            scores[pair] = _values(statement, pair, pinned)
+        except ClirBenchError as error:
+            problems.append(as_problem(path, error))
+            continue
+        file = path.with_suffix("") / f"{pair}.values.tsv.gz"
+        if result.pairs[str(pair)].values_sha256 not in (None, sha256_of(file)):
+            others.append(Problem(file, "is not the file of the result's values_sha256"))
+    if not problems:
+        problems += [Problem(path, what) for what in mean_differences(statement, scores)]
+    # Last, so that values that are wrong are named, and not only that they are others.
+    return Submitted(statement, scores, problems + others)
+
+
+def as_problem(path: Path, error: ClirBenchError) -> Problem:
+    """Return an error as a problem of the file that it names, of `path` where it names none."""
+    said = str(error)
+    for place in (path, *_beside(path)):
+        if said.startswith(f"{shown(place)}:"):
+            what = said.removeprefix(f"{shown(place)}:").lstrip()
+            return Problem(place, re.sub(r"^(\d+): ", r"line \1: ", what))
+    return Problem(path, said)
+
+
+def look_alikes(folders: Iterable[Path]) -> dict[Path, Problem]:
+    """Return the folders of systems whose names are read as those of others.
+
+    Which of two came first cannot be seen, so neither is taken; names that clir-bench itself gives
+    to systems stay with these.
+    """
+    known = {looks(name): system_folder(name) for name in (*models.table(), *_OWN)}
+    alike: dict[str, list[Path]] = {}
+    for folder in folders:
+        alike.setdefault(looks(folder.absolute().name), []).append(folder)
+    found = {}
+    for look, some in alike.items():
+        for folder in some:
+            name = folder.absolute().name
+            others = sorted({other.absolute().name for other in some} - {name})
+            if look in known:
+                others = [known[look]] if name != known[look] else []
+            if others:
+                what = f"looks like {', '.join(map(printable, others))}; rename the system"
+                found[folder] = Problem(folder, what)
+    return found
+
+
+def _beside(path: Path) -> Iterator[Path]:
+    """Yield the files of a result's pairs."""
+    try:
+        yield from (Path(entry.path) for entry in os.scandir(path.with_suffix("")))
+    except OSError:
+        return
+
+
+def _against_card(result: Result, card: SystemCard | None) -> Iterator[str]:
+    if card is None:
+        return
+    if result.system.name != card.name:
+        yield f"is of system {printable(result.system.name)}, its card of {card.name!r}"
+    if more := sorted(set(result.system.training_languages) - set(card.training.languages)):
+        some = ", ".join(map(printable, more[:_SHOWN]))
+        yield f"was trained on languages that its card does not name: {some}"
+
+
+def _values(statement: Statement, pair: LanguagePair, pinned: Pinned) -> QueryScores:
+    """Return a pair's per-query values.
+
+    Raises:
+        DataError: The file is not what `results.write_values` writes, has other measures, values
+            that no measure has, or is not of the queries that are judged.
+    """
+    stated = statement.result.pairs[str(pair)].counts
+    counts = statement.card.counts_of(statement.result.task.split, pair)
+    file = statement.path.with_suffix("") / f"{pair}.values.tsv.gz"
+    measures = statement.result.task.measures
+    n_queries = _MOST_QUERIES if counts is None else counts.queries
+    largest = (n_queries + 1) * (_LONGEST_ID + _LONGEST_VALUE * len(measures))
+    largest = max(largest, _LEAST_VALUES_BYTES)
+    values = parse_values(read_gzip(file, largest, largest), file)
+    if values.measures != measures:
+        raise DataError(f"{shown(file)}: its columns are not the result's measures, in order")
+    if len(set(values.query_ids)) < len(values.query_ids):
+        raise DataError(f"{shown(file)}: a query is there twice")
+    if not ((values.values >= 0) & (values.values <= 1)).all():
+        raise DataError(f"{shown(file)}: has a value outside of 0 to 1")
+    n_values = len(values.query_ids)
+    if n_values > n_queries or (stated is not None and n_values != stated.judged_queries):
+        raise DataError(
+            f"{shown(statement.path)}: pair {pair}: there are values of {n_values:,} queries, not "
+            "of those judged"
+        )
+    if pinned.queries not in ("", queries_sha256(values.query_ids)):
+        raise DataError(f"{shown(file)}: its queries are not the judged ones of the official data")
+    return values

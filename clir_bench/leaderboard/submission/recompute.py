@@ -1,0 +1,307 @@
+"""The scores of a submission, from its runs and the benchmark's judgments.
+
+Without the benchmark's data they can only be summed up again from the per-query values beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clir_bench.core.bounded_files import read_plain, shown, unpack_xz
+from clir_bench.core.display import printable
+from clir_bench.errors import ClirBenchError, DataError
+from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission.claims import Statement
+from clir_bench.leaderboard.submission.make import means_update, task_record
+from clir_bench.metrics.scoring import QueryScores, score
+from clir_bench.results.schema import PairCounts, PairResult, Result
+from clir_bench.results.store import system_folder, to_json
+from clir_bench.tasks.loading import Group, Loader, PreparedPair, corpus_of, prepare
+from clir_bench.tasks.measures import depth_of
+from clir_bench.tasks.source import Source
+from clir_bench.types import LanguagePair, Run
+
+Values = Mapping[LanguagePair, QueryScores]
+_INTERVAL_TOLERANCE = 1e-9
+"""Resampled means are matrix products, whose last digit depends on the processor; means are not."""
+_MOST_QUERIES = 200_000
+_SHOWN = 5
+
+
+@dataclass
+class Recomputed:
+    """What came out.
+
+    Attributes:
+        values: Per-query values by pair, as submitted.
+        problems: What is wrong, each with the file it is in.
+        scores: Per-query values by pair: recomputed, or as submitted where there is no data.
+        pairs: The pairs as they should be stated, without their means.
+    """
+
+    values: Values = field(default_factory=dict)
+    problems: list[ClirBenchError] = field(default_factory=list)
+    scores: dict[LanguagePair, QueryScores] = field(default_factory=dict)
+    pairs: dict[str, PairResult] = field(default_factory=dict)
+
+
+def from_values(statement: Statement, values: Values) -> Recomputed:
+    """Check runs as far as that goes without the data, and take the values as submitted."""
+    done = Recomputed()
+    for pair in statement.pairs:
+        try:
+            run = _read_run(statement, pair)
+        except ClirBenchError as error:
+            done.problems.append(error)
+            continue
+        if pair in values:
+            stated = statement.result.pairs[str(pair)]
+            judged = values[pair].query_ids
+            if problem := _depth_problem(statement, run, judged, stated.counts, own=1):
+                done.problems.append(DataError(f"{_run_file(statement, pair)}: {problem}"))
+            done.scores[pair] = values[pair]
+            done.pairs[str(pair)] = _with_counts(stated, run)
+    return done
+
+
+def from_runs(statement: Statement, values: Values, source: Source) -> Recomputed:
+    """Check everything against the data, and score the runs."""
+    done = Recomputed(values=values)
+    loader = Loader(statement.card, statement.result.task.split, source)
+    preparation = prepare(loader, statement.pairs)
+    for pair, failure in preparation.failures.items():
+        what = f"{_of(statement, pair)}: the data cannot be read: {failure}"
+        done.problems.append(DataError(what))
+    for group in preparation.groups:
+        _score_group(statement, group, loader, done)
+    if source.unofficial:
+        what = (
+            f"the data in {source.directory} is not official, so nothing can be checked with it: "
+            f"{'; '.join(dict.fromkeys(source.unofficial))}"
+        )
+        done.problems.append(DataError(what))
+    return done
+
+
+def differences(statement: Statement, done: Recomputed) -> list[str]:
+    """Say where a result states something else than comes out of its files."""
+    stated = statement.result
+    derived = _derived(stated.model_copy(update={"pairs": done.pairs}), statement, done.scores)
+    return _first_differences(stated, derived)
+
+
+def mean_differences(statement: Statement, values: Values) -> list[str]:
+    """Say where a result states other means than its values give; intervals are not drawn again."""
+    stated = statement.result
+    quick = stated.settings.model_copy(update={"n_resamples": 1})
+    derived = _derived(stated.model_copy(update={"settings": quick}), statement, values)
+    return _first_differences(
+        stated, derived.model_copy(update={"settings": stated.settings}), drawn=False
+    )
+
+
+def packed_run(statement: Statement, pair: LanguagePair) -> bytes:
+    """Return the bytes of a pair's run.
+
+    Raises:
+        DataError: The file cannot be read, or is not the one that was scored.
+    """
+    file = _run_path(statement, pair)
+    data = read_plain(file, compact.LARGEST_PACKED_BYTES)
+    if hashlib.sha256(data).hexdigest() != statement.result.pairs[str(pair)].run_sha256:
+        raise DataError(f"{shown(file)}: is not the file of the result's run_sha256")
+    return data
+
+
+def _derived(known: Result, statement: Statement, values: Values) -> Result:
+    """Return what a result with the pairs of `known` should state."""
+    task = statement.result.task
+    scores = {pair: values[pair] for pair in statement.pairs}
+    record = task_record(statement.card, task.split, task.measures, known.pairs)
+    return means_update(known.model_copy(update={"task": record}), statement.card, scores)
+
+
+def _first_differences(stated: Result, derived: Result, *, drawn: bool = True) -> list[str]:
+    found = list(_differences(_plain(stated), _plain(derived), "", drawn))
+    more = [f"and {len(found) - _SHOWN:,} other differences"] if len(found) > _SHOWN else []
+    return found[:_SHOWN] + more
+
+
+def _score_group(statement: Statement, group: Group, loader: Loader, done: Recomputed) -> None:
+    ranked: dict[LanguagePair, set[str]] = {}
+    for prepared in group.pairs:
+        pair = prepared.pair
+        try:
+            run = _read_run(statement, pair)
+            ranked[pair] = {doc_id for ids in run.doc_ids for doc_id in ids}
+            found = _score_pair(statement, prepared, run, loader, done)
+            done.problems += map(DataError, found)
+        except ClirBenchError as error:
+            done.problems.append(error)
+    strangers = set().union(*ranked.values())
+    for document in corpus_of(loader, group.corpus_pairs):
+        strangers.discard(document.doc_id)
+    for pair, ids in ranked.items():
+        if odd := sorted(strangers & ids):
+            some = ", ".join(printable(doc_id) for doc_id in odd[:_SHOWN])
+            what = (
+                f"{_run_file(statement, pair)}: {len(odd):,} documents are not in the corpus: "
+                f"{some}; is it the run of another pair?"
+            )
+            done.problems.append(DataError(what))
+
+
+def _score_pair(
+    statement: Statement, prepared: PreparedPair, run: Run, loader: Loader, done: Recomputed
+) -> Iterator[str]:
+    """Yield what is wrong with a pair, and add its scores to `done`."""
+    pair, inspection = prepared.pair, prepared.inspection
+    stated = statement.result.pairs[str(pair)]
+    if prepared.unofficial:
+        yield f"{_of(statement, pair)}: the data is not official: {'; '.join(prepared.unofficial)}"
+    if stated.data_sha256 != inspection.sha256:
+        yield f"{_of(statement, pair)}: was run on other documents, queries or judgments"
+    collection = loader.load(pair)
+    if odd := set(run.query_ids) - {query.query_id for query in collection.queries}:
+        some = ", ".join(printable(query_id) for query_id in sorted(odd)[:_SHOWN])
+        yield f"{_run_file(statement, pair)}: {len(odd):,} queries that the task has not: {some}"
+    if collection.skip_same_id and any(
+        query_id in ids for query_id, ids in zip(run.query_ids, run.doc_ids, strict=True)
+    ):
+        yield f"{_run_file(statement, pair)}: ranks a query that is a document for itself"
+    measures = statement.result.task.measures
+    scores = score(run, collection.qrels, measures)
+    done.scores[pair] = scores
+    # What the version that made a result did not record cannot be asked of it.
+    skips = None if stated.skip_same_id is None else inspection.skip_same_id
+    known = stated.model_copy(
+        update={
+            "data_sha256": inspection.sha256,
+            "counts": prepared.counts(),
+            "skip_same_id": skips,
+        }
+    )
+    own = inspection.skip_same_id
+    if problem := _depth_problem(statement, run, scores.query_ids, prepared.counts(), own=own):
+        yield f"{_run_file(statement, pair)}: {problem}"
+    done.pairs[str(pair)] = _with_counts(known, run)
+    if pair in done.values:
+        yield from _value_problems(statement, pair, done.values[pair], scores)
+
+
+def _value_problems(
+    statement: Statement, pair: LanguagePair, values: QueryScores, scores: QueryScores
+) -> Iterator[str]:
+    file = statement.path.with_suffix("") / f"{pair}.values.tsv.gz"
+    if values.query_ids != scores.query_ids:
+        yield f"{shown(file)}: its queries are not the judged ones, sorted"
+    elif not np.array_equal(values.values, scores.values):
+        row, column = np.argwhere(values.values != scores.values)[0].tolist()
+        yield (
+            f"{shown(file)}: {values.measures[column]} of query {printable(values.query_ids[row])} "
+            f"is stated as {values.values[row, column].item()!r}, the run and the judgments give "
+            f"{scores.values[row, column].item()!r}"
+        )
+
+
+def _depth_problem(
+    statement: Statement,
+    run: Run,
+    judged: Collection[str],
+    counts: PairCounts | None,
+    *,
+    own: int,
+) -> str | None:
+    """Say that rankings are shallower than boards keep them, though the corpus has more.
+
+    `own` is 1 where a query may be a document, which it does not find.
+    """
+    if counts is None:
+        return None
+    n_documents = counts.documents - counts.empty_documents - own
+    depth = depth_of(run, set(judged), n_documents=n_documents)
+    if depth.reach >= statement.plan.depth:
+        return None
+    return (
+        f"rankings hold {depth.held:,} documents per query, and boards show measures over "
+        f"{statement.plan.depth}; rank more (--top-k) and submit it again"
+    )
+
+
+def _read_run(statement: Statement, pair: LanguagePair) -> Run:
+    """Return a pair's run.
+
+    Raises:
+        DataError: The file is not the one that was scored, or not as `submit` writes it.
+    """
+    file, depth = _run_path(statement, pair), statement.plan.depth
+    counts = statement.card.counts_of(statement.result.task.split, pair)
+    n_queries = _MOST_QUERIES if counts is None else counts.queries
+    largest = min(compact.LARGEST_BYTES, n_queries * depth * compact.LONGEST_LINE)
+    return compact.parse_compact(
+        unpack_xz(packed_run(statement, pair), file, largest),
+        depth=depth,
+        n_queries=n_queries,
+        tag=system_folder(statement.result.system.name),
+        where=shown(file),
+    )
+
+
+def _with_counts(stated: PairResult, run: Run) -> PairResult:
+    retrieved = sum(map(len, run.doc_ids))
+    counts = stated.counts and stated.counts.model_copy(update={"retrieved": retrieved})
+    return stated.model_copy(
+        update={"counts": counts, "status": "done", "official": True, "unofficial": ()}
+    )
+
+
+def _run_path(statement: Statement, pair: LanguagePair) -> Path:
+    return statement.path.with_suffix("") / f"{pair}{compact.SUFFIX}"
+
+
+def _run_file(statement: Statement, pair: LanguagePair) -> str:
+    return shown(_run_path(statement, pair))
+
+
+def _of(statement: Statement, pair: LanguagePair) -> str:
+    return f"{shown(statement.path)}: pair {pair}"
+
+
+def _plain(result: Result) -> Any:
+    return json.loads(to_json(result))
+
+
+def _differences(stated: Any, derived: Any, place: str, drawn: bool) -> Iterator[str]:
+    """Yield what differs; what is drawn at random is left out unless it was `drawn` again."""
+    if not drawn and place.endswith((".interval", "tiers.ratio")):
+        return
+    if isinstance(stated, Mapping) and isinstance(derived, Mapping):
+        for key in sorted({*stated, *derived}):
+            inner = f"{place}.{key}" if place else key
+            yield from _differences(stated.get(key), derived.get(key), inner, drawn)
+    elif isinstance(stated, list) and isinstance(derived, list) and len(stated) == len(derived):
+        for one, other in zip(stated, derived, strict=True):
+            yield from _differences(one, other, place, drawn)
+    elif stated != derived and not _is_close(stated, derived, place):
+        yield f"{place} is stated as {_short(stated)}, its files give {_short(derived)}"
+
+
+def _is_close(stated: Any, derived: Any, place: str) -> bool:
+    return (
+        place.endswith(".interval")
+        and isinstance(stated, float | int)
+        and isinstance(derived, float | int)
+        and math.isclose(stated, derived, rel_tol=_INTERVAL_TOLERANCE, abs_tol=_INTERVAL_TOLERANCE)
+    )
+
+
+def _short(value: Any) -> str:
+    return printable(value) if isinstance(value, str) else printable(repr(value))[1:-1]

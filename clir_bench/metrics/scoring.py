@@ -1,0 +1,231 @@
+"""Run and qrels to per-query values, by ir-measures.
+
+Two things are decided here so that every tool agrees on them:
+
+- A judged query without results has the measure's value for an empty ranking, 0; pytrec_eval leaves
+  such queries out of its answer.
+- Ties. ir-measures asks several tools, and they order equal scores differently (trec_eval by
+  document id, descending; the MS MARCO script by document id, ascending). A `Run` is already in
+  trec_eval's order, and what the tools are given as scores are its ranks, which have no ties.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clir_bench.core.profiling import stage
+from clir_bench.errors import DataError, UnknownNameError, UsageError
+from clir_bench.tasks.measures import hint
+from clir_bench.types import Qrel, Run
+
+if TYPE_CHECKING:
+    from ir_measures import Metric
+    from ir_measures.measures import Measure
+
+JUDGED = "Judged@10"
+"""Reported with every result: how much of what was ranked first anyone has judged."""
+_BATCH_DOCUMENTS = 100_000
+"""Documents of rankings given to the tools at once, some 8 MB."""
+
+
+@dataclass(frozen=True)
+class QueryScores:
+    """Per-query values of one pair.
+
+    Attributes:
+        query_ids: Every judged query, sorted; `(n_queries,)`.
+        measures: ir-measures names; `(n_measures,)`.
+        values: float64 `(n_queries, n_measures)`, as trec_eval computes them, usually in [0, 1].
+    """
+
+    query_ids: tuple[str, ...]
+    measures: tuple[str, ...]
+    values: NDArray[np.float64]
+
+    def only(self, measures: Sequence[str]) -> QueryScores:
+        """Return the values of some of the measures, in their order.
+
+        Raises:
+            DataError: One of them is not here.
+        """
+        if missing := [measure for measure in measures if measure not in self.measures]:
+            raise DataError(
+                f"no per-query values of {', '.join(missing)}; there are {', '.join(self.measures)}"
+            )
+        columns = [self.measures.index(measure) for measure in measures]
+        return QueryScores(self.query_ids, tuple(measures), self.values[:, columns])
+
+    def means(self) -> dict[str, float]:
+        """Return the mean over judged queries of every measure.
+
+        Sums are exactly rounded (`math.fsum`), so the order of the queries changes no digit.
+        """
+        columns = self.values.T.tolist()
+        return {
+            measure: math.fsum(column) / len(column)
+            for measure, column in zip(self.measures, columns, strict=True)
+        }
+
+
+def parse_measures(names: Iterable[str]) -> dict[str, Measure]:
+    """Return measures by their canonical names, in the order given, duplicates once.
+
+    Raises:
+        UnknownNameError: ir-measures does not know a name.
+        UsageError: It knows the name, but a parameter is missing or wrong, or no installed tool
+            computes it.
+    """
+    return {str(measure): measure for measure in map(_parse, names)}
+
+
+@cache
+def _parse(name: str) -> Measure:
+    import ir_measures
+
+    try:
+        measure = ir_measures.parse_measure(name)
+    except (NameError, ValueError, KeyError, SyntaxError) as error:
+        remedy = f"{hint(name)}Any ir-measures name is accepted ({error})."
+        known = [f"{known.NAME}@10" for known in ir_measures.measures.registry.values()]
+        near = [] if hint(name) else known
+        raise UnknownNameError("measure", name, near, remedy) from None
+    expected = "expected a name such as 'P@10' or 'nDCG@10'"
+    try:
+        computed = ir_measures.DefaultPipeline.supports(measure)  # type: ignore[no-untyped-call]
+    except AssertionError as error:  # how ir-measures refuses a parameter
+        problem = re.sub(r"invalid param (\w+)=<object .*", r"\1 is missing", str(error))
+        raise UsageError(f"measure {name!r}: {problem}; {expected}") from None
+    if not computed:
+        raise UsageError(f"measure {name!r}: no installed tool of ir-measures computes it")
+    if measure.params.get("cutoff", 1) < 1:  # trec_eval would take the whole process down
+        raise UsageError(f"measure {name!r}: the cutoff must be at least 1; {expected}")
+    _try_out(name, measure)
+    return measure
+
+
+def _try_out(name: str, measure: Measure) -> None:
+    """Compute a measure once: not everything that ir-measures accepts works in its tools."""
+    import ir_measures
+
+    judged = [Qrel("0", "a", 1), Qrel("0", "b", 0)]
+    try:
+        list(ir_measures.iter_calc([measure], judged, {"0": {"a": 2, "b": 1}}))
+    except Exception as error:  # third-party tools, one of them a Perl script
+        raise UsageError(
+            f"measure {name!r}: its tool cannot compute it: {type(error).__name__}: {error}"
+        ) from error
+
+
+@stage("score")
+def score(run: Run, qrels: Sequence[Qrel], measures: Iterable[str]) -> QueryScores:
+    """Score a run with ir-measures.
+
+    Args:
+        run: Rankings; queries without judgments are ignored, as trec_eval does.
+        qrels: Judgments; every query with at least one is counted in the means.
+        measures: ir-measures names.
+
+    Raises:
+        DataError: No query is judged, or a measure's tool broke down on this run.
+        UnknownNameError: A measure is not known.
+    """
+    parsed = parse_measures(measures)
+    query_ids = tuple(sorted({qrel.query_id for qrel in qrels}))
+    if not query_ids:
+        raise DataError("no query is judged: the qrels are empty, so there is nothing to average")
+    # gdeval takes nothing but numbers for query ids.
+    numbers = {query_id: str(number) for number, query_id in enumerate(query_ids)}
+    judged: dict[str, list[Qrel]] = {number: [] for number in numbers.values()}
+    for query_id, doc_id, relevance, iteration in qrels:
+        number = numbers[query_id]
+        judged[number].append(Qrel(number, doc_id, relevance, iteration))
+    rankings = {
+        numbers[query_id]: doc_ids
+        for query_id, doc_ids in zip(run.query_ids, run.doc_ids, strict=True)
+        if query_id in numbers and doc_ids  # Judged@k divides by a ranking's length
+    }
+    columns = {measure: column for column, measure in enumerate(parsed.values())}
+    values = np.full((len(query_ids), len(columns)), np.nan)
+    try:
+        for metric in _calculated(list(columns), judged, rankings):
+            if metric.query_id.isdecimal():  # gdeval adds a line for the mean
+                values[int(metric.query_id), columns[metric.measure]] = metric.value
+    except Exception as error:  # third-party tools, one of them a Perl script
+        raise DataError(
+            f"a tool of ir-measures broke down on one of {', '.join(parsed)}: "
+            f"{type(error).__name__}: {error}; leave that measure out"
+        ) from error
+    _fill_unanswered(values, list(columns))
+    return QueryScores(query_ids, tuple(parsed), values)
+
+
+def _calculated(
+    measures: Sequence[Measure],
+    judged: Mapping[str, list[Qrel]],
+    rankings: Mapping[str, Sequence[str]],
+) -> Iterator[Metric]:
+    """Yield the values of all queries that have a ranking.
+
+    The tools take dicts, the largest thing by far that scoring keeps, so they are given some
+    rankings at a time. Tools that sort a ranking whose first places are all they use are given
+    those alone.
+    """
+    shallow = [measure for measure in measures if _looks_at(measure)]
+    deep = [measure for measure in measures if not _looks_at(measure)]
+    if shallow and rankings:
+        cutoff = max(map(_looks_at, shallow))
+        yield from _by_tools(shallow, judged, {n: ids[:cutoff] for n, ids in rankings.items()})
+    batch: dict[str, Sequence[str]] = {}
+    n_documents = 0
+    for number, doc_ids in rankings.items() if deep else ():
+        batch[number] = doc_ids
+        n_documents += len(doc_ids)
+        if n_documents >= _BATCH_DOCUMENTS:
+            yield from _by_tools(deep, judged, batch)
+            batch, n_documents = {}, 0
+    if batch:
+        yield from _by_tools(deep, judged, batch)
+
+
+def _looks_at(measure: Measure) -> int:
+    """Return how many documents a measure of ir-measures' own Python tools needs, 0 for all."""
+    if measure.NAME not in ("Judged", "RR") or measure.params.get("judged_only"):
+        return 0
+    return int(measure.params.get("cutoff", 0))
+
+
+def _by_tools(
+    measures: Sequence[Measure],
+    judged: Mapping[str, list[Qrel]],
+    rankings: Mapping[str, Sequence[str]],
+) -> Iterator[Metric]:
+    """Yield what ir-measures says of some rankings.
+
+    It is given ranks: the last document scores 1, the one before it 2. Compat takes documents that
+    are not retrieved to score 0, so scores are above it.
+    """
+    import ir_measures
+
+    # One list for all rankings: `range` would make new integers for each.
+    falling = list(range(max(map(len, rankings.values())), 0, -1))
+    run = {
+        number: dict(zip(doc_ids, falling[-len(doc_ids) :], strict=True))
+        for number, doc_ids in rankings.items()
+    }
+    qrels = [qrel for number in rankings for qrel in judged[number]]
+    evaluator = ir_measures.evaluator(list(measures), qrels)
+    yield from evaluator.iter_calc(run)
+
+
+def _fill_unanswered(values: NDArray[np.float64], measures: Sequence[Any]) -> None:
+    for column, measure in enumerate(measures):
+        missing = np.isnan(values[:, column])
+        values[missing, column] = float(measure.DEFAULT)

@@ -1,0 +1,86 @@
+"""A result as mteb stores one: the JSON of its `TaskResult` (mteb/results/task_result.py).
+
+The format is that of mteb 2: `task_name`, `dataset_revision`, `mteb_version`, `evaluation_time`,
+`kg_co2_emissions`, `date` (seconds since 1970), and `scores`, by split a list of one object a
+subset with `main_score`, `hf_subset`, `languages` and any other scores, all numbers in [0, 1].
+
+Nothing is claimed that is not so: `mteb_version` is null, because mteb did not run it, and
+`dataset_revision` is the hash of the data that was loaded here. mteb therefore reads the file, and
+does not merge it with results on its own copy of the data.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from typing import Any
+
+from clir_bench.results.export.measures import mteb_name
+from clir_bench.results.schema import Result
+from clir_bench.tasks.cards import TaskCard, discover, load_card
+from clir_bench.tasks.languages import resolve
+from clir_bench.types import POOL, LanguagePair
+
+_TASKS = {"miracl": "MIRACLRetrieval", "xquad": "XQuADRetrieval"}
+"""Tasks that mteb has too, by its names. Its Tatoeba is not among them: it is scored by F1 over the
+best match of each sentence, which no ranking gives."""
+
+
+def task_result(result: Result) -> dict[str, Any]:
+    """Return a result as the JSON object of mteb's `TaskResult`."""
+    done = {name: pair for name, pair in result.pairs.items() if pair.status == "done"}
+    started = datetime.datetime.fromisoformat(result.environment.started)
+    corpus_languages = _languages_of_pool(result)
+    return {
+        "dataset_revision": f"clir-bench-data-{result.task.data_sha256}",
+        "task_name": mteb_task(result.task.id),
+        "mteb_version": None,
+        "scores": {
+            result.task.split: [
+                {
+                    **{
+                        mteb_name(measure): pair.scores[measure].mean
+                        for measure in result.task.measures
+                    },
+                    "main_score": pair.scores[result.task.measures[0]].mean,
+                    "hf_subset": _subset(LanguagePair.parse(name)),
+                    "languages": _languages(LanguagePair.parse(name), corpus_languages),
+                }
+                for name, pair in done.items()
+            ]
+        },
+        "evaluation_time": result.environment.seconds,
+        "kg_co2_emissions": None,
+        "date": started.timestamp(),
+    }
+
+
+def mteb_task(task: str) -> str:
+    """Return the name mteb knows a task by, or one that cannot be mistaken for mteb's."""
+    return _TASKS.get(task, f"clir-bench/{task}")
+
+
+def is_known_to_mteb(task: str) -> bool:
+    """Return whether mteb has the task."""
+    return task in _TASKS
+
+
+def _subset(pair: LanguagePair) -> str:
+    return pair.query if pair.query == pair.document else str(pair)
+
+
+def _languages(pair: LanguagePair, pool: Iterable[str]) -> list[str]:
+    codes = [pair.query, *(pool if pair.document == POOL else [pair.document])]
+    return list(dict.fromkeys(_language_and_script(code) for code in codes))
+
+
+def _language_and_script(code: str) -> str:
+    language = resolve(code)
+    return f"{language.iso639_3}-{language.script}"
+
+
+def _languages_of_pool(result: Result) -> list[str]:
+    card = load_card(result.task.id) if result.task.id in discover() else None
+    if isinstance(card, TaskCard):
+        return sorted(card.languages)
+    return sorted({LanguagePair.parse(name).query for name in result.pairs})

@@ -1,0 +1,434 @@
+"""The schema of results: what a run leaves, versioned and checked on read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from clir_bench.core.display import printable
+from clir_bench.core.files import path_problem
+from clir_bench.tasks.measures import EVERYTHING
+from clir_bench.types import EncoderInfo, Tier
+
+SCHEMA_VERSION = 1
+"""Raised whenever a reader of older results would misread a newer one."""
+
+
+_PAIR = re.compile(r"[a-z]{2,8}-[a-z]{2,8}")
+
+
+def _file(name: str) -> str:
+    if problem := path_problem(name):
+        raise ValueError(f"{printable(name)} {problem}; expected a path inside the result's folder")
+    return name
+
+
+def _part(name: str) -> str:
+    problem = path_problem(name)
+    if problem or "/" in name or name.startswith("."):
+        raise ValueError(f"{printable(name)} {problem or 'is a path, not a name'}")
+    return name
+
+
+def _pair(name: str) -> str:
+    if not _PAIR.fullmatch(name):
+        raise ValueError(f"{printable(name)} is no language pair, such as 'en-sw'")
+    return name
+
+
+# Results come from strangers too, and these become paths wherever a result is read.
+FileName = Annotated[str, AfterValidator(_file)]
+"""Of a file beside a result, relative to the result's folder."""
+PathPart = Annotated[str, AfterValidator(_part)]
+"""A task or split, which name a folder and a file."""
+PairName = Annotated[str, AfterValidator(_pair)]
+_LONGEST_SHOWN = 60
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Score(_Model):
+    """A mean, or a difference or ratio of means, with its 95% bootstrap interval."""
+
+    mean: float
+    interval: tuple[float, float]
+
+
+Scores = dict[str, Score]
+
+
+class PairCounts(_Model):
+    """What a pair's mean is over.
+
+    Attributes:
+        judged_queries: Queries with at least one judgment: the means are over these.
+        empty_documents: Documents without any text: never encoded, never retrieved.
+        retrieved: Documents in the run file, over all queries.
+        missing_judged: Judged documents that the corpus lacks: never retrieved.
+        empty_relevant: Relevant documents without any text: never retrieved; 0 in results of
+            versions that did not count them.
+    """
+
+    documents: int
+    queries: int
+    judged_queries: int
+    qrels: int
+    empty_documents: int = 0
+    retrieved: int = 0
+    missing_judged: int = 0
+    empty_relevant: int = 0
+
+
+class Cost(_Model):
+    """What a pair took. The corpus' share is the same for all pairs that share it.
+
+    Attributes:
+        pairs_sharing_corpus: Pairs answered by the one pass whose encode and index times these are.
+        peak_memory_bytes: Highest resident memory of the process so far.
+        index_size_bytes: Bytes of all document vectors.
+    """
+
+    documents_per_second: float
+    queries_per_second: float
+    encode_seconds: float
+    index_seconds: float
+    search_seconds: float
+    score_seconds: float
+    peak_memory_bytes: int
+    index_size_bytes: int
+    pairs_sharing_corpus: int
+
+
+class ApproximateSearch(_Model):
+    """What an approximate index gave up.
+
+    Attributes:
+        index: FAISS's factory string, and after a semicolon the parameters of the search.
+        index_size_bytes: Of the index as it is stored.
+        sampled_queries: Queries that were searched exactly too.
+        recall: By cutoff, the mean part of their exact rankings' first documents that was found.
+    """
+
+    index: str
+    index_size_bytes: int
+    sampled_queries: int
+    recall: dict[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")], float]
+
+
+class PairResult(_Model):
+    """One language pair.
+
+    Attributes:
+        language: The language its score belongs to (see `languages.pair_language`).
+        status: "done", "failed" (see `error`) or "not run" (of the official pairs).
+        official: Whether what was loaded is the benchmark's own data, whole.
+        unofficial: Why not, a sentence each.
+        data_sha256: Over documents, queries and judgments.
+        run_sha256: Of the run file's bytes.
+        run_file: TREC run, relative to the result's folder.
+        values_file: Per-query values, tab-separated, relative to the result's folder.
+        values_sha256: Of the values file's bytes; None in results from before it was
+            recorded, whose values are checked by their means.
+        source_run_sha256: In a submission, of the run file that its run was cut from.
+        approximate: How much of exact search an approximate index found; None for exact search.
+        depth: Documents of the longest ranking; None where only `settings.top_k` is known of it.
+        cut: Whether rankings end at `depth` because they were cut there; False where they hold
+            every document that could be ranked.
+        skip_same_id: Whether the document with a query's own id was taken out of its ranking; None
+            where it was not recorded yet.
+    """
+
+    tier: Tier
+    language: str
+    status: Literal["done", "failed", "not run"]
+    error: str | None = None
+    official: bool = False
+    unofficial: tuple[str, ...] = ()
+    counts: PairCounts | None = None
+    data_sha256: str | None = None
+    scores: Scores = {}
+    cost: Cost | None = None
+    run_sha256: str | None = None
+    run_file: FileName | None = None
+    values_file: FileName | None = None
+    values_sha256: str | None = None
+    source_run_sha256: str | None = None
+    approximate: ApproximateSearch | None = None
+    depth: int | None = None
+    cut: bool = True
+
+    def reach(self, top_k: int) -> int:
+        """Return how deep measures may look into the rankings, `EVERYTHING` for any depth.
+
+        Args:
+            top_k: The depth where the pair states none.
+        """
+        depth, counts = top_k if self.depth is None else self.depth, self.counts
+        if not self.cut or (counts and depth >= counts.documents - counts.empty_documents):
+            return EVERYTHING
+        return depth
+
+    skip_same_id: bool | None = None
+
+
+class Group(_Model):
+    """Mean scores of a language over its pairs, or of a tier over its languages."""
+
+    tier: Tier
+    members: tuple[str, ...]
+    scores: Scores
+
+
+class TierSummary(_Model):
+    """Means by tier under one scheme.
+
+    Attributes:
+        gap: High tier minus low tier.
+        ratio: Low tier over high tier; 1 is parity.
+        worst_language: By measure, the language with the lowest mean.
+    """
+
+    scheme: str
+    note: str
+    means: dict[str, Group]
+    gap: Scores
+    ratio: Scores
+    worst_language: dict[str, str]
+
+
+class SystemRecord(_Model):
+    """The encoder, as `types.EncoderInfo` describes it, and how it was asked for.
+
+    Attributes:
+        dtype_reason: Why `dtype` was taken where nobody stated it, empty where somebody did and in
+            results older than this field.
+    """
+
+    name: str
+    spec: str
+    package: str
+    revision: str
+    weights_sha256: str | None
+    query_prompt: str
+    document_prompt: str
+    max_tokens: int | None
+    dtype: str
+    dim: int
+    n_parameters: int | None
+    similarity: str
+    license: str | None
+    training_languages: tuple[str, ...]
+    description: str
+    dtype_reason: str = ""
+
+    @classmethod
+    def of(cls, info: EncoderInfo, *, dim: int, spec: str, package: str) -> SystemRecord:
+        """Return the record of an encoder asked for as `spec`, provided by `package`."""
+        fields = {name: getattr(info, name) for name in EncoderInfo.__dataclass_fields__}
+        return cls(spec=spec, package=package, dim=dim, **fields)
+
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return what must be equal for two results to come from one system."""
+        return tuple(getattr(self, field) for field in _OF_ONE_SYSTEM)
+
+    def differences(self, other: SystemRecord) -> list[str]:
+        """Name what keeps this and another record from being one system's, both values shown.
+
+        A revision that follows from the weights is not named beside them.
+        """
+        found = [
+            f"{field} ({shown(getattr(self, field))}, not {shown(getattr(other, field))})"
+            for field in _OF_ONE_SYSTEM
+            if getattr(self, field) != getattr(other, field)
+        ]
+        if self.weights_sha256 != other.weights_sha256 and self._is_local() and other._is_local():
+            found = [difference for difference in found if not difference.startswith("revision ")]
+        return found
+
+    def how_to_go_on(self, earlier: SystemRecord) -> str:
+        """Say what to state to go on with an earlier result of this system in another arithmetic.
+
+        It is empty where somebody stated this arithmetic, or where more than it differs.
+        """
+        alike = self.model_copy(update={"dtype": earlier.dtype})
+        same = self.dtype == earlier.dtype or alike.fingerprint() != earlier.fingerprint()
+        if same or not self.dtype_reason:
+            return ""
+        return (
+            f"it was made in {earlier.dtype}, and --dtype auto takes {self.dtype} here "
+            f"({self.dtype_reason}): go on with it by --dtype {earlier.dtype}, "
+        )
+
+    def _is_local(self) -> bool:
+        return (self.weights_sha256 or "").startswith(self.revision)
+
+
+_OF_ONE_SYSTEM = (
+    "name", "revision", "weights_sha256", "query_prompt",
+    "document_prompt", "max_tokens", "dtype", "dim", "similarity",
+)  # fmt: skip
+
+
+def shown(value: object) -> str:
+    """Return a value as people read it: text quoted, its control characters escaped, cut.
+
+    The end is kept too: two long prompts, or two hashes, may well begin alike.
+    """
+    text = str(value) if isinstance(value, str) else repr(value)
+    if len(text) > _LONGEST_SHOWN:
+        text = f"{text[: _LONGEST_SHOWN // 2]}...{text[-_LONGEST_SHOWN // 2 :]}"
+    return repr(text) if isinstance(value, str) else text
+
+
+class TaskRecord(_Model):
+    """The task as it was run.
+
+    Attributes:
+        official: Every pair run is official; leaderboards take nothing else.
+        unofficial: Why not.
+        sample: The embedded sample was run.
+        limit: `--limit`, which makes the result partial.
+        complete: All official pairs of the split are done.
+        parallel_queries: Equal query ids in two languages are one question; intervals draw them
+            together.
+        data_sha256: Over the data hashes of the pairs that are done, in the order of their names.
+    """
+
+    id: PathPart
+    title: str
+    version: int
+    card_sha256: str
+    split: PathPart
+    measures: Annotated[tuple[str, ...], Field(min_length=1)]
+    official: bool
+    unofficial: tuple[str, ...]
+    sample: bool
+    limit: int | None
+    complete: bool
+    parallel_queries: bool = False
+    data_sha256: str
+
+
+class SettingsRecord(_Model):
+    """Settings that a score depends on.
+
+    Attributes:
+        top_k: Documents ranked per query; of runs made elsewhere, those that the shallowest holds.
+        index: The approximate index that was searched (see `ApproximateSearch`), None for exact
+            search.
+    """
+
+    top_k: int
+    seed: int
+    n_resamples: int
+    index: str | None = None
+
+
+class Environment(_Model):
+    """Where and how it ran."""
+
+    clir_bench: str
+    python: str
+    platform: str
+    packages: dict[str, str]
+    hardware: dict[str, str]
+    git_commit: str | None
+    git_dirty: bool | None
+    command: str
+    started: str
+    seconds: float
+
+
+class PoolMeans(_Model):
+    """Means over pooled pairs (`en-mul`) of a task that has others too."""
+
+    languages: dict[str, Group]
+    tiers: TierSummary
+    overall: Scores
+
+
+class Submission(_Model):
+    """How a result was cut to be submitted (`clir-bench submit`); its scores are of the cut runs.
+
+    Attributes:
+        depth: Documents kept a query, at most.
+        source_top_k: `settings.top_k` of the result it was made from.
+        source_measures: That result's measures; cutoffs deeper than `depth` were lowered to it.
+        clir_bench: Version that cut it.
+    """
+
+    depth: int
+    source_top_k: int
+    source_measures: tuple[str, ...]
+    clir_bench: str
+
+
+class Result(_Model):
+    """One system on one task.
+
+    Attributes:
+        submission: None for a result as `clir-bench run` leaves it.
+        languages: Means over each language's pairs.
+        pool: A task that has both pairs and a pool of languages never averages over the two:
+            `languages`, `tiers` and `overall` are over its pairs then, and these over its pool.
+    """
+
+    schema_version: Literal[1] = 1
+    system: SystemRecord
+    task: TaskRecord
+    settings: SettingsRecord
+    environment: Environment
+    pairs: dict[PairName, PairResult]
+    languages: dict[str, Group]
+    tiers: TierSummary
+    overall: Scores
+    pool: PoolMeans | None = None
+    submission: Submission | None = None
+
+    def reach(self, pairs: Iterable[str]) -> int:
+        """Return how deep measures may look into the rankings of pairs, the shallowest of them.
+
+        Args:
+            pairs: Names of pairs that are done.
+        """
+        top_k = self.settings.top_k
+        if self.submission is not None:
+            top_k = min(top_k, self.submission.depth)
+        return min((self.pairs[pair].reach(top_k) for pair in pairs), default=EVERYTHING)
+
+
+class SuitePart(_Model):
+    """One line of a suite: a task's overall score by the suite's measure, None if not run."""
+
+    task: PathPart
+    split: PathPart
+    pairs: tuple[PairName, ...]
+    measure: str
+    score: Score | None
+    result_file: str
+    official: bool
+    error: str | None = None
+
+
+class SuiteResult(_Model):
+    """One system on one suite.
+
+    Attributes:
+        mean: Over the parts, None unless all of them have a score.
+    """
+
+    schema_version: Literal[1] = 1
+    suite: str
+    title: str
+    card_sha256: str
+    system: SystemRecord
+    parts: tuple[SuitePart, ...]
+    mean: Score | None
+    official: bool
+    unofficial: tuple[str, ...] = ()
+    environment: Environment = Field(repr=False)

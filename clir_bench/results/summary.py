@@ -1,0 +1,191 @@
+"""Means, tiers and surroundings as a result stores them."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import clir_bench
+from clir_bench.core import provenance as environment
+from clir_bench.metrics.means import Estimate, GroupMeans, Summary, summarise
+from clir_bench.metrics.scoring import QueryScores
+from clir_bench.results.schema import (
+    Environment,
+    Group,
+    PairResult,
+    PoolMeans,
+    Result,
+    Score,
+    Scores,
+    SettingsRecord,
+    TierSummary,
+)
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.languages import TierScheme, load_scheme, pair_language, pair_tier
+from clir_bench.types import POOL, LanguagePair
+
+
+@dataclass(frozen=True)
+class Means:
+    """The means of a task under one tier scheme, as `Result` has them."""
+
+    scheme: TierScheme
+    pairs: Mapping[LanguagePair, Mapping[str, Estimate]]
+    languages: dict[str, Group]
+    tiers: TierSummary
+    overall: Scores
+    pool: PoolMeans | None
+
+    def told(self, pairs: Mapping[str, PairResult]) -> dict[str, PairResult]:
+        """Return `pairs` with the scheme's tiers and, those that are done, with their scores."""
+        found = {}
+        for name, known in pairs.items():
+            pair = LanguagePair.parse(name)
+            found[name] = known.model_copy(
+                update={
+                    "tier": pair_tier(pair, self.scheme),
+                    "language": pair_language(pair, self.scheme),
+                    "scores": as_scores(self.pairs.get(pair, {})),
+                }
+            )
+        return found
+
+
+def means_of(
+    scores: Mapping[LanguagePair, QueryScores],
+    scheme: TierScheme,
+    *,
+    pooled: bool,
+    parallel_queries: bool,
+    settings: SettingsRecord,
+) -> Means:
+    """Return the means of a task.
+
+    Args:
+        scores: Per-query values of the pairs that are done, all of the same measures.
+        scheme: What decides a pair's tier and language.
+        pooled: Sum pairs with a pool of languages up apart from the others.
+        parallel_queries: Whether equal ids in two query languages are the same question.
+        settings: Seed and size of the bootstrap.
+    """
+
+    def summary(apart: bool) -> Summary | None:
+        some = {pair: v for pair, v in scores.items() if (pooled and is_pool(pair)) == apart}
+        if not some:
+            return None
+        return summarise(
+            some,
+            scheme,
+            parallel_queries=parallel_queries,
+            n_resamples=settings.n_resamples,
+            seed=settings.seed,
+        )
+
+    main, pool = summary(apart=False), summary(apart=True)
+    return Means(
+        scheme=scheme,
+        pairs={**(main.pairs if main else {}), **(pool.pairs if pool else {})},
+        languages=as_groups(main.languages) if main else {},
+        tiers=tier_summary(scheme, main),
+        overall=as_scores(main.overall) if main else {},
+        pool=PoolMeans(
+            languages=as_groups(pool.languages),
+            tiers=tier_summary(scheme, pool),
+            overall=as_scores(pool.overall),
+        )
+        if pool
+        else None,
+    )
+
+
+def with_tiers(
+    result: Result, scores: Mapping[LanguagePair, QueryScores], scheme_name: str
+) -> Result:
+    """Return a result under another tier scheme, from its per-query values.
+
+    Args:
+        result: As stored.
+        scores: Its pairs' per-query values (`results.read_scores`).
+        scheme_name: Name of a tier scheme, or a path to one.
+
+    Raises:
+        UnknownNameError: There is no such scheme.
+        UsageError: The scheme's file is wrong.
+    """
+    means = means_of(
+        scores,
+        load_scheme(scheme_name),
+        pooled=result.pool is not None,
+        parallel_queries=result.task.parallel_queries,
+        settings=result.settings,
+    )
+    return result.model_copy(
+        update={
+            "pairs": means.told(result.pairs),
+            "languages": means.languages,
+            "tiers": means.tiers,
+            "overall": means.overall,
+            "pool": means.pool,
+        }
+    )
+
+
+def is_pool(pair: LanguagePair) -> bool:
+    """Return whether the pair's documents are in several languages."""
+    return pair.document == POOL
+
+
+def has_pairs_and_pool(card: TaskCard) -> bool:
+    """Return whether a task has pooled pairs beside others, which are summed up apart."""
+    return len({is_pool(pair) for pair in card.available_pairs()}) > 1
+
+
+def as_scores(estimates: Mapping[str, Estimate]) -> Scores:
+    """Return estimates as a result stores them."""
+    return {measure: as_score(estimate) for measure, estimate in estimates.items()}
+
+
+def as_score(estimate: Estimate) -> Score:
+    """Return an estimate as a result stores it."""
+    return Score(mean=estimate.mean, interval=(estimate.low, estimate.high))
+
+
+def as_groups(groups: Mapping[str, GroupMeans]) -> dict[str, Group]:
+    """Return means of languages or tiers as a result stores them."""
+    return {
+        name: Group(tier=group.tier, members=group.members, scores=as_scores(group.scores))
+        for name, group in groups.items()
+    }
+
+
+def tier_summary(scheme: TierScheme, summary: Summary | None) -> TierSummary:
+    """Return the part of a result that depends on the tier scheme."""
+    return TierSummary(
+        scheme=scheme.name,
+        note=scheme.note,
+        means=as_groups({**summary.tiers}) if summary else {},
+        gap=as_scores(summary.gap) if summary else {},
+        ratio=as_scores(summary.ratio) if summary else {},
+        worst_language=dict(summary.worst) if summary else {},
+    )
+
+
+def environment_record(command: str, started: float) -> Environment:
+    """Return where and how the current process runs."""
+    commit, dirty = environment.git_state()
+    moment = datetime.datetime.fromtimestamp(started, tz=datetime.UTC)
+    return Environment(
+        clir_bench=clir_bench.__version__,
+        python=platform.python_version(),
+        platform=environment.platform_name(),
+        packages=environment.packages(),
+        hardware=environment.hardware(),
+        git_commit=commit,
+        git_dirty=dirty,
+        command=command,
+        started=moment.isoformat(timespec="seconds"),
+        seconds=round(time.time() - started, 3),
+    )

@@ -1,0 +1,181 @@
+"""One pass over a corpus that answers any number of query sets.
+
+Queries are encoded first. Documents then stream by: a block is encoded, searched with every query
+set, merged into their rankings and let go, so that memory depends on the block, the queries and k,
+and not on the corpus.
+
+Vectors may be stored on the way (`embeddings`), and may come from other processes (`workers`).
+Documents are handed to the encoder in the same windows, and vectors searched in the same blocks,
+wherever they come from: the rankings are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+from clir_bench.search import exact, maxsim
+from clir_bench.search import gpu as accelerated
+from clir_bench.search.blocks import Block
+from clir_bench.search.document_vectors import DocumentVectors, PassCost
+from clir_bench.search.topk import TopK, id_ranks
+from clir_bench.search.vectors.cache_key import Corpus
+from clir_bench.search.vectors.entry import Entry
+from clir_bench.search.workers.executor import Here, hand_out
+from clir_bench.tasks.outline import outline_of
+from clir_bench.types import Document, Encoder, Query, Run, TokenEncoder, Vectors
+
+_SEARCH_BLOCK_BYTES = 128 * 2**20
+_SEARCH_BLOCK_DOCUMENTS = 65_536
+
+QueryVectors: TypeAlias = "Vectors | list[Vectors]"
+
+
+@dataclass(frozen=True)
+class QuerySet:
+    """Queries of one pair, encoded.
+
+    Attributes:
+        vectors: `(n_queries, dim)`, or one `(n_tokens, dim)` a query for late interaction.
+        skip_same_id: As in `Collection`.
+    """
+
+    query_ids: Sequence[str]
+    vectors: QueryVectors
+    skip_same_id: bool = False
+
+
+def encode_queries(
+    encoder: Encoder | TokenEncoder, queries: Sequence[Query], language: str
+) -> QueryVectors:
+    """Encode queries as their encoder's family does, in this process."""
+    texts = [query.text for query in queries]
+    return hand_out(Here(encoder), "queries", texts, language).result().vectors
+
+
+def search_corpus(
+    encoder: Encoder | TokenEncoder,
+    documents: Iterable[Document],
+    query_sets: Sequence[QuerySet],
+    *,
+    k: int,
+    language: str,
+    document_text: str,
+    advance: Callable[[int], None] = lambda _: None,
+    entry: Entry | None = None,
+) -> tuple[list[Run], PassCost]:
+    """Rank a corpus for every query set, encoding it in this process.
+
+    Args:
+        encoder: What turns documents into vectors.
+        documents: The corpus, read twice; documents without title and text are passed over.
+        query_sets: At least one.
+        k: Documents a query.
+        language: The documents' language where a document does not state its own.
+        document_text: How title and text are joined, as on the task's card.
+        advance: Called with the number of documents done since the last call.
+        entry: Where vectors are stored, already opened; None to store none.
+
+    Returns:
+        One `Run` a query set, in their order, and what it cost.
+    """
+    outline = outline_of(documents, language=language, document_text=document_text)
+    corpus = Corpus("", sum(outline.sizes), language, document_text, "documents", outline)
+    vectors = DocumentVectors(documents, Here(encoder), corpus, entry=entry)
+    return search(vectors, query_sets, k=k, advance=advance)
+
+
+def search(
+    documents: DocumentVectors,
+    query_sets: Sequence[QuerySet],
+    *,
+    k: int,
+    advance: Callable[[int], None] = lambda _: None,
+    device: str = "cpu",
+) -> tuple[list[Run], PassCost]:
+    """Rank a corpus for every query set.
+
+    Args:
+        documents: The corpus' vectors.
+        query_sets: At least one.
+        k: Documents a query.
+        advance: Called with the number of documents done since the last call.
+        device: Where vectors are compared: a CUDA device, else this processor. Late interaction is
+            compared on the processor.
+
+    Returns:
+        What `search_corpus` returns.
+    """
+    # One more, for the document that `skip_same_id` takes out again.
+    rankings = [TopK(len(s.query_ids), k + s.skip_same_id) for s in query_sets]
+    cost = documents.cost
+    cost.search_seconds = [0.0] * len(query_sets)
+    on_gpu = device.startswith("cuda") and not documents.late
+    static: bool | None = None
+    for ids, vectors in vector_blocks(documents, advance):
+        ranks = id_ranks(ids)
+        if documents.late and static is None:
+            static = maxsim.are_static(vectors)
+        there = accelerated.placed(vectors, device) if on_gpu else None
+        for number, (query_set, ranking) in enumerate(zip(query_sets, rankings, strict=True)):
+            started = time.perf_counter()
+            queries: Any = query_set.vectors
+            if documents.late:
+                scores, rows = maxsim.search_block(
+                    queries, vectors, ranking.k, ranks, static=bool(static)
+                )
+            else:
+                nearest = None
+                if there is not None:
+                    nearest = partial(accelerated.nearest, queries, there, device=device)
+                scores, rows = exact.search_block(queries, vectors, ranking.k, ranks, nearest)
+            ranking.add(scores, rows, ids)
+            cost.search_seconds[number] += time.perf_counter() - started
+        # Or they would stay in memory while the next ones are encoded.
+        del vectors, there, scores, rows
+    runs = [
+        without_same_id(ranking.run(s.query_ids), k) if s.skip_same_id else ranking.run(s.query_ids)
+        for s, ranking in zip(query_sets, rankings, strict=True)
+    ]
+    return runs, cost
+
+
+def vector_blocks(
+    documents: DocumentVectors, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[tuple[list[str], Any]]:
+    """Yield ids and vectors of a corpus in blocks large enough to search.
+
+    Args:
+        documents: The corpus' vectors; what reading them takes is added to their `cost`.
+        advance: Called with the number of documents done since the last call.
+    """
+    ids: list[str] = []
+    block = Block(_SEARCH_BLOCK_DOCUMENTS, _SEARCH_BLOCK_BYTES)
+    cost, windows = documents.cost, documents.windows()
+    while True:
+        window = next(windows, None)
+        if window is not None:
+            ids += window.ids
+            while window.parts:  # each is let go as soon as it is in place
+                block.add(window.parts.pop(0))
+            cost.n_documents += len(window.ids)
+        if ids and (block.is_full or window is None):
+            cost.index_size_bytes += block.size_bytes
+            yield ids, block.take()
+            ids = []
+        if window is None:
+            return
+        advance(window.n_documents)
+
+
+def without_same_id(run: Run, k: int | None = None) -> Run:
+    """Return every query's best `k` documents, or all, without the one that has its own id."""
+    doc_ids, scores = [], []
+    for query_id, ids, values in zip(run.query_ids, run.doc_ids, run.scores, strict=True):
+        kept = [rank for rank, doc_id in enumerate(ids) if doc_id != query_id][:k]
+        doc_ids.append(tuple(ids[rank] for rank in kept))
+        scores.append(values[kept])
+    return Run(run.query_ids, tuple(doc_ids), tuple(scores))

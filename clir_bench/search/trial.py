@@ -1,0 +1,82 @@
+"""Whether an index can do what a run asks of it, found out before the first document is encoded.
+
+FAISS makes indexes that cannot grow block by block, that take no documents without numbers of their
+own, or that rank by another measure than the inner product; it says so only when they are used.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+import numpy as np
+
+from clir_bench.errors import UsageError
+from clir_bench.search.approximate_index import SUGGESTED, IndexSpec, faiss_said, written
+
+_DOCUMENTS, _QUERIES, _FOUND = 256, 2, 3
+"""More than the 100 that FAISS's smallest graphs need, and few enough to cost nothing."""
+_CELLS = re.compile(r"\bIVF\d+")
+_LEARNED_CODES = re.compile(r"PQ|RQ|LSQ|ITQ")
+
+
+def check_usable(spec: IndexSpec, dim: int) -> None:
+    """Refuse an index that FAISS makes, but that a run could not use.
+
+    It is tried on random vectors, with one cell in place of many. One that learns codes is not:
+    that takes long. What it is made of is looked at instead.
+
+    Raises:
+        UsageError: FAISS makes no such index, it cannot be added to block by block, does not rank
+            by inner products, or cannot be searched with its parameters, or stored.
+    """
+    import faiss
+
+    index, library = spec.empty(dim), cast(Any, faiss)  # whose type stubs lack what follows
+    if not library.is_similarity_metric(index.metric_type):
+        raise _unusable(spec, "it ranks by distance, and models here by inner product")
+    if part := _unfit_part(index):
+        raise _unusable(spec, f"{part} cannot be filled a block of documents at a time")
+    if not _LEARNED_CODES.search(spec.factory):
+        _try_out(spec, dim)
+
+
+def _try_out(spec: IndexSpec, dim: int) -> None:
+    """Train, fill in two blocks, search and write a small one."""
+    small = spec._replace(factory=_CELLS.sub("IVF1", spec.factory))
+    vectors = np.random.default_rng(0).standard_normal((_DOCUMENTS, dim)).astype(np.float32)
+    index = small.empty(dim)
+    if not index.is_trained:
+        try:
+            index.train(vectors)
+        except RuntimeError:  # it may only want more documents, which a corpus can have
+            return
+    try:
+        for block in (vectors[: -_FOUND - 1], vectors[-_FOUND - 1 :]):
+            index.add(block)
+        index.search(vectors[:_QUERIES], _FOUND)
+        written(index, lambda data: None)
+    except (RuntimeError, AssertionError) as error:
+        raise _unusable(spec, faiss_said(error)) from None
+
+
+def _unfit_part(index: Any) -> str:
+    """Return the name of the part of an index that takes no second block, if there is one."""
+    import faiss
+
+    library: Any = faiss
+    unfit = (library.IndexNSG, library.IndexNNDescent, library.IndexIDMap, library.IndexIDMap2)
+    while True:
+        index = library.downcast_index(index)
+        if isinstance(index, unfit):
+            return type(index).__name__
+        if isinstance(index, library.IndexPreTransform):
+            index = index.index
+        elif isinstance(index, library.IndexRefine):
+            index = index.base_index
+        else:
+            return ""
+
+
+def _unusable(spec: IndexSpec, why: str) -> UsageError:
+    return UsageError(f"--index {str(spec)!r} cannot be used: {why}; {SUGGESTED}")

@@ -1,0 +1,232 @@
+"""Batches of texts, what comes back for them, and the executor that is this process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from clir_bench import __version__
+from clir_bench.core import profiling
+from clir_bench.core import provenance as environment
+from clir_bench.encoders import load_encoder
+from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.tasks.outline import bounded
+from clir_bench.types import Encoder, TokenEncoder, Vectors
+
+_RUNTIME = ("numpy", "sentence-transformers", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How an encoder is loaded, here and by workers; see `encoders.load_encoder`."""
+
+    spec: str
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: int | None = None
+    batch_tokens: int | None = None
+    trust_remote_code: bool = False
+    seed: int = 0
+
+    def load(self) -> CheckedEncoder | CheckedTokenEncoder:
+        """Return the encoder.
+
+        Raises:
+            ClirBenchError: What `load_encoder` found wrong.
+        """
+        return load_encoder(
+            self.spec,
+            device=self.device,
+            dtype=self.dtype,
+            batch_size=self.batch_size,
+            batch_tokens=self.batch_tokens,
+            trust_remote_code=self.trust_remote_code,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Texts that are encoded together."""
+
+    kind: Literal["queries", "documents"]
+    texts: Sequence[str]
+    language: str
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What came back for a batch.
+
+    Attributes:
+        vectors: `(n_texts, dim)`, or one `(n_tokens, dim)` a text for late interaction.
+        seconds: Time in the encoder.
+        counts: What a profile counts, such as "tokens", for encoders that tell.
+    """
+
+    vectors: Vectors | list[Vectors]
+    seconds: float
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Pending(Protocol):
+    """A batch that was handed out."""
+
+    def result(self) -> Encoded:
+        """Wait for the vectors and return them; asked again, return them again.
+
+        Raises:
+            EncoderError: The encoder failed or returned something unusable.
+            WorkerError: Nobody is left to encode it.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Say that nobody will ask for the vectors."""
+        ...
+
+
+class Executor(Protocol):
+    """Turns batches into vectors.
+
+    Attributes:
+        late: Whether a text has several vectors.
+        ahead: Batches that may be handed out before the first of them is asked for.
+    """
+
+    late: bool
+
+    @property
+    def ahead(self) -> int: ...
+
+    def has_room(self) -> bool:
+        """Return whether a further batch would find, or soon find, a worker with nothing to do."""
+        ...
+
+    def submit(self, batch: TextBatch) -> Pending:
+        """Hand out a batch."""
+        ...
+
+
+class Here:
+    """The executor that encodes in this process, a batch when it is asked for."""
+
+    ahead = 0
+
+    def __init__(self, encoder: Encoder | TokenEncoder) -> None:
+        self._encoder = encoder
+        self.late = isinstance(encoder, TokenEncoder)
+
+    def has_room(self) -> bool:
+        """Return False: nothing is gained by handing out early."""
+        return False
+
+    def submit(self, batch: TextBatch) -> Pending:
+        """Return the batch, not yet encoded."""
+        return _Put(self._encoder, batch)
+
+
+class _Put:
+    """A batch that is encoded when somebody asks for its vectors."""
+
+    def __init__(self, encoder: Encoder | TokenEncoder, batch: TextBatch) -> None:
+        self._encoder, self._batch = encoder, batch
+        self._encoded: Encoded | None = None
+
+    def result(self) -> Encoded:
+        if self._encoded is None:
+            self._encoded = encode(self._encoder, self._batch)
+        return self._encoded
+
+    def discard(self) -> None:
+        self._encoded = None
+
+
+def hand_out(
+    executor: Executor,
+    kind: Literal["queries", "documents"],
+    texts: Sequence[str],
+    language: str,
+) -> Pending:
+    """Hand out texts of one language, each different one once, in batches of bounded length.
+
+    Equal texts so get equal vectors, and batches depend on the texts alone.
+    """
+    places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    batches = [TextBatch(kind, some, language) for some in bounded(list(places)) or [[]]]
+    return _Texts(
+        [executor.submit(batch) for batch in batches],
+        [places[text] for text in texts] if len(places) < len(texts) else None,
+    )
+
+
+class _Texts:
+    """Texts that were handed out in batches.
+
+    Args:
+        parts: The batches, in order.
+        places: Of each text among the different ones, None when all are different.
+    """
+
+    def __init__(self, parts: list[Pending], places: list[int] | None) -> None:
+        self._parts, self._places = parts, places
+        self._encoded: Encoded | None = None
+
+    def result(self) -> Encoded:
+        if self._encoded is None:
+            found = [part.result() for part in self._parts]
+            counts: Counter[str] = Counter()
+            for one in found:
+                counts.update(one.counts)
+            vectors = self._each([one.vectors for one in found])
+            self._encoded = Encoded(vectors, sum(one.seconds for one in found), dict(counts))
+            self._parts.clear()
+        return self._encoded
+
+    def discard(self) -> None:
+        for part in self._parts:
+            part.discard()
+
+    def _each(self, parts: list[Any]) -> Vectors | list[Vectors]:
+        """Return the vectors of every text."""
+        if isinstance(parts[0], list):
+            ragged: list[Vectors] = [vectors for part in parts for vectors in part]
+            return ragged if self._places is None else [ragged[place] for place in self._places]
+        rows: Vectors = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return rows if self._places is None else rows[self._places]
+
+
+def encode(encoder: Encoder | TokenEncoder, batch: TextBatch) -> Encoded:
+    """Encode a batch in this process.
+
+    Raises:
+        EncoderError: The encoder failed or returned something unusable.
+    """
+    method: Any
+    if isinstance(encoder, TokenEncoder):
+        queries, documents = encoder.encode_query_tokens, encoder.encode_document_tokens
+        method = queries if batch.kind == "queries" else documents
+    else:
+        method = encoder.encode_queries if batch.kind == "queries" else encoder.encode_documents
+    before = profiling.counted()
+    started = time.perf_counter()
+    vectors = method(batch.texts, language=batch.language)
+    seconds = time.perf_counter() - started
+    return Encoded(vectors, seconds, profiling.counted() - before)
+
+
+def identity_of(encoder: CheckedEncoder | CheckedTokenEncoder) -> dict[str, str]:
+    """Return what two processes must agree on to make the same vectors, by name, as text."""
+    info = asdict(encoder.info)
+    for for_people in ("description", "dtype_reason", "license", "training_languages"):
+        del info[for_people]
+    known = {**info, "dim": encoder.dim, "clir-bench": __version__}
+    made_with = environment.packages()
+    known |= {name: made_with.get(name) for name in _RUNTIME}
+    return {name: json.dumps(value, ensure_ascii=True) for name, value in known.items()}

@@ -1,0 +1,88 @@
+"""What a worker process runs: load the model, encode what is sent, end when nobody is left.
+
+python -m clir_bench.search.workers.serve FILE_DESCRIPTOR PROCESS
+
+PROCESS is the one that started this one. A worker ends as soon as that is gone, however it ended
+and whatever the worker is at: what it would make is wanted no more.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+from clir_bench.core.guards import told
+from clir_bench.errors import ClirBenchError, EncoderError
+from clir_bench.search.workers import messages
+from clir_bench.search.workers.executor import Encoded, Loading, encode, identity_of
+
+_LOOK_SECONDS = 1.0
+"""How often it is looked whether the other process is there; its socket tells sooner, unless a
+third process has a copy of it."""
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Serve the process at the other end of a socket until it goes away."""
+    # Ctrl-C reaches all processes of a terminal; the one that started this one decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = Connection(descriptor)
+    # Threads, because texts must be taken in, and vectors sent off, while the model works.
+    wanted: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    made: queue.SimpleQueue[tuple[int, Encoded | ClirBenchError]] = queue.SimpleQueue()
+    threading.Thread(target=_take_in, args=(connection, parent, wanted), daemon=True).start()
+    try:
+        encoder = Loading(**wanted.get()).load()
+    except (ClirBenchError, KeyboardInterrupt) as error:
+        messages.send(connection, _failed(None, error))
+        return
+    messages.send(connection, {"event": "ready", "identity": identity_of(encoder)})
+    threading.Thread(target=_send_off, args=(connection, made), daemon=True).start()
+    while True:
+        message = wanted.get()
+        try:
+            made.put((message["number"], encode(encoder, messages.batch_of(message))))
+        except ClirBenchError as error:
+            made.put((message["number"], error))
+        except MemoryError as error:
+            made.put((message["number"], EncoderError(f"no memory left: {error}")))
+        except KeyboardInterrupt as error:  # nobody's but the encoder's
+            made.put((message["number"], EncoderError(f"the encoder raised {told(error)}")))
+
+
+def _take_in(
+    connection: Connection, parent: int, wanted: queue.SimpleQueue[dict[str, Any]]
+) -> None:
+    with suppress(EOFError, OSError):
+        while os.getppid() == parent:
+            if connection.poll(_LOOK_SECONDS):
+                wanted.put(messages.receive(connection))
+    os._exit(0)
+
+
+def _send_off(
+    connection: Connection, made: queue.SimpleQueue[tuple[int, Encoded | ClirBenchError]]
+) -> None:
+    try:
+        while True:
+            number, found = made.get()
+            if isinstance(found, Encoded):
+                messages.send_encoded(connection, number, found)
+            else:
+                messages.send(connection, _failed(number, found))
+    except OSError:
+        return  # the other thread sees the end too
+
+
+def _failed(number: int | None, error: BaseException) -> dict[str, Any]:
+    said = str(error) if isinstance(error, ClirBenchError) else f"the encoder raised {told(error)}"
+    return {"event": "failed", "number": number, "message": said}
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

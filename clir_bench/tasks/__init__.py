@@ -1,0 +1,1 @@
+"""What is evaluated: cards, languages, pairs, and the data behind them."""

@@ -1,0 +1,447 @@
+"""Task cards: TOML to `TaskCard` or `SuiteCard`, checked before anything else happens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from clir_bench.core import plugins as registry
+from clir_bench.core.files import path_problem
+from clir_bench.core.structured_files import parse_toml
+from clir_bench.errors import CardError, UnknownNameError, UsageError, near_names
+from clir_bench.tasks.languages import resolve
+from clir_bench.tasks.measures import hint
+from clir_bench.tasks.pairs import PairRules, count_names, expand
+from clir_bench.types import LanguagePair
+
+SAMPLE = "sample"
+"""The split every task's embedded sample is loaded as."""
+
+TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""A split's name is a file's name in results, and stands in the names of data files."""
+_FOLDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class Counts(NamedTuple):
+    """How much of everything a pair has."""
+
+    documents: int
+    queries: int
+    qrels: int
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Download(_Strict):
+    """Where a task's files can be had.
+
+    Attributes:
+        base_url: The files' addresses are this and their path in the manifest.
+        manifest: A file beside the card in `sha256sum` format, one "<hex>  <path>" a line.
+        by_hand: What to fetch and where to put it when the address is dead or there is none.
+    """
+
+    base_url: str = ""
+    manifest: str = ""
+    by_hand: str
+
+
+class Sample(_Strict):
+    """The embedded sample, where it differs from the task."""
+
+    languages: dict[str, str] = {}
+    official: tuple[str, ...] = ()
+
+
+class TaskCard(_Strict):
+    """One task: what is searched, what is relevant, how it is scored.
+
+    Attributes:
+        adapter: Name in the entry-point group `clir_bench.adapters`.
+        measures: ir-measures names, the primary one first.
+        languages: Our language code to the source's own code.
+        parallel_queries: Whether equal query ids in two languages are translations of each other;
+            intervals resample them together then, and on their own otherwise.
+        document_text: How title and text become what is encoded: "{title} {text}" or "{text}".
+        source: Settings of the adapter, described in its module.
+        skip_same_id: Take the document whose id is the query's own out of that query's ranking, as
+            BEIR does (`ignore_identical_ids`): for queries that are documents of the corpus.
+        counts: Split, then pair, to documents, queries and qrels as the source states them. Where
+            pairs have the same, "*-sw" stands for every pair into a language and "*" for all.
+        missing_judged: Split, then pair as in `counts`, to how many judged documents the source's
+            own corpus lacks; none where nothing is stated.
+        unofficial: Why no result of this task is an official one; None when it can be.
+        version: Raised whenever a change to card or adapter moves a score.
+    """
+
+    id: TaskId
+    title: str
+    description: str
+    homepage: str = ""
+    adapter: str
+    version: int = 1
+    splits: tuple[SplitName, ...]
+    default_split: str
+    measures: Annotated[tuple[str, ...], Field(min_length=1)]
+    languages: Annotated[dict[str, str], Field(min_length=1)]
+    pairs: PairRules
+    parallel_queries: bool
+    document_text: Literal["{title} {text}", "{title}\n{text}", "{text}"] = "{text}"
+    source: dict[str, str | list[str]] = {}
+    skip_same_id: bool = False
+    download: Download | None = None
+    counts: dict[str, dict[str, Counts]] = {}
+    missing_judged: dict[str, dict[str, Annotated[int, Field(ge=1)]]] = {}
+    sample: Sample = Sample()
+    unofficial: str | None = None
+    license: str
+    citation: str = ""
+    directory: Path | None = Field(default=None, exclude=True)
+    """Folder the card was read from; not part of its hash."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TaskCard:
+        problems = [problem for measure in self.measures for problem in _measure_problems(measure)]
+        if self.default_split not in self.splits:
+            problems.append(f"default_split {self.default_split!r} is not among splits")
+        for code in dict.fromkeys([*self.languages, *self.sample.languages]):
+            try:
+                if (canonical := resolve(code).code) != code:
+                    problems.append(f"language {code!r} must be written {canonical!r}")
+            except UnknownNameError as error:
+                problems.append(str(error))
+        if self.adapter not in (adapters := registry.names(registry.ADAPTERS)):
+            problems.append(str(UnknownNameError("adapter", self.adapter, adapters)))
+        problems += [*self._place_problems(), *self._pair_problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _place_problems(self) -> list[str]:
+        """Say which names would lead out of the folders that the card's files belong in."""
+        stated = {
+            "source.directory": self.source.get("directory"),
+            "download.manifest": self.download.manifest if self.download else None,
+            **{f"languages.{code}": name for code, name in self.languages.items()},
+            **{f"sample.languages.{code}": name for code, name in self.sample.languages.items()},
+        }
+        problems = [
+            f"{place}: {name[:80]!r} {problem}"
+            + ("; name a folder elsewhere with --data-dir" if place == "source.directory" else "")
+            for place, name in stated.items()
+            if isinstance(name, str) and name and (problem := path_problem(name))
+        ]
+        folder = self.source.get("folder")
+        if folder is not None and not (isinstance(folder, str) and _FOLDER.fullmatch(folder)):
+            problems.append(
+                f"source.folder: {folder!r:.80} is no name of a folder (lower-case letters, "
+                "digits, '.', '_' and '-')"
+            )
+        return problems
+
+    def _pair_problems(self) -> list[str]:
+        problems = []
+        real = [split for _, split in self._stated() if split != SAMPLE]
+        for card, splits in ((self, real), (self.for_sample(), [SAMPLE])):
+            where = "pairs" if card is self else "sample"
+            try:
+                known = {name for pair in card.available_pairs() for name in count_names(pair)}
+            except ValueError as error:
+                problems.append(f"{where}: {error}")
+                continue
+            if not card.official_pairs():
+                problems.append(f"{where}: the official rules {card.pairs.official} name no pair")
+            for (field, split), names in self._stated().items():
+                if split not in (*self.splits, SAMPLE):
+                    problems.append(f"{field} for split {split!r}, which is not among splits")
+                problems += [
+                    f"{field}.{split} names {name!r}, which is no pair of the task"
+                    for name in names
+                    if split in splits and name not in known
+                ]
+        return list(dict.fromkeys(problems))
+
+    def _stated(self) -> dict[tuple[str, str], list[str]]:
+        """Return the pairs for which the card states numbers, by field and split."""
+        tables: dict[str, Mapping[str, Mapping[str, object]]] = {
+            "counts": self.counts,
+            "missing_judged": self.missing_judged,
+        }
+        return {
+            (field, split): list(stated)
+            for field, table in tables.items()
+            for split, stated in table.items()
+        }
+
+    def official_pairs(self) -> list[LanguagePair]:
+        """Return the pairs that run when none are asked for."""
+        return expand(self.pairs.official, self.languages)
+
+    def available_pairs(self) -> list[LanguagePair]:
+        """Return every pair the task has, the official ones first."""
+        return expand((*self.pairs.official, *self.pairs.available), self.languages)
+
+    def counts_of(self, split: str, pair: LanguagePair) -> Counts | None:
+        """Return what the source states a pair has, or None where it states nothing.
+
+        A pair's own line comes first, then "*-<document>", then "*".
+        """
+        stated = self.counts.get(split, {})
+        return next((stated[name] for name in count_names(pair) if name in stated), None)
+
+    def missing_judged_of(self, split: str, pair: LanguagePair) -> int:
+        """Return how many judged documents the source's own corpus lacks, as `counts_of` does."""
+        stated = self.missing_judged.get(split, {})
+        return next((stated[name] for name in count_names(pair) if name in stated), 0)
+
+    def for_sample(self) -> TaskCard:
+        """Return the card its embedded sample is read with."""
+        if not self.sample.languages and not self.sample.official:
+            return self
+        languages = self.sample.languages or self.languages
+        rules = PairRules(
+            official=self.sample.official or self.pairs.official, available=self.pairs.available
+        )
+        return self.model_copy(update={"languages": languages, "pairs": rules})
+
+    def sha256(self) -> str:
+        """Return the hash of what a score can depend on: not of words about the task or a sample.
+
+        `for_sample` puts the sample's languages and pairs in their place first.
+        """
+        return _digest(self, without=_WORDS | {"sample"})
+
+
+class Part(_Strict):
+    """One task inside a suite.
+
+    Attributes:
+        pairs: Pair rules as in `PairRules`; the task's official pairs when empty.
+        measure: What this part contributes to the suite's line.
+    """
+
+    task: TaskId
+    pairs: tuple[str, ...] = ()
+    split: str = ""
+    measure: str
+
+    @model_validator(mode="after")
+    def _known_measure(self) -> Part:
+        if problems := _measure_problems(self.measure):
+            raise ValueError("; ".join(problems))
+        return self
+
+
+class SuiteCard(_Strict):
+    """Several tasks reported together: a line a part, and their mean as the suite's."""
+
+    id: TaskId
+    title: str
+    description: str
+    homepage: str = ""
+    version: int = 1
+    parts: Annotated[tuple[Part, ...], Field(min_length=1)]
+    license: str
+    citation: str = ""
+    directory: Path | None = Field(default=None, exclude=True)
+
+    def sha256(self) -> str:
+        """Return the hash of what a score can depend on."""
+        return _digest(self, without=_WORDS)
+
+
+AnyCard = TaskCard | SuiteCard
+
+
+def read_card(path: Path) -> AnyCard:
+    """Read and check one card.
+
+    Raises:
+        CardError: The file is missing, is not TOML, or a field is unknown, missing, of the wrong
+            type or contradicts another; every problem is named.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise CardError(f"{path}: no such card") from None
+    except OSError as error:
+        raise CardError(f"{path}: cannot be read: {error.strerror or error}") from error
+    raw = parse_toml(data, str(path), CardError)
+    return parse_card(raw, where=str(path), directory=path.parent)
+
+
+def parse_card(raw: Mapping[str, Any], *, where: str, directory: Path | None = None) -> AnyCard:
+    """Check a card already parsed from TOML; `where` names it in errors."""
+    model = SuiteCard if "parts" in raw else TaskCard
+    if "directory" in raw:
+        raise CardError(f"{where}: unknown field 'directory' (did you mean source.directory?)")
+    try:
+        return model.model_validate({**raw, "directory": directory})
+    except ValidationError as error:
+        problems = [field_problem(detail, model) for detail in error.errors()]
+        raise CardError(f"{where}: " + "; ".join(problems)) from None
+
+
+def shipped_directory() -> Path:
+    """Return the folder of the cards that come with the package."""
+    packaged = Path(__file__).parents[1] / "_tasks"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "tasks"
+
+
+def discover(extra: Path | None = None) -> dict[str, Path]:
+    """Return task id to card file: the shipped ones and those in folder `extra`.
+
+    Raises:
+        CardError: `extra` is no folder, or holds a card named as a shipped one.
+    """
+    found = {path.stem: path for path in sorted(shipped_directory().glob("*.toml"))}
+    if extra is not None:
+        if not extra.is_dir():
+            raise CardError(f"{extra}: no such folder of task cards (--tasks-dir)")
+        for path in sorted(extra.glob("*.toml")):
+            if path.stem in found:
+                raise CardError(f"{path}: task {path.stem!r} exists already; rename the card")
+            found[path.stem] = path
+    return found
+
+
+def load_card(name: str, tasks_dir: Path | None = None) -> AnyCard:
+    """Return the card called `name`: a task id, a path ending in .toml, or `irds:DATASET`.
+
+    Raises:
+        UnknownNameError: No such task; what is known of names that are no data set is said.
+        CardError: The card is wrong.
+    """
+    if name.startswith("irds:"):
+        from clir_bench.tasks.adapters.irds import card_of
+
+        return card_of(name.removeprefix("irds:"))
+    if name.endswith(".toml"):
+        return read_card(Path(name))
+    found = discover(tasks_dir)
+    if name not in found:
+        raise UnknownNameError(
+            "task",
+            name,
+            found,
+            _NOT_DATA.get(name.casefold(), "")
+            or "`clir-bench tasks` lists them; your own collection runs with a card: "
+            "`--task path/to/card.toml` (see CONTRIBUTING.md).",
+        )
+    card = read_card(found[name])
+    if card.id != found[name].stem:
+        raise CardError(f"{found[name]}: id {card.id!r} must be the file's name")
+    return card
+
+
+def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:
+    """Return the pairs that `rules` name (see `PairRules`), within the card's languages.
+
+    Raises:
+        UsageError: A rule is none, or names a language the task lacks.
+    """
+    try:
+        return expand(rules, card.languages)
+    except ValueError as error:
+        raise UsageError(f"task {card.id!r}: {error}") from None
+
+
+_NOT_DATA = {
+    "slurm": (
+        "SLURM is named in the literature on low-resource CLIR, but no data set of that name could "
+        "be found to download: no corpus, topics or judgments are published. If you have it, "
+        "bring it as your own collection: a folder in BEIR layout (corpus.jsonl, queries.jsonl, "
+        "qrels/test.tsv) and a card, `--task path/to/card.toml`."
+    ),
+    "material": (
+        "The IARPA MATERIAL collections (sw, tl, so, ...) are handed out by the LDC and NIST under "
+        "licence and cannot be fetched. With a copy, write a card for a folder of JSONL documents, "
+        "TREC topics and qrels, and run `--task path/to/card.toml`."
+    ),
+}
+
+
+_LATER = frozenset({"skip_same_id", "missing_judged"})
+"""Fields that came later: left out of the hash where they say nothing, which keeps hashes valid."""
+_WORDS = frozenset({"title", "description", "homepage", "license", "citation", "download"})
+
+
+def _digest(card: BaseModel, *, without: frozenset[str]) -> str:
+    said = card.model_dump(mode="json", exclude=set(without))
+    for field in ("counts", "missing_judged"):
+        said.get(field, {}).pop(SAMPLE, None)
+    for field in _LATER:
+        if field in said and not said[field]:
+            del said[field]
+    canonical = json.dumps(said, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _measure_problems(name: str) -> list[str]:
+    import ir_measures
+
+    try:
+        measure: Any = ir_measures.parse_measure(name)
+        measure.validate_params()
+    except (NameError, ValueError, KeyError, AssertionError) as error:
+        said = hint(name).removesuffix(" ")
+        return [f"{name!r} is no ir-measures name: {said or error}"]
+    return []
+
+
+_EXPECTED = {
+    "bool_type": "expected true or false",
+    "dict_type": "expected a table",
+    "int_parsing": "expected a whole number",
+    "int_type": "expected a whole number",
+    "model_type": "expected a table",
+    "string_type": "expected a text",
+    "too_short": "expected at least one entry",
+    "tuple_type": "expected a list",
+}
+"""How TOML's readers would say what pydantic says of Python's types."""
+
+
+def field_problem(detail: Any, model: type[BaseModel]) -> str:
+    """Return one of pydantic's errors in the words of the TOML file that `model` was read from."""
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        *parents, name = detail["loc"]
+        near = near_names(str(name), _fields_of(model, parents))
+        return f"unknown field {place!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+    if detail["type"] == "missing":
+        return f"field {place!r} is missing"
+    message: str = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+    found = repr(detail["input"])
+    found = found if len(found) <= 60 else f"{found[:57]}..."
+    whole = detail["type"] == "value_error"  # said by a check of ours, which names what it found
+    return (f"{place}: " if place else "") + message + ("" if whole else f", found {found}")
+
+
+def _fields_of(model: type[BaseModel], parents: Iterable[str | int]) -> list[str]:
+    """Return the names of the fields of the table at `parents` within a card."""
+    nested: dict[str, type[BaseModel]] = {
+        "pairs": PairRules,
+        "download": Download,
+        "sample": Sample,
+        "parts": Part,
+    }
+    tables = [nested[str(parent)] for parent in parents if str(parent) in nested]
+    return list((tables or [model])[-1].model_fields)

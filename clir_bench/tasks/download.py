@@ -1,0 +1,184 @@
+"""Fetching files whose sha256 is known into the cache.
+
+A file grows as `<name>.part` beside its place and is moved there once its hash is right, so nothing
+half or wrong is ever found under its final name. What a broken connection or Ctrl-C left of it is
+continued (an HTTP range request), and two processes take turns (`<name>.part.lock`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from clir_bench.errors import DataError, MissingDataError, OutputError
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.source import CACHE_VARIABLE, by_hand, cached_file, read_manifest, sha256_of
+
+if TYPE_CHECKING:
+    from requests import Response
+
+OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+"""Any of them, set to 1, ON, YES or TRUE, forbids fetching data; the first two models as well."""
+_CONNECT_SECONDS, _SILENCE_SECONDS = 20, 60
+_CHUNK_BYTES = 1 << 16  # what a broken connection loses at most
+
+
+def fetch(url: str, path: Path, *, sha256: str, remedy: str, progress: bool | None = None) -> None:
+    """Make `path` the file at `url`; nothing is fetched when it is there and right.
+
+    Args:
+        url: http or https address.
+        path: Where the file goes; missing folders are made.
+        sha256: Hex digest of the file.
+        remedy: What to do by hand, ends the message of every error.
+        progress: Whether to show a bar on stderr; by default when stderr is a terminal.
+
+    Raises:
+        MissingDataError: Offline, or the address does not answer with the file. What has come so
+            far is kept and continued next time.
+        DataError: The whole file came and is another one; it is not kept.
+        OutputError: The folder cannot be written.
+    """
+    from filelock import FileLock
+
+    part = path.with_name(path.name + ".part")
+    try:
+        if _is(path, sha256):
+            return
+        if variable := offline():
+            raise MissingDataError(
+                f"{path.name} is not in the cache ({path.parent}) and {variable} forbids fetching "
+                f"{url}. Unset it, or: {remedy}"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{part}.lock"):
+            if not _is(path, sha256):  # another process may just have fetched it
+                _fetch_part(url, part, sha256=sha256, remedy=remedy, progress=progress)
+                part.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{part}: cannot be written: {error.strerror or error}. Make room or name another "
+            f"folder by {CACHE_VARIABLE}."
+        ) from error
+
+
+def download_all(card: TaskCard, *, progress: bool | None = None) -> list[Path]:
+    """Fetch the files of a card's manifest into the cache and return their paths.
+
+    Files that are there already are compared with their sha256 and fetched again if they differ.
+
+    Args:
+        card: A task with a manifest.
+        progress: As in `fetch`.
+
+    Raises:
+        MissingDataError: The task's files have no known address, or as `fetch`.
+        DataError: A name in the manifest leaves the task's folder; nothing is fetched.
+        OutputError: A link in the cache leads out of it, or as `fetch`.
+    """
+    manifest = read_manifest(card)
+    if card.download is None or not card.download.base_url or not manifest:
+        raise MissingDataError(
+            f"task {card.id!r} has no address to fetch its files from. {by_hand(card)}"
+        )
+    paths = {name: cached_file(card, name) for name in manifest}
+    for name, path in paths.items():
+        url = f"{card.download.base_url.rstrip('/')}/{name}"
+        fetch(url, path, sha256=manifest[name], remedy=by_hand(card), progress=progress)
+    return list(paths.values())
+
+
+def offline() -> str | None:
+    """Return the environment variable that forbids fetching, as `NAME=value`, or None."""
+    for name in OFFLINE_VARIABLES:
+        value = os.environ.get(name, "")
+        if value.upper() in ("1", "ON", "YES", "TRUE"):
+            return f"{name}={value}"
+    return None
+
+
+def _fetch_part(url: str, part: Path, *, sha256: str, remedy: str, progress: bool | None) -> None:
+    """Complete `part` and check it; a part that was continued in vain is begun anew once."""
+    while not _is(part, sha256):
+        continued = part.is_file() and part.stat().st_size > 0
+        if not _transfer(url, part, remedy=remedy, progress=progress):
+            part.unlink()  # the source has nothing behind what is here: that is of another file
+            continue
+        if _is(part, sha256):
+            return
+        found = sha256_of(part)
+        part.unlink()
+        if not continued:
+            raise DataError(
+                f"{url}: expected sha256 {sha256}, found {found}: the file has changed at its "
+                f"source or on the way; nothing was kept. {remedy}"
+            )
+
+
+def _transfer(url: str, part: Path, *, remedy: str, progress: bool | None) -> bool:
+    """Append what is missing of `part`; return False when there can be nothing to append."""
+    import requests
+
+    offset = part.stat().st_size if part.is_file() else 0
+    headers = {"Accept-Encoding": "identity"}
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+    try:
+        with requests.get(
+            url, headers=headers, stream=True, timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS)
+        ) as response:
+            if offset and response.status_code == requests.codes.requested_range_not_satisfiable:
+                return False
+            response.raise_for_status()
+            if not _continues(response, offset):
+                offset = 0
+            with part.open("ab" if offset else "wb") as file:
+                _write(response, file, offset, name=part.stem, progress=progress)
+    except requests.RequestException as error:
+        kept = part.stat().st_size if part.is_file() else 0
+        again = f" The first {kept:,} bytes are kept; running again continues." if kept else ""
+        message = f"{url}: cannot be fetched: {reason(error)}.{again} {remedy}"
+        raise MissingDataError(message) from error
+    return True
+
+
+def reason(error: Exception) -> str:
+    """Say in a few words why fetching failed; requests wraps it in three layers of its own."""
+    text = str(error)
+    if unresolved := re.search(r"Failed to resolve '([^']+)'", text):
+        return f"the address of {unresolved[1]} cannot be resolved (is there a network?)"
+    if inner := re.search(r"Caused by \w+\(['\"]?(.*?)['\"]?\)+$", text):
+        return inner[1]
+    return text or type(error).__name__
+
+
+def _continues(response: Response, offset: int) -> bool:
+    start = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
+    return response.status_code == 206 and start == str(offset)
+
+
+def _write(
+    response: Response, file: BinaryIO, offset: int, *, name: str, progress: bool | None
+) -> None:
+    from tqdm import tqdm
+
+    length = response.headers.get("Content-Length", "")
+    with tqdm(
+        total=offset + int(length) if length.isdecimal() else None,
+        initial=offset,
+        unit="B",
+        unit_scale=True,
+        desc=name,
+        disable=None if progress is None else not progress,  # None: off without a terminal
+        file=sys.stderr,
+    ) as bar:
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            file.write(chunk)
+            bar.update(len(chunk))
+
+
+def _is(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of(path) == sha256

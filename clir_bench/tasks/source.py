@@ -1,0 +1,203 @@
+"""Where a task's files come from: a folder, the cache, or a download with a known sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from clir_bench.core.files import inside, path_problem, refuse_links_out
+from clir_bench.errors import CardError, DataError, MissingDataError, OutputError
+from clir_bench.tasks.cards import SAMPLE, TaskCard
+
+DATA_VARIABLE = "CLIR_BENCH_DATA"
+CACHE_VARIABLE = "CLIR_BENCH_CACHE"
+_MANIFEST_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")  # "*" where sha256sum read it as binary
+Origin = Literal["sample", "local", "cache"]
+
+
+@dataclass
+class Source:
+    """The files of one task.
+
+    Attributes:
+        card: The task.
+        directory: Folder the files are in or will be fetched to.
+        origin: "sample" (embedded), "local" (the user's folder: nothing is ever fetched into it)
+            or "cache" (files of the card's manifest are fetched when first asked for; tasks of
+            ir_datasets use ir_datasets' own cache instead).
+        unofficial: Filled while reading: why what was read is not the official data.
+    """
+
+    card: TaskCard
+    directory: Path
+    origin: Origin
+    unofficial: list[str] = field(default_factory=list)
+    _checked: set[Path] = field(default_factory=set)
+
+    def file(self, *alternatives: str) -> Path:
+        """Return the local path of the first of `alternatives` that exists, else fetch one.
+
+        A file that the card's manifest lists is compared with its sha256; a difference makes the
+        result unofficial (it is the user's own copy) but does not stop the run.
+
+        Raises:
+            CardError: A name leaves the folder.
+            MissingDataError: None is there and none can be fetched.
+        """
+        for name in alternatives:
+            path = self.path(name)
+            if path.is_file():
+                self._compare(path, alternatives)
+                return path
+        manifest = read_manifest(self.card)
+        fetchable = [name for name in alternatives if name in manifest]
+        if self.origin == "cache" and fetchable and self.card.download is not None:
+            from clir_bench.tasks.download import fetch
+
+            url = self.card.download.base_url.rstrip("/") + "/" + fetchable[0]
+            path = cached_file(self.card, fetchable[0])
+            fetch(url, path, sha256=manifest[fetchable[0]], remedy=by_hand(self.card))
+            return path
+        wanted = " or ".join(alternatives)
+        raise MissingDataError(
+            f"task {self.card.id!r}: {wanted} is not in {self.directory}. {by_hand(self.card)}"
+        )
+
+    def path(self, name: str) -> Path:
+        """Return where a file or folder is, or would be: below the task's folder.
+
+        Raises:
+            CardError: The name, which a card's own words may have made, leaves the folder.
+        """
+        what = f"task {self.card.id!r}: a file that its card names"
+        return inside(self.directory, name, what, error=CardError)
+
+    def exists(self, name: str) -> bool:
+        """Return whether a file or folder of that name is there now, without fetching."""
+        return self.path(name).exists()
+
+    def _compare(self, path: Path, alternatives: tuple[str, ...]) -> None:
+        if self.origin == "sample" or path in self._checked:
+            return
+        self._checked.add(path)
+        manifest = read_manifest(self.card)
+        expected = {manifest[name] for name in alternatives if name in manifest}
+        if expected and sha256_of(path) not in expected:
+            self.unofficial.append(f"{path.name} differs from the official file (sha256)")
+
+
+def locate(card: TaskCard, split: str, data_dir: Path | None = None) -> Source:
+    """Decide where a task's files are read from.
+
+    `--data-dir`, else the card's own `source.directory`, else `$CLIR_BENCH_DATA/<task>`, else the
+    cache. The sample split is always the embedded one. `<task>` is `folder_name(card)`.
+
+    Raises:
+        MissingDataError: `data_dir` or `$CLIR_BENCH_DATA` is no folder.
+        CardError: The task has no embedded sample.
+    """
+    if split == SAMPLE:
+        directory = Path(__file__).parent / "samples" / folder_name(card)
+        if not directory.is_dir():
+            raise CardError(f"task {card.id!r} ships no sample; run it without --sample")
+        return Source(card, directory, "sample")
+    if data_dir is not None:
+        if not data_dir.is_dir():
+            raise MissingDataError(f"task {card.id!r}: --data-dir {data_dir} is no folder")
+        return Source(card, data_dir, "local")
+    own = card.source.get("directory")
+    if isinstance(own, str):
+        what = f"task {card.id!r}: source.directory"
+        directory = inside(card.directory or Path(), own, what, error=CardError)
+        if not directory.is_dir():
+            raise MissingDataError(f"task {card.id!r}: {directory} (source.directory) is no folder")
+        return Source(card, directory, "local")
+    shared = os.environ.get(DATA_VARIABLE)
+    if shared and not Path(shared).is_dir():
+        raise MissingDataError(
+            f"task {card.id!r}: ${DATA_VARIABLE} is {shared}, which is no folder; "
+            "correct or unset it"
+        )
+    folder = folder_name(card)
+    if shared and (Path(shared) / folder).is_dir():
+        return Source(card, Path(shared) / folder, "local")
+    return Source(card, cached_folder(card), "cache")
+
+
+def by_hand(card: TaskCard) -> str:
+    """Say what to fetch by hand, where the card knows it, and where to put it."""
+    folder = f"the folder with --data-dir, or put it at ${DATA_VARIABLE}/{folder_name(card)}."
+    if card.download is None:
+        return f"Name {folder}"
+    return f"{card.download.by_hand.strip()} Then name {folder}"
+
+
+def folder_name(card: TaskCard) -> str:
+    """Return the name of the task's folder in the data, cache and sample folders.
+
+    It is the card's `source.folder`, by which tasks made of the same files share one, else its id.
+    """
+    folder = card.source.get("folder")
+    return folder if isinstance(folder, str) else card.id
+
+
+def cached_folder(card: TaskCard) -> Path:
+    """Return the folder that the task's files are fetched to."""
+    return inside(cache_directory() / "data", folder_name(card), "source.folder", error=CardError)
+
+
+def cached_file(card: TaskCard, name: str) -> Path:
+    """Return where a file of a card's manifest is fetched to.
+
+    Raises:
+        DataError: The name leaves the task's folder in the cache.
+        OutputError: A link in the cache would take the file elsewhere.
+    """
+    path = inside(cached_folder(card), name, f"task {card.id!r}: a file of its manifest")
+    refuse_links_out(cache_directory(), path, error=OutputError)
+    return path
+
+
+def cache_directory() -> Path:
+    """Return `$CLIR_BENCH_CACHE`, or the platform's cache folder for clir-bench."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("clir-bench"))
+
+
+def read_manifest(card: TaskCard) -> dict[str, str]:
+    """Return relative path to sha256 of every file the card's manifest lists.
+
+    Raises:
+        CardError: The card names a manifest that is not there.
+        DataError: The manifest is not in `sha256sum` format, or a name leaves the task's folder.
+    """
+    if card.download is None or not card.download.manifest or card.directory is None:
+        return {}
+    what = f"task {card.id!r}: download.manifest"
+    path = inside(card.directory, card.download.manifest, what, error=CardError)
+    listed: dict[str, str] = {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"task {card.id!r}: manifest {path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        match = _MANIFEST_LINE.fullmatch(line)
+        if match is None:
+            raise DataError(f"{path}:{number}: expected '<sha256>  <path>', found {line[:80]!r}")
+        if problem := path_problem(match[2]):
+            raise DataError(f"{path}:{number}: the path {match[2][:80]!r} {problem}")
+        listed[match[2]] = match[1].lower()
+    return listed
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

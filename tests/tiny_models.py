@@ -1,0 +1,105 @@
+"""Tiny models of the real classes, with random weights, written to disk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+WORDS = [
+    "query",
+    "document",
+    "a",
+    "the",
+    "cat",
+    "dog",
+    "sat",
+    "ran",
+    "on",
+    "mat",
+    "fog",
+    "paka",
+    "mbwa",
+    ",",
+    ".",
+    ":",
+    "[Q]",
+    "[D]",
+]
+
+
+TEXTS = ["the cat sat on the mat", "a dog ran", "paka", "mbwa , paka .", "the fog " * 40]
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def write_bert(folder: Path, seed: int) -> Any:
+    """Write a transformers BERT of 2 layers and 32 dimensions with random weights."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]", "[unused1]"]
+    vocabulary = {token: i for i, token in enumerate([*special, *WORDS])}
+    BertTokenizer(vocab=vocabulary, model_max_length=24).save_pretrained(folder)
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    bert = BertModel(config)
+    bert.save_pretrained(folder)
+    return bert
+
+
+def write_dense(folder: Path, seed: int, **options: Any) -> Path:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    write_bert(folder / "bert", seed)
+    transformer = Transformer(str(folder / "bert"))
+    shutil.rmtree(folder / "bert")
+    model = SentenceTransformer(modules=[transformer, Pooling(32, "mean")], device="cpu", **options)
+    model.save(str(folder), create_model_card=False)
+    return folder
+
+
+def write_late(folder: Path, seed: int) -> Path:
+    import torch
+    from sentence_transformers import MultiVectorEncoder
+    from sentence_transformers.base.modules import Dense, Normalize, Transformer
+    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+
+    write_bert(folder / "bert", seed)
+    transformer = Transformer(str(folder / "bert"), document_length=20)
+    shutil.rmtree(folder / "bert")
+    projection = Dense(
+        32,
+        8,
+        bias=False,
+        activation_function=torch.nn.Identity(),
+        module_input_name="token_embeddings",
+    )
+    mask = MultiVectorMask(skiplist_words=[",", "."])
+    model = MultiVectorEncoder(
+        modules=[transformer, projection, mask, Normalize(module_input_name="token_embeddings")],
+        prompts={"query": "query : ", "document": "document : "},
+        device="cpu",
+    )
+    model.save(str(folder), create_model_card=False)
+    return folder
+
+
+def copy_of(folder: Path, target: Path) -> Path:
+    return Path(shutil.copytree(folder, target))
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
