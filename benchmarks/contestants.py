@@ -98,8 +98,9 @@ def clir_bench(data: Data) -> Work:
     import faiss  # noqa: F401 - loaded before the clock starts, as for the others
     import ir_measures  # noqa: F401
 
-    from clir_bench.metrics.scoring import parse_measures, score
+    from clir_bench.metrics.scoring import score
     from clir_bench.search.search import QuerySet, encode_queries, search_corpus
+    from clir_bench.tasks.measures import parse_measures
     from clir_bench.types import Document, Qrel, Query
 
     encoder, documents = _encoder(data), data.documents()

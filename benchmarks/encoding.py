@@ -26,10 +26,11 @@ from clir_bench.encoders import load_encoder
 from clir_bench.encoders.st import precision, speeds
 from clir_bench.encoders.st.rates import matrix_rate, operations
 from clir_bench.evaluation.evaluate import Settings
-from clir_bench.metrics.scoring import parse_measures, score
+from clir_bench.metrics.scoring import score
 from clir_bench.search.search import QuerySet, encode_queries, search_corpus
-from clir_bench.tasks.cards import load_card
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.loading import Loader
+from clir_bench.tasks.measures import parse_measures
 from clir_bench.tasks.source import locate
 from clir_bench.types import Document, LanguagePair
 

@@ -16,7 +16,8 @@ from tabulate import tabulate
 from clir_bench.cli.tables import TIER_ORDER, format_score
 from clir_bench.results.schema import Group, PoolMeans, Result
 from clir_bench.results.store import read_result
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import resolve
 
 TASKS = ("xquad", "xquad-r", "tatoeba", "mtop-translation", "mtop-intent", "afriqa", "miracl-mini")

@@ -30,7 +30,8 @@ from clir_bench.evaluation.evaluate import Settings, System, evaluate
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, read_scores
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair

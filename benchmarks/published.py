@@ -23,7 +23,8 @@ from clir_bench.errors import ClirBenchError
 from clir_bench.evaluation.evaluate import System, evaluate
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.store import read_scores, result_path
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.loading import Loader
 from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair, Query

@@ -83,7 +83,7 @@ class LookUp:
 
 def sentences(n: int) -> list[str]:
     """Return English sentences of Tatoeba, each once."""
-    from clir_bench.tasks.cards import load_card
+    from clir_bench.tasks.catalog import load_card
     from clir_bench.tasks.loading import Loader
     from clir_bench.tasks.source import locate
 

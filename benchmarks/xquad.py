@@ -36,7 +36,7 @@ OURS = (REFERENCE, "clir-bench --dtype auto --workers 1")
 
 def write_texts(languages: list[str] | None, path: Path) -> int:
     """Write what mteb is handed, and return how many texts that is."""
-    from clir_bench.tasks.cards import load_card
+    from clir_bench.tasks.catalog import load_card
     from clir_bench.tasks.loading import Loader
     from clir_bench.tasks.source import locate
 

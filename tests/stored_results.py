@@ -46,8 +46,9 @@ from clir_bench.results.store import (
     write_result,
     write_values,
 )
-from clir_bench.tasks import cards
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks import catalog
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.types import LanguagePair, Run
 
 Values = Mapping[str, Sequence[float]]
@@ -108,9 +109,9 @@ sw = "swh"
 
 def use_small_tatoeba(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make `tatoeba` a task of two languages, for submissions must have all of its pairs."""
-    shutil.copytree(cards.shipped_directory(), folder)
+    shutil.copytree(catalog.shipped_directory(), folder)
     (folder / "tatoeba.toml").write_text(TASK_CARD, encoding="utf-8")
-    monkeypatch.setattr(cards, "shipped_directory", lambda: folder)
+    monkeypatch.setattr(catalog, "shipped_directory", lambda: folder)
 
 
 def query_ids(n: int) -> tuple[str, ...]:

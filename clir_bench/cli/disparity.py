@@ -19,10 +19,10 @@ from clir_bench.cli.output import echo
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, split_measures
 from clir_bench.errors import MissingDataError, UsageError
-from clir_bench.metrics.scoring import parse_measures
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, read_scores, shown_result
 from clir_bench.tasks.languages import TierScheme, load_scheme, scheme_names
+from clir_bench.tasks.measures import parse_measures
 
 _EPILOG = """\b
 Examples:

@@ -12,7 +12,8 @@ from clir_bench.errors import ClirBenchError
 from clir_bench.evaluation.evaluate import card_for
 from clir_bench.evaluation.suite import part_of
 from clir_bench.tasks.adapters.irds import prefetch, uses_ir_datasets
-from clir_bench.tasks.cards import SuiteCard, TaskCard, load_card
+from clir_bench.tasks.cards import SuiteCard, TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.download import download_all
 from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.source import locate

@@ -32,16 +32,16 @@ from clir_bench.evaluation.evaluate import (
 )
 from clir_bench.evaluation.sharded_encoding import Job as Divided
 from clir_bench.evaluation.suite import part_of, part_pairs, run_suite
-from clir_bench.metrics.scoring import parse_measures
 from clir_bench.results.schema import Result, SuiteResult, SystemRecord
 from clir_bench.results.store import result_path, to_json
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.store import Keeping
 from clir_bench.search.workers.executor import Loading
 from clir_bench.search.workers.plan import Workers
-from clir_bench.tasks.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard, load_card
+from clir_bench.tasks.cards import SAMPLE, AnyCard, Part, SuiteCard, TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
-from clir_bench.tasks.measures import WHOLE
+from clir_bench.tasks.measures import WHOLE, parse_measures
 from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 

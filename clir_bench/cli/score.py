@@ -16,10 +16,11 @@ from clir_bench.cli.tables import result_text
 from clir_bench.errors import UsageError
 from clir_bench.evaluation.evaluate import Settings, card_for
 from clir_bench.evaluation.score_runs import score_runs
-from clir_bench.metrics.scoring import parse_measures
 from clir_bench.results.store import result_path, to_json
-from clir_bench.tasks.cards import SAMPLE, TaskCard, load_card
+from clir_bench.tasks.cards import SAMPLE, TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
+from clir_bench.tasks.measures import parse_measures
 from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 

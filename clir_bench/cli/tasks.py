@@ -11,7 +11,8 @@ from tabulate import tabulate
 from clir_bench.cli import options
 from clir_bench.cli.tables import some_of
 from clir_bench.results.store import to_json
-from clir_bench.tasks.cards import SAMPLE, AnyCard, SuiteCard, TaskCard, discover, load_card
+from clir_bench.tasks.cards import SAMPLE, AnyCard, SuiteCard, TaskCard
+from clir_bench.tasks.catalog import discover, load_card
 from clir_bench.tasks.languages import resolve
 
 _MANY = 12

@@ -11,8 +11,9 @@ from clir_bench.core.bounded_files import shown
 from clir_bench.errors import MissingDataError
 from clir_bench.leaderboard.data_hashes import FILE_NAME, DataKey, Pinned, read_official
 from clir_bench.leaderboard.submission.validate import Report, validate
+from clir_bench.tasks.cache import folder_name
 from clir_bench.tasks.cards import TaskCard
-from clir_bench.tasks.source import Source, folder_name, locate
+from clir_bench.tasks.source import Source, locate
 
 NOT_RECOMPUTED = 3
 """Exit code of a submission in which nothing is wrong, but whose scores were not recomputed."""

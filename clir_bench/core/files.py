@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -84,3 +85,9 @@ def refuse_links_out(folder: Path, path: Path, *, error: type[ClirBenchError] = 
             f"{path}: a link leads out of {folder}, and nothing is written through it; put a real "
             "folder or file in its place"
         )
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -26,8 +26,8 @@ from clir_bench.distill.training.losses import DistillationLoss, build_parts
 from clir_bench.encoders.st.loading import resolve_device
 from clir_bench.errors import OutputError, UsageError
 from clir_bench.results.store import check_writable, write_file
+from clir_bench.tasks.cache import cache_directory
 from clir_bench.tasks.languages import load_scheme
-from clir_bench.tasks.source import cache_directory
 
 if TYPE_CHECKING:
     import torch

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from clir_bench.encoders import hub, weights
 from clir_bench.encoders.st import loading as sbert
 from clir_bench.encoders.weights import Weights
-from clir_bench.errors import EncoderError
+from clir_bench.errors import EncoderError, UsageError
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
 
 _MAIN_WEIGHTS = "model.safetensors"
@@ -106,6 +106,22 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
     else:
         found = _pinned(request.name, facts, trust)
     return sbert.build(request, found, stated)
+
+
+def load_checkpoint(request: EncoderRequest) -> Encoder | TokenEncoder:
+    """Return the sentence-transformers model `request.argument`, a Hub id or a folder.
+
+    Raises:
+        UsageError: The argument is missing or impossible.
+        EncoderError: The model cannot be had, read or run here.
+    """
+    if not request.argument:
+        raise UsageError(
+            f"model {request.name!r} needs a Hub id or a folder after a colon, as in "
+            f"--model {request.name}:intfloat/multilingual-e5-small"
+        )
+    found = weights.resolve(request.argument, trust=request.trust_remote_code)
+    return sbert.build(request, found, known(found, sbert.Stated()))
 
 
 def known(found: Weights, stated: sbert.Stated) -> sbert.Stated:

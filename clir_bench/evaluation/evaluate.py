@@ -24,7 +24,7 @@ from clir_bench.core.progress import Progress, Silent
 from clir_bench.errors import ClirBenchError, UnknownNameError
 from clir_bench.evaluation.result_builder import Ledger
 from clir_bench.evaluation.scheduler import Answer, GroupAnswers, Passes, query_key
-from clir_bench.metrics.scoring import JUDGED, parse_measures, score
+from clir_bench.metrics.scoring import score
 from clir_bench.results.schema import Cost, Result, SettingsRecord, SystemRecord
 from clir_bench.results.store import check_writable, result_path
 from clir_bench.search.approximate_index import IndexSpec
@@ -37,7 +37,7 @@ from clir_bench.tasks.adapters import Source
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.loading import Group, Loader, prepare
-from clir_bench.tasks.measures import EVERYTHING, WHOLE, looks_at, refuse
+from clir_bench.tasks.measures import EVERYTHING, JUDGED, WHOLE, looks_at, parse_measures, refuse
 from clir_bench.types import Encoder, LanguagePair, TokenEncoder
 
 _SAVING_SHARE = 0.05

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from clir_bench.core.files import sha256_of
 from clir_bench.errors import ClirBenchError, DataError, ResultError
-from clir_bench.leaderboard.submission.plan import depth_kept
-from clir_bench.metrics.scoring import QueryScores, parse_measures, score
+from clir_bench.metrics.scoring import QueryScores, score
 from clir_bench.results.schema import (
     ApproximateSearch,
     Cost,
+    PairCounts,
     PairResult,
     Result,
     SettingsRecord,
@@ -37,8 +38,14 @@ from clir_bench.results.trec_runs import read_run
 from clir_bench.tasks.cards import SAMPLE
 from clir_bench.tasks.languages import TierScheme, pair_language, pair_tier
 from clir_bench.tasks.loading import Loader, PreparedPair, load_again, prepare
-from clir_bench.tasks.measures import EVERYTHING, Depth, at_depth, depth_of, looks_at
-from clir_bench.tasks.source import sha256_of
+from clir_bench.tasks.measures import (
+    EVERYTHING,
+    Depth,
+    at_depth,
+    depth_of,
+    looks_at,
+    parse_measures,
+)
 from clir_bench.types import LanguagePair, Run
 
 logger = logging.getLogger(__name__)
@@ -143,7 +150,9 @@ class Ledger:
                     update={
                         "unofficial": now.unofficial,
                         "official": not now.unofficial,
-                        "counts": now.counts(known.counts.retrieved if known.counts else 0),
+                        "counts": PairCounts.of(
+                            now.inspection, known.counts.retrieved if known.counts else 0
+                        ),
                         "skip_same_id": now.inspection.skip_same_id,
                     }
                 )
@@ -188,7 +197,9 @@ class Ledger:
             status="done",
             official=not prepared.unofficial,
             unofficial=prepared.unofficial,
-            counts=prepared.counts(retrieved=sum(len(ids) for ids in run.doc_ids)),
+            counts=PairCounts.of(
+                prepared.inspection, retrieved=sum(len(ids) for ids in run.doc_ids)
+            ),
             skip_same_id=inspection.skip_same_id,
             data_sha256=inspection.sha256,
             cost=cost,
@@ -344,7 +355,7 @@ class Ledger:
     def _too_shallow(self) -> list[str]:
         """Say that rankings are too shallow for the task's measures and for boards."""
         deeper = self.deeper_than(self._depth)
-        if not deeper or self._depth >= (kept := depth_kept(self.loader.card)):
+        if not deeper or self._depth >= (kept := self.loader.card.submission.depth):
             return []
         return [
             f"rankings of {self._depth:,} documents per query: too few for the task's "

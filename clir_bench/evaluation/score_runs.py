@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from clir_bench.core.files import sha256_of
 from clir_bench.core.progress import Progress
 from clir_bench.errors import ClirBenchError, DataError, OutputError, ResultError
 from clir_bench.evaluation.evaluate import Settings, new_ledger
@@ -18,7 +19,7 @@ from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.loading import Group, Loader, PreparedPair, corpus_of, load_again, prepare
 from clir_bench.tasks.measures import depth_of, too_deep
 from clir_bench.tasks.outline import read_again
-from clir_bench.tasks.source import Source, sha256_of
+from clir_bench.tasks.source import Source
 from clir_bench.types import EncoderInfo, LanguagePair, Run
 
 _SHOWN = 3

@@ -8,7 +8,6 @@ from pathlib import Path
 from clir_bench.errors import CardError, ClirBenchError, ResultError
 from clir_bench.evaluation.evaluate import Settings, check_pairs, stored_split
 from clir_bench.metrics.means import Summary, mean_of_tasks, summarise
-from clir_bench.metrics.scoring import parse_measures
 from clir_bench.results.schema import Result, SuitePart, SuiteResult, SystemRecord
 from clir_bench.results.store import (
     check_writable,
@@ -19,9 +18,10 @@ from clir_bench.results.store import (
     write_result,
 )
 from clir_bench.results.summary import as_score, environment_record
-from clir_bench.tasks.cards import SAMPLE, Part, SuiteCard, TaskCard, expand_rules, load_card
+from clir_bench.tasks.cards import SAMPLE, Part, SuiteCard, TaskCard, expand_rules
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
-from clir_bench.tasks.measures import at_depth, too_deep
+from clir_bench.tasks.measures import at_depth, parse_measures, too_deep
 from clir_bench.types import LanguagePair
 
 RunPart = Callable[[TaskCard, Sequence[LanguagePair], str], Result]

@@ -27,11 +27,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from clir_bench.core.bounded_files import read_plain
 from clir_bench.core.structured_files import parse_toml
 from clir_bench.errors import ClirBenchError, DataError, UnknownNameError, UsageError
-from clir_bench.leaderboard.submission.plan import depth_kept
-from clir_bench.metrics.scoring import parse_measures
-from clir_bench.tasks.cards import SuiteCard, TaskCard, TaskId, expand_rules, load_card
+from clir_bench.tasks.cards import SuiteCard, TaskCard, TaskId, expand_rules
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import TierScheme, load_scheme
-from clir_bench.tasks.measures import at_depth, looks_at
+from clir_bench.tasks.measures import at_depth, looks_at, parse_measures
 from clir_bench.types import POOL, LanguagePair
 
 _LARGEST_BYTES = 2**20
@@ -165,7 +164,7 @@ def _section_problems(section: SectionDefinition) -> list[str]:
     problems = []
     if canonical != section.measures:
         problems.append(f"measures must be written {', '.join(canonical)}, each once")
-    depth = depth_kept(card)
+    depth = card.submission.depth
     problems += [
         f"{name} looks deeper than the {depth} documents per query that submissions of "
         f"{card.id!r} keep{f'; write {lower}' if (lower := at_depth(name, depth)) else ''}"

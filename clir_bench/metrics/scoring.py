@@ -12,26 +12,22 @@ Two things are decided here so that every tool agrees on them:
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clir_bench.core.profiling import stage
-from clir_bench.errors import DataError, UnknownNameError, UsageError
-from clir_bench.tasks.measures import hint
+from clir_bench.errors import DataError
+from clir_bench.tasks.measures import parse_measures
 from clir_bench.types import Qrel, Run
 
 if TYPE_CHECKING:
     from ir_measures import Metric
     from ir_measures.measures import Measure
 
-JUDGED = "Judged@10"
-"""Reported with every result: how much of what was ranked first anyone has judged."""
 _BATCH_DOCUMENTS = 100_000
 """Documents of rankings given to the tools at once, some 8 MB."""
 
@@ -73,55 +69,6 @@ class QueryScores:
             measure: math.fsum(column) / len(column)
             for measure, column in zip(self.measures, columns, strict=True)
         }
-
-
-def parse_measures(names: Iterable[str]) -> dict[str, Measure]:
-    """Return measures by their canonical names, in the order given, duplicates once.
-
-    Raises:
-        UnknownNameError: ir-measures does not know a name.
-        UsageError: It knows the name, but a parameter is missing or wrong, or no installed tool
-            computes it.
-    """
-    return {str(measure): measure for measure in map(_parse, names)}
-
-
-@cache
-def _parse(name: str) -> Measure:
-    import ir_measures
-
-    try:
-        measure = ir_measures.parse_measure(name)
-    except (NameError, ValueError, KeyError, SyntaxError) as error:
-        remedy = f"{hint(name)}Any ir-measures name is accepted ({error})."
-        known = [f"{known.NAME}@10" for known in ir_measures.measures.registry.values()]
-        near = [] if hint(name) else known
-        raise UnknownNameError("measure", name, near, remedy) from None
-    expected = "expected a name such as 'P@10' or 'nDCG@10'"
-    try:
-        computed = ir_measures.DefaultPipeline.supports(measure)  # type: ignore[no-untyped-call]
-    except AssertionError as error:  # how ir-measures refuses a parameter
-        problem = re.sub(r"invalid param (\w+)=<object .*", r"\1 is missing", str(error))
-        raise UsageError(f"measure {name!r}: {problem}; {expected}") from None
-    if not computed:
-        raise UsageError(f"measure {name!r}: no installed tool of ir-measures computes it")
-    if measure.params.get("cutoff", 1) < 1:  # trec_eval would take the whole process down
-        raise UsageError(f"measure {name!r}: the cutoff must be at least 1; {expected}")
-    _try_out(name, measure)
-    return measure
-
-
-def _try_out(name: str, measure: Measure) -> None:
-    """Compute a measure once: not everything that ir-measures accepts works in its tools."""
-    import ir_measures
-
-    judged = [Qrel("0", "a", 1), Qrel("0", "b", 0)]
-    try:
-        list(ir_measures.iter_calc([measure], judged, {"0": {"a": 2, "b": 1}}))
-    except Exception as error:  # third-party tools, one of them a Perl script
-        raise UsageError(
-            f"measure {name!r}: its tool cannot compute it: {type(error).__name__}: {error}"
-        ) from error
 
 
 @stage("score")

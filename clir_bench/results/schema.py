@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from clir_bench.core.display import printable
 from clir_bench.core.files import path_problem
+from clir_bench.tasks.checks import Inspection
 from clir_bench.tasks.measures import EVERYTHING
 from clir_bench.types import EncoderInfo, Tier
 
@@ -82,6 +83,18 @@ class PairCounts(_Model):
     retrieved: int = 0
     missing_judged: int = 0
     empty_relevant: int = 0
+
+    @classmethod
+    def of(cls, inspection: Inspection, retrieved: int = 0) -> PairCounts:
+        """Return what a result records of a pair, `retrieved` documents being in its run."""
+        return cls(
+            **inspection.counts._asdict(),
+            judged_queries=inspection.n_judged_queries,
+            empty_documents=inspection.n_empty_documents,
+            retrieved=retrieved,
+            missing_judged=len(inspection.missing_judged),
+            empty_relevant=inspection.n_empty_relevant,
+        )
 
 
 class Cost(_Model):

@@ -23,13 +23,12 @@ from pydantic import BaseModel, ValidationError
 
 from clir_bench.core.bounded_files import read_gzip
 from clir_bench.core.display import visible
-from clir_bench.core.files import inside
+from clir_bench.core.files import inside, sha256_of
 from clir_bench.core.profiling import stage
 from clir_bench.errors import DataError, OutputError, ResultError
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import SCHEMA_VERSION, PairResult, Result, SuiteResult
 from clir_bench.results.trec_runs import format_run
-from clir_bench.tasks.source import sha256_of
 from clir_bench.types import LanguagePair, Run
 
 _AnyResult = TypeVar("_AnyResult", Result, SuiteResult)

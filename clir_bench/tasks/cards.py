@@ -70,6 +70,20 @@ class Sample(_Strict):
     official: tuple[str, ...] = ()
 
 
+class Submission(_Strict):
+    """What boards keep of a result.
+
+    Attributes:
+        depth: Documents per query.
+        pairs: Rules as in `pairs.official`, in place of the official pairs.
+        measures: ir-measures names, shown after those of the task.
+    """
+
+    depth: Annotated[int, Field(ge=1, le=1000)] = 100
+    pairs: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+
+
 class TaskCard(_Strict):
     """One task: what is searched, what is relevant, how it is scored.
 
@@ -87,6 +101,7 @@ class TaskCard(_Strict):
             pairs have the same, "*-sw" stands for every pair into a language and "*" for all.
         missing_judged: Split, then pair as in `counts`, to how many judged documents the source's
             own corpus lacks; none where nothing is stated.
+        mteb: What mteb calls the task, where it has it.
         unofficial: Why no result of this task is an official one; None when it can be.
         version: Raised whenever a change to card or adapter moves a score.
     """
@@ -110,6 +125,8 @@ class TaskCard(_Strict):
     counts: dict[str, dict[str, Counts]] = {}
     missing_judged: dict[str, dict[str, Annotated[int, Field(ge=1)]]] = {}
     sample: Sample = Sample()
+    submission: Submission = Submission()
+    mteb: str = ""
     unofficial: str | None = None
     license: str
     citation: str = ""
@@ -226,7 +243,7 @@ class TaskCard(_Strict):
 
         `for_sample` puts the sample's languages and pairs in their place first.
         """
-        return _digest(self, without=_WORDS | {"sample"})
+        return _digest(self, without=_NOT_SCORED)
 
 
 class Part(_Strict):
@@ -264,7 +281,7 @@ class SuiteCard(_Strict):
 
     def sha256(self) -> str:
         """Return the hash of what a score can depend on."""
-        return _digest(self, without=_WORDS)
+        return _digest(self, without=_NOT_SCORED)
 
 
 AnyCard = TaskCard | SuiteCard
@@ -299,58 +316,6 @@ def parse_card(raw: Mapping[str, Any], *, where: str, directory: Path | None = N
         raise CardError(f"{where}: " + "; ".join(problems)) from None
 
 
-def shipped_directory() -> Path:
-    """Return the folder of the cards that come with the package."""
-    packaged = Path(__file__).parents[1] / "_tasks"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "tasks"
-
-
-def discover(extra: Path | None = None) -> dict[str, Path]:
-    """Return task id to card file: the shipped ones and those in folder `extra`.
-
-    Raises:
-        CardError: `extra` is no folder, or holds a card named as a shipped one.
-    """
-    found = {path.stem: path for path in sorted(shipped_directory().glob("*.toml"))}
-    if extra is not None:
-        if not extra.is_dir():
-            raise CardError(f"{extra}: no such folder of task cards (--tasks-dir)")
-        for path in sorted(extra.glob("*.toml")):
-            if path.stem in found:
-                raise CardError(f"{path}: task {path.stem!r} exists already; rename the card")
-            found[path.stem] = path
-    return found
-
-
-def load_card(name: str, tasks_dir: Path | None = None) -> AnyCard:
-    """Return the card called `name`: a task id, a path ending in .toml, or `irds:DATASET`.
-
-    Raises:
-        UnknownNameError: No such task; what is known of names that are no data set is said.
-        CardError: The card is wrong.
-    """
-    if name.startswith("irds:"):
-        from clir_bench.tasks.adapters.irds import card_of
-
-        return card_of(name.removeprefix("irds:"))
-    if name.endswith(".toml"):
-        return read_card(Path(name))
-    found = discover(tasks_dir)
-    if name not in found:
-        raise UnknownNameError(
-            "task",
-            name,
-            found,
-            _NOT_DATA.get(name.casefold(), "")
-            or "`clir-bench tasks` lists them; your own collection runs with a card: "
-            "`--task path/to/card.toml` (see CONTRIBUTING.md).",
-        )
-    card = read_card(found[name])
-    if card.id != found[name].stem:
-        raise CardError(f"{found[name]}: id {card.id!r} must be the file's name")
-    return card
-
-
 def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:
     """Return the pairs that `rules` name (see `PairRules`), within the card's languages.
 
@@ -363,24 +328,22 @@ def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:
         raise UsageError(f"task {card.id!r}: {error}") from None
 
 
-_NOT_DATA = {
-    "slurm": (
-        "SLURM is named in the literature on low-resource CLIR, but no data set of that name could "
-        "be found to download: no corpus, topics or judgments are published. If you have it, "
-        "bring it as your own collection: a folder in BEIR layout (corpus.jsonl, queries.jsonl, "
-        "qrels/test.tsv) and a card, `--task path/to/card.toml`."
-    ),
-    "material": (
-        "The IARPA MATERIAL collections (sw, tl, so, ...) are handed out by the LDC and NIST under "
-        "licence and cannot be fetched. With a copy, write a card for a folder of JSONL documents, "
-        "TREC topics and qrels, and run `--task path/to/card.toml`."
-    ),
-}
-
-
 _LATER = frozenset({"skip_same_id", "missing_judged"})
 """Fields that came later: left out of the hash where they say nothing, which keeps hashes valid."""
-_WORDS = frozenset({"title", "description", "homepage", "license", "citation", "download"})
+_NOT_SCORED = frozenset(
+    {
+        "title",
+        "description",
+        "homepage",
+        "license",
+        "citation",
+        "download",
+        "sample",
+        "submission",
+        "mteb",
+    }
+)
+"""Fields on which no score depends."""
 
 
 def _digest(card: BaseModel, *, without: frozenset[str]) -> str:
@@ -441,6 +404,7 @@ def _fields_of(model: type[BaseModel], parents: Iterable[str | int]) -> list[str
         "pairs": PairRules,
         "download": Download,
         "sample": Sample,
+        "submission": Submission,
         "parts": Part,
     }
     tables = [nested[str(parent)] for parent in parents if str(parent) in nested]

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from clir_bench.core.files import sha256_of
 from clir_bench.errors import DataError, MissingDataError, OutputError
+from clir_bench.tasks.cache import CACHE_VARIABLE, by_hand, cached_file, read_manifest
 from clir_bench.tasks.cards import TaskCard
-from clir_bench.tasks.source import CACHE_VARIABLE, by_hand, cached_file, read_manifest, sha256_of
 
 if TYPE_CHECKING:
     from requests import Response

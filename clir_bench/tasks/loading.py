@@ -13,7 +13,6 @@ from clir_bench.core import plugins as registry
 from clir_bench.core.guards import guarded
 from clir_bench.core.profiling import stage
 from clir_bench.errors import ClirBenchError, DataError, PluginError
-from clir_bench.results.schema import PairCounts
 from clir_bench.tasks.adapters import Adapter, Source
 from clir_bench.tasks.adapters.checked import checked
 from clir_bench.tasks.cards import TaskCard
@@ -76,18 +75,6 @@ class PreparedPair:
     pair: LanguagePair
     inspection: Inspection
     unofficial: tuple[str, ...]
-
-    def counts(self, retrieved: int = 0) -> PairCounts:
-        """Return what a result records of the pair, `retrieved` documents being in its run."""
-        inspection = self.inspection
-        return PairCounts(
-            **inspection.counts._asdict(),
-            judged_queries=inspection.n_judged_queries,
-            empty_documents=inspection.n_empty_documents,
-            retrieved=retrieved,
-            missing_judged=len(inspection.missing_judged),
-            empty_relevant=inspection.n_empty_relevant,
-        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How deep measures look into a ranking, and what they are called elsewhere.
+"""Measures by their ir-measures names: which there are, and how deep they look into a ranking.
 
 A ranking that is cut at 3 documents per query has no nDCG@10: the values that a tool returns for it
 are of another quantity. Over such a ranking a measure is called by the depth that there is, nDCG@3,
@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from clir_bench.errors import UsageError
-from clir_bench.types import Run
+from clir_bench.errors import UnknownNameError, UsageError
+from clir_bench.types import Qrel, Run
 
 if TYPE_CHECKING:
     from ir_measures.measures import Measure
@@ -187,3 +187,56 @@ def _parsed(name: str) -> Measure:
     import ir_measures
 
     return ir_measures.parse_measure(name)
+
+
+JUDGED = "Judged@10"
+"""Reported with every result: how much of what was ranked first anyone has judged."""
+
+
+def parse_measures(names: Iterable[str]) -> dict[str, Measure]:
+    """Return measures by their canonical names, in the order given, duplicates once.
+
+    Raises:
+        UnknownNameError: ir-measures does not know a name.
+        UsageError: It knows the name, but a parameter is missing or wrong, or no installed tool
+            computes it.
+    """
+    return {str(measure): measure for measure in map(_parse, names)}
+
+
+@cache
+def _parse(name: str) -> Measure:
+    import ir_measures
+
+    try:
+        measure = ir_measures.parse_measure(name)
+    except (NameError, ValueError, KeyError, SyntaxError) as error:
+        remedy = f"{hint(name)}Any ir-measures name is accepted ({error})."
+        known = [f"{known.NAME}@10" for known in ir_measures.measures.registry.values()]
+        near = [] if hint(name) else known
+        raise UnknownNameError("measure", name, near, remedy) from None
+    expected = "expected a name such as 'P@10' or 'nDCG@10'"
+    try:
+        computed = ir_measures.DefaultPipeline.supports(measure)  # type: ignore[no-untyped-call]
+    except AssertionError as error:  # how ir-measures refuses a parameter
+        problem = re.sub(r"invalid param (\w+)=<object .*", r"\1 is missing", str(error))
+        raise UsageError(f"measure {name!r}: {problem}; {expected}") from None
+    if not computed:
+        raise UsageError(f"measure {name!r}: no installed tool of ir-measures computes it")
+    if measure.params.get("cutoff", 1) < 1:  # trec_eval would take the whole process down
+        raise UsageError(f"measure {name!r}: the cutoff must be at least 1; {expected}")
+    _try_out(name, measure)
+    return measure
+
+
+def _try_out(name: str, measure: Measure) -> None:
+    """Compute a measure once: not everything that ir-measures accepts works in its tools."""
+    import ir_measures
+
+    judged = [Qrel("0", "a", 1), Qrel("0", "b", 0)]
+    try:
+        list(ir_measures.iter_calc([measure], judged, {"0": {"a": 2, "b": 1}}))
+    except Exception as error:  # third-party tools, one of them a Perl script
+        raise UsageError(
+            f"measure {name!r}: its tool cannot compute it: {type(error).__name__}: {error}"
+        ) from error

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from clir_bench.errors import UsageError
 from clir_bench.evaluation.evaluate import card_for, check_pairs
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.checks import inspect, inspect_corpus
 from clir_bench.tasks.loading import Loader
 from clir_bench.tasks.source import locate

@@ -14,7 +14,8 @@ import pytest
 from clir_bench.encoders import load_encoder
 from clir_bench.encoders.optical import CARD, SHIPPED
 from clir_bench.evaluation.evaluate import System, evaluate
-from clir_bench.tasks.cards import SAMPLE, TaskCard, expand_rules, load_card
+from clir_bench.tasks.cards import SAMPLE, TaskCard, expand_rules
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.source import locate
 from clir_bench.types import Encoder, TokenEncoder
 

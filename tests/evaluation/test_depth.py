@@ -19,7 +19,7 @@ from clir_bench.leaderboard.definition import read_definition
 from clir_bench.leaderboard.submission import run_format as compact
 from clir_bench.results.schema import Result, SuiteResult
 from clir_bench.results.store import read_result, read_values
-from clir_bench.tasks import cards
+from clir_bench.tasks import catalog
 
 N_SWAHILI = 204
 
@@ -399,7 +399,7 @@ def test_a_board_shows_no_measure_that_submissions_do_not_reach(
         'task = "mine"\npairs = ["en-sw"]\nmeasures = ["AP@1000"]\n',
         encoding="utf-8",
     )
-    assert cards.shipped_directory() == made.task.card_path.parent
+    assert catalog.shipped_directory() == made.task.card_path.parent
     expected = "AP@1000 looks deeper than the 100 documents per query .* write AP@100"
     with pytest.raises(UsageError, match=expected):
         read_definition(path)

@@ -14,7 +14,8 @@ import pytest
 from clir_bench.encoders import load_encoder
 from clir_bench.evaluation.evaluate import System
 from clir_bench.metrics.scoring import QueryScores
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.types import Query
 
 MODEL = "all-minilm-l6-v2"

@@ -30,7 +30,8 @@ from clir_bench.leaderboard.data_hashes import read_official
 from clir_bench.leaderboard.definition import read_definitions
 from clir_bench.leaderboard.markdown import board_markdown
 from clir_bench.leaderboard.spreadsheet import COLUMNS, board_csv
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 
 GOOD: Values = {"sw-en": [1, 0, 0, 0], "de-en": [1, 1, 1, 0]}
 BOARDS = Path(__file__).parents[2] / "leaderboards"

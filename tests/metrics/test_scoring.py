@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from clir_bench.errors import DataError, UnknownNameError, UsageError
 from clir_bench.metrics import scoring
-from clir_bench.metrics.scoring import JUDGED, QueryScores, parse_measures, score
+from clir_bench.metrics.scoring import QueryScores, score
 from clir_bench.results.trec_runs import from_scores
+from clir_bench.tasks.measures import JUDGED, parse_measures
 from clir_bench.types import Qrel
 
 SMALL = settings(max_examples=50, deadline=None, derandomize=True)

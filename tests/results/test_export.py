@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from submissions import Submitted, make_submission
 
-from clir_bench.metrics.scoring import parse_measures
 from clir_bench.results.export import yaml
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result
+from clir_bench.tasks.measures import parse_measures
 
 
 @pytest.fixture

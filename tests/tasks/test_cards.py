@@ -11,20 +11,19 @@ import pytest
 
 from clir_bench.core import plugins as registry
 from clir_bench.errors import CardError, UnknownNameError, UsageError
+from clir_bench.tasks.cache import read_manifest
 from clir_bench.tasks.cards import (
     SAMPLE,
     Counts,
     Sample,
     SuiteCard,
     TaskCard,
-    discover,
     expand_rules,
-    load_card,
     parse_card,
     read_card,
-    shipped_directory,
 )
-from clir_bench.tasks.source import locate, read_manifest
+from clir_bench.tasks.catalog import discover, load_card, shipped_directory
+from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 
 SHIPPED = discover()

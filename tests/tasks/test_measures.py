@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 
 from clir_bench.errors import UnknownNameError
-from clir_bench.metrics.scoring import parse_measures, score
-from clir_bench.tasks.measures import EVERYTHING, at_depth, depth_of, looks_at, name_here, too_deep
+from clir_bench.metrics.scoring import score
+from clir_bench.tasks.measures import (
+    EVERYTHING,
+    at_depth,
+    depth_of,
+    looks_at,
+    name_here,
+    parse_measures,
+    too_deep,
+)
 from clir_bench.types import Qrel, Run
 
 

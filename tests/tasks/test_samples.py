@@ -13,10 +13,12 @@ from clir_bench.core import plugins as registry
 from clir_bench.encoders import load_encoder
 from clir_bench.errors import DataError
 from clir_bench.evaluation.evaluate import Settings, System, evaluate
-from clir_bench.tasks.cards import SAMPLE, TaskCard, discover, load_card
+from clir_bench.tasks.cache import folder_name
+from clir_bench.tasks.cards import SAMPLE, TaskCard
+from clir_bench.tasks.catalog import discover, load_card
 from clir_bench.tasks.samples.build import build
 from clir_bench.tasks.samples.texts import LANGUAGES, read_texts
-from clir_bench.tasks.source import folder_name, locate
+from clir_bench.tasks.source import locate
 from clir_bench.types import POOL, Collection, LanguagePair
 
 SHIPPED = Path(clir_bench.tasks.samples.__file__).parent

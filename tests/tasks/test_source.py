@@ -9,17 +9,12 @@ from typing import Any
 
 import pytest
 
+from clir_bench.core.files import sha256_of
 from clir_bench.errors import CardError, DataError, MissingDataError
 from clir_bench.tasks.adapters.patterns import fill
+from clir_bench.tasks.cache import cache_directory, folder_name, read_manifest
 from clir_bench.tasks.cards import SAMPLE, TaskCard, parse_card
-from clir_bench.tasks.source import (
-    Source,
-    cache_directory,
-    folder_name,
-    locate,
-    read_manifest,
-    sha256_of,
-)
+from clir_bench.tasks.source import Source, locate
 from clir_bench.types import LanguagePair
 
 HELLO = hashlib.sha256(b"hello\n").hexdigest()

@@ -12,7 +12,8 @@ from folders import Folder, forget_plugins, install_plugin, make_folder, write_p
 
 from clir_bench.core import plugins as registry
 from clir_bench.errors import ConformanceError, UsageError
-from clir_bench.tasks.cards import SAMPLE, TaskCard, discover, load_card
+from clir_bench.tasks.cards import SAMPLE, TaskCard
+from clir_bench.tasks.catalog import discover, load_card
 from clir_bench.testing import (
     ADAPTER_CHECKS,
     Outcome,

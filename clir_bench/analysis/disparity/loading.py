@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clir_bench.analysis.disparity.pool import KEPT, Pool
 from clir_bench.analysis.disparity.ranking import Ranking, rankings
+from clir_bench.core.files import sha256_of
 from clir_bench.core.progress import Progress
 from clir_bench.errors import DataError, UsageError
 from clir_bench.evaluation.evaluate import card_for
@@ -18,9 +19,10 @@ from clir_bench.results.schema import Result
 from clir_bench.results.store import result_file
 from clir_bench.results.summary import is_pool
 from clir_bench.results.trec_runs import read_run
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.loading import Loader, corpus_of, prepare
-from clir_bench.tasks.source import locate, sha256_of
+from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 
 

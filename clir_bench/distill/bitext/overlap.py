@@ -25,9 +25,11 @@ from clir_bench.distill.bitext.fingerprints import fingerprint, sentence_fingerp
 from clir_bench.distill.bitext.report import TaskOverlap
 from clir_bench.errors import ClirBenchError
 from clir_bench.tasks.adapters.irds import uses_ir_datasets
-from clir_bench.tasks.cards import TaskCard, discover, load_card
+from clir_bench.tasks.cache import folder_name
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import discover, load_card
 from clir_bench.tasks.loading import Loader
-from clir_bench.tasks.source import Source, folder_name, locate
+from clir_bench.tasks.source import Source, locate
 from clir_bench.types import LanguagePair
 
 _BATCH = 100_000

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clir_bench.distill.model.teacher_vectors import Taught
 from clir_bench.encoders import catalog as models
 from clir_bench.encoders import kinds, weights
 from clir_bench.encoders.st import loading as sbert
@@ -26,20 +27,6 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _CHUNK = 512  # texts between two commits of the store
-
-
-class Taught(NamedTuple):
-    """What a teacher says of one text.
-
-    Attributes:
-        tokens: Contextual vectors of its tokens, special ones left out, float16 `(n, dim)`.
-        ids: The tokens' places in the teacher's vocabulary, int32 `(n,)`.
-        sentence: The pooled vector, float16 `(dim,)`.
-    """
-
-    tokens: NDArray[np.float16]
-    ids: NDArray[np.int32]
-    sentence: NDArray[np.float16]
 
 
 class Teacher:

@@ -28,10 +28,22 @@ from clir_bench.results.store import write_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clir_bench.distill.model.teacher import Taught
-
 _VERSION = 1
 _DIGEST = 16
+
+
+class Taught(NamedTuple):
+    """What a teacher says of one text.
+
+    Attributes:
+        tokens: Contextual vectors of its tokens, special ones left out, float16 `(n, dim)`.
+        ids: The tokens' places in the teacher's vocabulary, int32 `(n,)`.
+        sentence: The pooled vector, float16 `(dim,)`.
+    """
+
+    tokens: NDArray[np.float16]
+    ids: NDArray[np.int32]
+    sentence: NDArray[np.float16]
 
 
 class TeacherBatch(NamedTuple):

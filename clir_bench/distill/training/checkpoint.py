@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clir_bench.core.files import sha256_of
 from clir_bench.core.structured_files import parse_json
 from clir_bench.errors import DataError, OutputError
-from clir_bench.tasks.source import sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor

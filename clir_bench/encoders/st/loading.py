@@ -56,24 +56,6 @@ class Stated:
     description: str = ""
 
 
-def load(request: EncoderRequest) -> Encoder | TokenEncoder:
-    """Return the sentence-transformers model `request.argument`, a Hub id or a folder.
-
-    Raises:
-        UsageError: The argument is missing or impossible.
-        EncoderError: The model cannot be had, read or run here.
-    """
-    if not request.argument:
-        raise UsageError(
-            f"model {request.name!r} needs a Hub id or a folder after a colon, as in "
-            f"--model {request.name}:intfloat/multilingual-e5-small"
-        )
-    from clir_bench.encoders import catalog as models  # which imports this module
-
-    found = weights.resolve(request.argument, trust=request.trust_remote_code)
-    return build(request, found, models.known(found, Stated()))
-
-
 def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | TokenEncoder:
     """Load the model in `found.folder` and say in its info what was loaded.
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from clir_bench.core import provenance as environment
 from clir_bench.encoders.st import packing
-from clir_bench.tasks.source import cache_directory
+from clir_bench.tasks.cache import cache_directory
 
 if TYPE_CHECKING:
     import torch

@@ -18,7 +18,8 @@ from clir_bench.core.bounded_files import kind_of, shown
 from clir_bench.errors import ResultError
 from clir_bench.leaderboard.submission.run_format import SUFFIX
 from clir_bench.results.system_card import CARD_FILE
-from clir_bench.tasks.cards import TaskCard, discover, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import discover, load_card
 
 LARGEST_SYSTEM_BYTES = 32 * 2**20
 _MOST_ENTRIES = 5000

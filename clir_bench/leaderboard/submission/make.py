@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import clir_bench
+from clir_bench.core.files import sha256_of
 from clir_bench.core.safe_text import name_problem, without_folders
 from clir_bench.errors import DataError, ResultError
 from clir_bench.leaderboard.submission import run_format as compact
@@ -38,10 +39,11 @@ from clir_bench.results.store import (
     write_values,
 )
 from clir_bench.results.summary import has_pairs_and_pool, means_of
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.loading import Loader, prepare
-from clir_bench.tasks.source import Source, sha256_of
+from clir_bench.tasks.source import Source
 from clir_bench.types import LanguagePair, Run
 
 SCHEME = "joshi"

@@ -11,31 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clir_bench.metrics.scoring import JUDGED, parse_measures
 from clir_bench.tasks.cards import TaskCard, expand_rules
+from clir_bench.tasks.measures import JUDGED, parse_measures
 from clir_bench.types import LanguagePair
-
-DEPTH = 100
-"""Documents kept a query, where a task has no depth of its own."""
 
 KNOWN_MEASURES = frozenset({"nDCG", "AP", "RR", "R", "P", "Success", "Judged"})
 """What a submission may be measured by, each with a cutoff and no other parameter."""
-
-_DEPTHS = {"tatoeba": 10, "xquad-r": 20}
-"""Tatoeba: one sentence is right and P@1 is the measure. XQuAD-R: XTREME-R measures AP@20, and its
-22 pairs are the bulk of a submission."""
-
-_PAIRS = {
-    "mtop-intent": ("*-en",),
-    "mtop-translation": ("*-en",),
-    "tatoeba": ("*-en",),
-    "xquad-r": ("*-en", "*-mul"),
-}
-_MORE_MEASURES = {
-    "mtop-intent": ("P@10",),
-    "mtop-translation": ("P@1",),
-    "tatoeba": ("RR@10",),
-}
 
 
 @dataclass(frozen=True)
@@ -62,16 +43,11 @@ class Plan:
         return tuple(pair for pair in order if pair in wanted)
 
 
-def depth_kept(card: TaskCard) -> int:
-    """Return how many documents per query are submitted of a task."""
-    return _DEPTHS.get(card.id, DEPTH)
-
-
 def plan_of(card: TaskCard, measures: Iterable[str] = ()) -> Plan:
     """Return what of a task is submitted; `measures` are added to the usual ones."""
-    depth = depth_kept(card)
-    rules = _PAIRS.get(card.id, card.pairs.official)
-    asked = (*card.measures, *_MORE_MEASURES.get(card.id, ()), *measures, JUDGED)
+    depth = card.submission.depth
+    rules = card.submission.pairs or card.pairs.official
+    asked = (*card.measures, *card.submission.measures, *measures, JUDGED)
     cut = (_cut(name, depth) for name in parse_measures(asked))
     return Plan(
         pairs=tuple(expand_rules(card, rules)),

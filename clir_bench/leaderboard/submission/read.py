@@ -17,6 +17,7 @@ from pathlib import Path
 
 from clir_bench.core.bounded_files import read_gzip, shown
 from clir_bench.core.display import printable
+from clir_bench.core.files import sha256_of
 from clir_bench.core.safe_text import looks
 from clir_bench.encoders import catalog as models
 from clir_bench.errors import ClirBenchError, DataError
@@ -34,7 +35,6 @@ from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import Result
 from clir_bench.results.store import parse_values, system_folder
 from clir_bench.results.system_card import CARD_FILE, SystemCard, read_system_card
-from clir_bench.tasks.source import sha256_of
 from clir_bench.types import LanguagePair
 
 _OWN = ("hashing", "optical", "optical-pooled")

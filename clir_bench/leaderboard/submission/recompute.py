@@ -185,12 +185,14 @@ def _score_pair(
     known = stated.model_copy(
         update={
             "data_sha256": inspection.sha256,
-            "counts": prepared.counts(),
+            "counts": PairCounts.of(prepared.inspection),
             "skip_same_id": skips,
         }
     )
     own = inspection.skip_same_id
-    if problem := _depth_problem(statement, run, scores.query_ids, prepared.counts(), own=own):
+    if problem := _depth_problem(
+        statement, run, scores.query_ids, PairCounts.of(prepared.inspection), own=own
+    ):
         yield f"{_run_file(statement, pair)}: {problem}"
     done.pairs[str(pair)] = _with_counts(known, run)
     if pair in done.values:

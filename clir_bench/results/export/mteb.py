@@ -17,13 +17,10 @@ from typing import Any
 
 from clir_bench.results.export.measures import mteb_name
 from clir_bench.results.schema import Result
-from clir_bench.tasks.cards import TaskCard, discover, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import discover, load_card
 from clir_bench.tasks.languages import resolve
 from clir_bench.types import POOL, LanguagePair
-
-_TASKS = {"miracl": "MIRACLRetrieval", "xquad": "XQuADRetrieval"}
-"""Tasks that mteb has too, by its names. Its Tatoeba is not among them: it is scored by F1 over the
-best match of each sentence, which no ranking gives."""
 
 
 def task_result(result: Result) -> dict[str, Any]:
@@ -33,7 +30,7 @@ def task_result(result: Result) -> dict[str, Any]:
     corpus_languages = _languages_of_pool(result)
     return {
         "dataset_revision": f"clir-bench-data-{result.task.data_sha256}",
-        "task_name": mteb_task(result.task.id),
+        "task_name": _name_at_mteb(result.task.id) or f"clir-bench/{result.task.id}",
         "mteb_version": None,
         "scores": {
             result.task.split: [
@@ -55,14 +52,20 @@ def task_result(result: Result) -> dict[str, Any]:
     }
 
 
-def mteb_task(task: str) -> str:
-    """Return the name mteb knows a task by, or one that cannot be mistaken for mteb's."""
-    return _TASKS.get(task, f"clir-bench/{task}")
-
-
 def is_known_to_mteb(task: str) -> bool:
     """Return whether mteb has the task."""
-    return task in _TASKS
+    return bool(_name_at_mteb(task))
+
+
+def _name_at_mteb(task: str) -> str:
+    card = _card_of(task)
+    return card.mteb if card else ""
+
+
+def _card_of(task: str) -> TaskCard | None:
+    """Return the card of a task that the package ships, None for others and for suites."""
+    card = load_card(task) if task in discover() else None
+    return card if isinstance(card, TaskCard) else None
 
 
 def _subset(pair: LanguagePair) -> str:
@@ -80,7 +83,6 @@ def _language_and_script(code: str) -> str:
 
 
 def _languages_of_pool(result: Result) -> list[str]:
-    card = load_card(result.task.id) if result.task.id in discover() else None
-    if isinstance(card, TaskCard):
+    if card := _card_of(result.task.id):
         return sorted(card.languages)
     return sorted({LanguagePair.parse(name).query for name in result.pairs})

@@ -16,7 +16,7 @@ from clir_bench.search.vectors.cache_key import Corpus, Identity, key_of
 from clir_bench.search.vectors.description import Description, read_description, visible
 from clir_bench.search.vectors.entry import KEPT, Entry, entry_folder, repair_remedy
 from clir_bench.search.vectors.removal import remove
-from clir_bench.tasks.source import cache_directory
+from clir_bench.tasks.cache import cache_directory
 from clir_bench.types import Encoder, TokenEncoder
 
 logger = logging.getLogger(__name__)

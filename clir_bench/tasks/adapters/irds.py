@@ -277,10 +277,3 @@ def _records(card: TaskCard, dataset_id: str, entity: str) -> Iterator[Any]:
         yield from getattr(dataset, f"{entity}_iter")()
     except Exception as error:  # ir_datasets and its readers may raise anything
         raise failure(dataset_id, error, card) from error
-
-
-def card_of(name: str) -> TaskCard:
-    """Return a card for any data set of ir_datasets: see `clir_bench.tasks.adapters.irds_cards`."""
-    from clir_bench.tasks.adapters.irds_cards import card_of as build
-
-    return build(name)

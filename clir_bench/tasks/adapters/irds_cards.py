@@ -8,7 +8,6 @@ from typing import Any
 
 from clir_bench.core.files import path_problem
 from clir_bench.errors import UnknownNameError, UsageError
-from clir_bench.metrics.scoring import parse_measures
 from clir_bench.tasks.adapters.irds import finds_itself
 from clir_bench.tasks.adapters.irds_errors import failure, import_ir_datasets
 from clir_bench.tasks.adapters.irds_languages import (
@@ -19,6 +18,7 @@ from clir_bench.tasks.adapters.irds_languages import (
 )
 from clir_bench.tasks.cards import Counts, TaskCard
 from clir_bench.tasks.languages import pair_readings
+from clir_bench.tasks.measures import parse_measures
 from clir_bench.tasks.pairs import PairRules
 from clir_bench.types import POOL, LanguagePair
 

@@ -7,9 +7,9 @@ import os
 from typing import Any
 
 from clir_bench.errors import DataError, MissingDataError
+from clir_bench.tasks.cache import by_hand
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.download import offline, reason
-from clir_bench.tasks.source import by_hand
 
 _SMALL_FILE_BYTES = 5_000_000  # ir_datasets takes larger files from its folder `downloads`, too
 

@@ -18,9 +18,10 @@ from typing import Any
 
 from clir_bench.errors import UsageError
 from clir_bench.tasks.adapters.patterns import fill, setting
-from clir_bench.tasks.cards import SAMPLE, TaskCard, load_card
+from clir_bench.tasks.cache import folder_name
+from clir_bench.tasks.cards import SAMPLE, TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.samples.texts import LANGUAGES, TOPICS, Fact, Texts, read_texts
-from clir_bench.tasks.source import folder_name
 from clir_bench.types import LanguagePair
 
 _ENGLISH = LANGUAGES[0]

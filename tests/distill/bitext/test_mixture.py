@@ -22,7 +22,8 @@ from clir_bench.distill.bitext.report import DROPPED, TRAIN, VALIDATION
 from clir_bench.distill.bitext.sampling import BLOCK, Mixing, PairStream, language_weights, one_pass
 from clir_bench.distill.bitext.sources import BitextSource
 from clir_bench.errors import UsageError
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
 
 DATA = Path(__file__).parents[2] / "data"

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clir_bench.distill.model.teacher import Taught
-from clir_bench.distill.model.teacher_vectors import VectorStore
+from clir_bench.distill.model.teacher_vectors import Taught, VectorStore
 from clir_bench.errors import DataError, UsageError
 
 

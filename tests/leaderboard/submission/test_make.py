@@ -28,7 +28,8 @@ from clir_bench.results.schema import Result, SystemRecord
 from clir_bench.results.store import read_result, read_scores
 from clir_bench.results.system_card import parse_system_card, template
 from clir_bench.results.trec_runs import format_run, read_run
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.types import EncoderInfo, Qrel, Run
 
 

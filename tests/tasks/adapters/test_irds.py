@@ -21,7 +21,8 @@ from clir_bench.core import plugins as registry
 from clir_bench.errors import CardError, DataError, MissingDataError, UnknownNameError, UsageError
 from clir_bench.tasks.adapters.irds import collection, load, prefetch, sides
 from clir_bench.tasks.adapters.irds_errors import OfflineError, import_ir_datasets
-from clir_bench.tasks.cards import Counts, TaskCard, load_card
+from clir_bench.tasks.cards import Counts, TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.download import OFFLINE_VARIABLES
 from clir_bench.tasks.source import Source
 from clir_bench.types import Collection, LanguagePair, Query

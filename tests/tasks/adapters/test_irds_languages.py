@@ -18,7 +18,8 @@ import pytest
 
 from clir_bench.errors import CardError, UnknownNameError, UsageError
 from clir_bench.tasks.adapters.irds_errors import import_ir_datasets
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.types import LanguagePair
 
 MANDARIN = """\

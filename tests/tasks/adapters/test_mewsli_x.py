@@ -12,7 +12,8 @@ import pytest
 
 from clir_bench.errors import DataError, MissingDataError
 from clir_bench.tasks.adapters.mewsli_x import EntityDocuments, load
-from clir_bench.tasks.cards import TaskCard, load_card
+from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.source import Source, locate
 from clir_bench.types import Collection, Document, LanguagePair, Qrel
 

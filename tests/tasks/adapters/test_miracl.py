@@ -11,7 +11,8 @@ import pytest
 from clir_bench.core.text_files import read_qrels, read_topics
 from clir_bench.errors import DataError, MissingDataError
 from clir_bench.tasks.adapters.miracl import load
-from clir_bench.tasks.cards import Counts, TaskCard, load_card
+from clir_bench.tasks.cards import Counts, TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.source import Source
 from clir_bench.types import Collection, Document, LanguagePair, Qrel, Query
 

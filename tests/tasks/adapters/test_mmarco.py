@@ -9,7 +9,8 @@ import pytest
 
 from clir_bench.errors import DataError, MissingDataError
 from clir_bench.tasks.adapters.mmarco import load
-from clir_bench.tasks.cards import Counts, TaskCard, load_card
+from clir_bench.tasks.cards import Counts, TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.source import Source
 from clir_bench.types import Collection, Document, LanguagePair, Qrel, Query
 

@@ -1,0 +1,74 @@
+"""Which task cards there are, and the card a name stands for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clir_bench.errors import CardError, UnknownNameError
+from clir_bench.tasks.adapters.irds_cards import card_of
+from clir_bench.tasks.cards import AnyCard, read_card
+
+
+def shipped_directory() -> Path:
+    """Return the folder of the cards that come with the package."""
+    packaged = Path(__file__).parents[1] / "_tasks"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "tasks"
+
+
+def discover(extra: Path | None = None) -> dict[str, Path]:
+    """Return task id to card file: the shipped ones and those in folder `extra`.
+
+    Raises:
+        CardError: `extra` is no folder, or holds a card named as a shipped one.
+    """
+    found = {path.stem: path for path in sorted(shipped_directory().glob("*.toml"))}
+    if extra is not None:
+        if not extra.is_dir():
+            raise CardError(f"{extra}: no such folder of task cards (--tasks-dir)")
+        for path in sorted(extra.glob("*.toml")):
+            if path.stem in found:
+                raise CardError(f"{path}: task {path.stem!r} exists already; rename the card")
+            found[path.stem] = path
+    return found
+
+
+def load_card(name: str, tasks_dir: Path | None = None) -> AnyCard:
+    """Return the card called `name`: a task id, a path ending in .toml, or `irds:DATASET`.
+
+    Raises:
+        UnknownNameError: No such task; what is known of names that are no data set is said.
+        CardError: The card is wrong.
+    """
+    if name.startswith("irds:"):
+        return card_of(name.removeprefix("irds:"))
+    if name.endswith(".toml"):
+        return read_card(Path(name))
+    found = discover(tasks_dir)
+    if name not in found:
+        raise UnknownNameError(
+            "task",
+            name,
+            found,
+            _NOT_DATA.get(name.casefold(), "")
+            or "`clir-bench tasks` lists them; your own collection runs with a card: "
+            "`--task path/to/card.toml` (see CONTRIBUTING.md).",
+        )
+    card = read_card(found[name])
+    if card.id != found[name].stem:
+        raise CardError(f"{found[name]}: id {card.id!r} must be the file's name")
+    return card
+
+
+_NOT_DATA = {
+    "slurm": (
+        "SLURM is named in the literature on low-resource CLIR, but no data set of that name could "
+        "be found to download: no corpus, topics or judgments are published. If you have it, "
+        "bring it as your own collection: a folder in BEIR layout (corpus.jsonl, queries.jsonl, "
+        "qrels/test.tsv) and a card, `--task path/to/card.toml`."
+    ),
+    "material": (
+        "The IARPA MATERIAL collections (sw, tl, so, ...) are handed out by the LDC and NIST under "
+        "licence and cannot be fetched. With a copy, write a card for a folder of JSONL documents, "
+        "TREC topics and qrels, and run `--task path/to/card.toml`."
+    ),
+}
