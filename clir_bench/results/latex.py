@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from clir_bench.core.display import visible
-from clir_bench.results.lines import POOL_TITLE, Line, in_order
+from clir_bench.core.display import fixed, visible
+from clir_bench.results.lines import POOL_TITLE, Line, in_order, lines_of, task_title
+from clir_bench.results.schema import Result
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -122,3 +123,22 @@ def tier_table(
             rows.append([Markup(indent + name), *cells])
     first = "pair" if any(line.level == "pair" for line in lines) else "language"
     return tabular([first, *columns], rows)
+
+
+def result_latex(
+    result: Result, *, caption: str | None, label: str | None, by_pair: bool, n_digits: int
+) -> str:
+    """Return a result's table: a row per language (or pair), a column per measure."""
+    measures = result.task.measures
+    lines = lines_of(result, by_pair=by_pair)
+
+    def cell(line: Line, column: int) -> str:
+        score = lines[line].get(measures[column])
+        return Markup("--") if score is None else fixed(score.mean, n_digits)
+
+    text = f"{result.system.name} on {task_title(result)}, tiers by {result.tiers.scheme}."
+    return float_table(
+        tier_table(list(lines), measures, cell),
+        caption=text if caption is None else caption,
+        label=label,
+    )
