@@ -56,7 +56,7 @@ class Mark:
 class Panel:
     """One set of axes: means, a row each, grouped by tier."""
 
-    title: str
+    titles: Sequence[str]
     x_label: str
     marks: Sequence[Mark]
 
@@ -108,7 +108,7 @@ def result_figure(result: Result, kind: str, measure: str | None) -> Figure:
         if line.level in levels and measure in scores
     ]
     title = f"{result.system.name} on {task_title(result)}"
-    return interval_figure([Panel(title, f"{measure}, 95% interval", marks)], bars=True)
+    return interval_figure([Panel([title], f"{measure}, 95% interval", marks)], bars=True)
 
 
 def check_kind(kind: str, kinds: Sequence[str]) -> None:
@@ -140,12 +140,13 @@ def _draw(axis: Any, panel: Panel, bars: bool) -> None:
     place, ticks = 0.0, {}
     for (pool, tier), lines in groupby(in_order(by_line), lambda line: (line.pool, line.tier)):
         colour = COLOURS[tier]
-        heading = " ".join(filter(None, ["pool," if pool else "", tier or ""]))
+        of_tier = "" if any(line.level == "tier" for line in by_line) else tier
+        heading = " ".join(filter(None, ["pool" if pool else "", of_tier]))
         axis.annotate(
             heading, (0, place), (4, 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", color=colour, weight="bold", va="center",
         )  # fmt: skip
-        place += _GAP_ROWS if heading else 0.4
+        place += _GAP_ROWS if heading else 0.2
         for line in lines:
             mark = by_line[line]
             error = [[mark.mean - mark.interval[0]], [mark.interval[1] - mark.mean]]
@@ -162,16 +163,16 @@ def _draw(axis: Any, panel: Panel, bars: bool) -> None:
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(place - 0.4, -0.6)
     axis.set_xlabel(panel.x_label)
-    axis.set_title(plain(panel.title))
+    axis.set_title(plain(*panel.titles))
     axis.xaxis.grid(True, color="#DDDDDD", linewidth=0.6)
     axis.set_axisbelow(True)
     if not bars:
         axis.axvline(0, color=GUIDE, linewidth=1)
 
 
-def plain(text: str) -> str:
-    """Return a text that matplotlib draws as it is: "$" begins no formula."""
-    return visible(text).replace("$", r"\$")
+def plain(*lines: str) -> str:
+    """Return texts that matplotlib draws as they are, a line each: "$" begins no formula."""
+    return "\n".join(visible(line).replace("$", r"\$") for line in lines)
 
 
 def results_figure(results: Sequence[Result], measure: str | None) -> Figure:
@@ -248,7 +249,7 @@ def heat_map(systems: Mapping[str, Mapping[Line, float]], title: str) -> Figure:
             tier = lines[start].tier
             if tier:
                 axis.annotate(
-                    tier, ((start + end - 1) / 2, 0), (0, 14), xycoords=("data", "axes fraction"),
+                    tier, ((start + end - 1) / 2, 0), (0, -26), xycoords=("data", "axes fraction"),
                     textcoords="offset points", color=COLOURS[tier], weight="bold", ha="center",
                 )  # fmt: skip
         axis.set_title(plain(title), pad=8)

@@ -40,7 +40,7 @@ def comparison_figure(tasks: Sequence[TaskComparison], kind: str, alpha: float) 
     levels = ("language",) if kind == "languages" else ("tier", "overall", "gap")
     panels = [
         Panel(
-            _title(task, system),
+            _titles(task, system),
             f"difference of {task.measure}, 95% interval; hollow: not told apart",
             [
                 Mark(
@@ -58,8 +58,8 @@ def comparison_figure(tasks: Sequence[TaskComparison], kind: str, alpha: float) 
     return interval_figure(panels, bars=False)
 
 
-def _title(task: TaskComparison, system: str) -> str:
-    return f"{system} minus {task.baseline}\n{task.title}, {task.split}"
+def _titles(task: TaskComparison, system: str) -> list[str]:
+    return [f"{system} minus {task.baseline}", f"{task.title}, {task.split}"]
 
 
 def _query_figure(by_system: Sequence[tuple[TaskComparison, str]], alpha: float) -> Figure:
@@ -70,7 +70,7 @@ def _query_figure(by_system: Sequence[tuple[TaskComparison, str]], alpha: float)
         figure = figure_class(figsize=(1.9 * _COLUMNS, sum(heights)), layout="constrained")
         parts = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
         for part, (task, system), own in zip(parts, by_system, rows, strict=True):
-            part.suptitle(plain(_title(task, system)), fontsize=10, x=0.01, ha="left")
+            part.suptitle(plain(*_titles(task, system)), fontsize=10, x=0.01, ha="left")
             part.supylabel(f"difference of {task.measure}", fontsize=9)
             part.supxlabel("queries, by their difference", fontsize=9)
             axes = part.subplots(
