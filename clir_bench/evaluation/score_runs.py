@@ -9,8 +9,9 @@ from pathlib import Path
 from clir_bench.core.files import sha256_of
 from clir_bench.core.progress import Progress
 from clir_bench.errors import ClirBenchError, DataError, OutputError, ResultError
-from clir_bench.evaluation.evaluate import Settings, new_ledger
+from clir_bench.evaluation.evaluate import new_ledger
 from clir_bench.evaluation.result_builder import Ledger
+from clir_bench.evaluation.system import Settings
 from clir_bench.metrics.scoring import score
 from clir_bench.results.schema import Result, SystemRecord
 from clir_bench.results.trec_runs import RunFile, run_files
