@@ -104,6 +104,11 @@ sw = "swh"
 
 [counts.test]
 "*" = [100, 40, 40]
+
+[submission]
+depth = 10
+pairs = ["*-en"]
+measures = ["RR@10"]
 """
 
 

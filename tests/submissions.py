@@ -16,7 +16,7 @@ from folders import Folder, clir, make_folder
 from clir_bench.cli.validate import find_source
 from clir_bench.leaderboard.submission import run_format as compact
 from clir_bench.leaderboard.submission.validate import Report, validate
-from clir_bench.tasks import cards
+from clir_bench.tasks import catalog
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.source import Source
 
@@ -103,7 +103,7 @@ def local_data(card: TaskCard, split: str) -> Source | None:
 def make_submission(root: Path, monkeypatch: pytest.MonkeyPatch) -> Submitted:
     """Run the hashing encoder on the tiny task, as if it were a shipped one, and submit it."""
     task = make_folder(root / "tasks")
-    monkeypatch.setattr(cards, "shipped_directory", lambda: task.card_path.parent)
+    monkeypatch.setattr(catalog, "shipped_directory", lambda: task.card_path.parent)
     full = root / "full"
     assert clir("run", "-m", "hashing", "-t", "mine", "-o", full) == 0
     card = root / "card.toml"

@@ -2,7 +2,7 @@
 
 >>> import tempfile
 >>> from clir_bench.tasks.source import locate
->>> from clir_bench.tasks.cards import load_card
+>>> from clir_bench.tasks.catalog import load_card
 >>> from clir_bench.encoders import load_encoder
 >>> card, system = load_card("xquad"), System(load_encoder("hashing"), spec="hashing")
 >>> with tempfile.TemporaryDirectory() as folder:

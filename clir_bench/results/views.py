@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from clir_bench.core.files import inside
-from clir_bench.errors import ResultError
+from clir_bench.errors import ResultError, UsageError
 from clir_bench.metrics.scoring import QueryScores
+from clir_bench.results.frames import pair_frame, query_frame
+from clir_bench.results.latex import result_latex
+from clir_bench.results.notebook import overview_html, result_html, suite_html
+from clir_bench.results.plots import result_figure, results_figure
 from clir_bench.results.schema import Result, SuiteResult
 from clir_bench.results.store import find_results, read_result, read_scores
 from clir_bench.types import LanguagePair
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,6 +66,79 @@ class EvaluationResult:
         """
         return {} if self.result is None else read_scores(self.path, self.result)
 
+    def to_frame(self) -> DataFrame:
+        """Return a data frame (pandas) with a row per pair, of a suite those of all its parts.
+
+        The columns are facts of the pair, each measure's mean, its 95% interval (`nDCG@10 low`,
+        `nDCG@10 high`), counts, and the error of a pair that failed.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return pair_frame([({}, result) for result in self._results()])
+
+    def per_query(self) -> DataFrame:
+        """Return a data frame (pandas) with a row per query and measure.
+
+        Raises:
+            UsageError: pandas is not installed.
+            DataError: A file of values is missing, broken or another one.
+        """
+        return query_frame(
+            [({}, part.result, part.query_scores()) for part in self.tasks if part.result]
+        )
+
+    def to_latex(
+        self,
+        *,
+        caption: str | None = None,
+        label: str | None = None,
+        by_pair: bool = False,
+        n_digits: int = 3,
+    ) -> str:
+        r"""Return a table for a paper: a row per language by tier, a column per measure.
+
+        It needs LaTeX's package booktabs. A suite gives a table per part.
+
+        Args:
+            caption: In place of one that says what the table shows; escaped, unless it is
+                `results.latex.Markup`.
+            label: What `\\ref` calls it.
+            by_pair: A row per pair in place of a row per language.
+            n_digits: Decimals.
+        """
+        tables = [
+            result_latex(result, caption=caption, label=label, by_pair=by_pair, n_digits=n_digits)
+            for result in self._results()
+        ]
+        return "\n".join(tables)
+
+    def plot(self, kind: str = "languages", measure: str | None = None) -> Figure:
+        """Return a figure (matplotlib): a bar with its 95% interval per language.
+
+        Args:
+            kind: "languages", or "tiers" for the means of these.
+            measure: The first of the result when None.
+
+        Raises:
+            UsageError: There is no such plot or measure, this is a suite, or matplotlib is not
+                installed.
+        """
+        if self.result is None:
+            raise UsageError("a suite has no plot; plot one of its parts: result.parts[0].plot()")
+        return result_figure(self.result, kind, measure)
+
+    def _results(self) -> list[Result]:
+        """Return the task's result, or of each part of a suite what is the suite's."""
+        if self.suite is None:
+            return [] if self.result is None else [self.result]
+        return [part.result for part in self.parts if part.result is not None]
+
+    def _repr_html_(self) -> str:
+        if self.suite is not None:
+            return suite_html(self.suite)
+        return "" if self.result is None else result_html(self.result)
+
     def __repr__(self) -> str:
         """Name the system and the task."""
         if self.result is not None:
@@ -89,6 +170,46 @@ class EvaluationResults(Sequence[EvaluationResult]):
     def __len__(self) -> int:
         """Return how many results there are."""
         return len(self._results)
+
+    def to_frame(self) -> DataFrame:
+        """Return a data frame (pandas) with a row per pair of every task, the system first.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return pair_frame([({"system": r.system.name}, r) for r in self._task_results()])
+
+    def per_query(self) -> DataFrame:
+        """Return a data frame (pandas) with a row per query and measure, the system first.
+
+        Raises:
+            UsageError: pandas is not installed.
+            DataError: A file of values is missing, broken or another one.
+        """
+        return query_frame(
+            [
+                ({"system": one.result.system.name}, one.result, one.query_scores())
+                for one in self._results
+                if one.result is not None
+            ]
+        )
+
+    def plot(self, measure: str | None = None) -> Figure:
+        """Return a figure (matplotlib): a heat map of the systems of one task, by language.
+
+        Args:
+            measure: The task's first when None.
+
+        Raises:
+            UsageError: The results are of several tasks, or matplotlib is not installed.
+        """
+        return results_figure(self._task_results(), measure)
+
+    def _task_results(self) -> list[Result]:
+        return [one.result for one in self._results if one.result is not None]
+
+    def _repr_html_(self) -> str:
+        return overview_html(one.result or one.suite for one in self._results)
 
     def __repr__(self) -> str:
         """List the results."""

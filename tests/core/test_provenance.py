@@ -81,7 +81,7 @@ def test_accelerators_are_told_from_when_torch_is_in_use(monkeypatch: pytest.Mon
 
 def test_peak_memory_is_in_bytes_and_never_falls() -> None:
     code = """if True:
-        from clir_bench.environment import peak_memory_bytes
+        from clir_bench.core.provenance import peak_memory_bytes
         before = peak_memory_bytes()
         block = bytearray(2 * before)
         block[::1024] = bytes([1]) * len(block[::1024])  # memory is not taken before it is written

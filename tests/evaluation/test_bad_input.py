@@ -571,7 +571,7 @@ def test_a_pair_that_an_adapter_fails_on_leaves_the_others_alone(
 ) -> None:
     body = f"""
     from dataclasses import replace
-    from clir_bench.adapters import folder
+    from clir_bench.tasks.adapters import folder
     def load(card, pair, split, source):
         found = folder.load(card, pair, split, source)
         if str(pair) != "en-de":

@@ -39,7 +39,7 @@ from clir_bench.leaderboard.submission.layout import LARGEST_SYSTEM_BYTES
 from clir_bench.leaderboard.submission.read import look_alikes
 from clir_bench.results.schema import Result
 from clir_bench.results.store import find_results, read_result, read_scores
-from clir_bench.tasks import cards
+from clir_bench.tasks import catalog
 
 STEERING = "a\x1b[2J\u202eb\nall is well\u200b"
 
@@ -53,7 +53,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Submitted:
 @pytest.fixture
 def made(original: Submitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Submitted:
     folder = original.task.card_path.parent
-    monkeypatch.setattr(cards, "shipped_directory", lambda: folder)
+    monkeypatch.setattr(catalog, "shipped_directory", lambda: folder)
     shutil.copytree(original.root, tmp_path / "submitted")
     return dataclasses.replace(original, root=tmp_path / "submitted")
 

@@ -217,7 +217,7 @@ def test_data_in_the_order_of_a_set_is_found_in_another_process(
 ) -> None:
     code = """
     from dataclasses import replace
-    from clir_bench.adapters import folder
+    from clir_bench.tasks.adapters import folder
     from clir_bench.types import Document
 
     def load(card, pair, split, source):

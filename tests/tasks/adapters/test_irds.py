@@ -42,8 +42,8 @@ MISSING = [("miracl", "de-de", "dev"), ("miracl", "de-de", "train"), ("mmarco", 
 PROBE = """
 import json, sys
 from pathlib import Path
-from clir_bench.adapters.irds import collection
-from clir_bench.cards import load_card
+from clir_bench.tasks.adapters.irds import collection
+from clir_bench.tasks.catalog import load_card
 from clir_bench.errors import ClirBenchError
 from clir_bench.types import LanguagePair
 answers = []
