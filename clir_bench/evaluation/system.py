@@ -118,7 +118,7 @@ def load_system(
     """Return a system by its name.
 
     >>> load_system("hashing").encoder.dim
-    1024
+    2048
 
     Args:
         name: What `clir-bench run --model` takes: the name of an encoder, `st:` and a Hub id or
