@@ -12,6 +12,7 @@ returns and every vector it makes. A path ending in .toml is a model that the fi
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from clir_bench.core import plugins
@@ -21,7 +22,7 @@ from clir_bench.encoders.statements import dim_problems, info_problems
 from clir_bench.errors import EncoderError, PluginError, UnknownNameError, UsageError, near_names
 from clir_bench.types import EncoderInfo, EncoderRequest
 
-__all__ = ["load_encoder", "provider", "under_contract"]
+__all__ = ["check_name", "load_encoder", "provider", "under_contract"]
 
 DESCRIBED = ".toml"
 """How the path of a model's own file ends; no entry point can be called that."""
@@ -82,6 +83,22 @@ def load_encoder(
     with guarded(lambda: f"model {spec!r} of {provider(spec)} could not be loaded", EncoderError):
         loaded = load(request)
     return under_contract(loaded, spec, provider(spec))
+
+
+def check_name(spec: str) -> None:
+    """Refuse a misspelt model before another one has run for hours.
+
+    Raises:
+        UnknownNameError: No encoder is registered under that name.
+        UsageError: The model's own file is missing or wrong.
+    """
+    name, _ = _split(spec)
+    if name == DESCRIBED:
+        from clir_bench.encoders.model_file import read_description
+
+        read_description(Path(spec))
+    elif name not in registry.names(registry.ENCODERS):
+        raise _unknown(spec, name)
 
 
 def provider(spec: str) -> str:
