@@ -8,7 +8,8 @@ import click
 
 from clir_bench.cli import options
 from clir_bench.cli.selection import select_pairs
-from clir_bench.errors import ClirBenchError
+from clir_bench.encoders import at_revision, fetch
+from clir_bench.errors import ClirBenchError, UsageError
 from clir_bench.evaluation.evaluate import card_for
 from clir_bench.evaluation.suite import part_of
 from clir_bench.tasks.adapters.irds import prefetch, uses_ir_datasets
@@ -20,8 +21,16 @@ from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 
 
-@click.command(epilog="Example: clir-bench download miracl --languages sw,te")
-@click.argument("tasks", nargs=-1, required=True)
+@click.command(epilog="Example: clir-bench download miracl --languages sw,te --model labse")
+@click.argument("tasks", nargs=-1)
+@click.option(
+    "--model",
+    "-m",
+    "models",
+    multiple=True,
+    help="A model to fetch, as `run --model` takes it. May be given several times.",
+)
+@options.revision
 @options.languages
 @options.pairs
 @options.split
@@ -32,21 +41,32 @@ def command(
     /,
     *,
     tasks: tuple[str, ...],
+    models: tuple[str, ...],
+    revision: str | None,
     languages: str | None,
     pairs: str | None,
     split: str | None,
     tasks_dir: Path | None,
 ) -> None:
-    """Fetch the data of TASKS ahead of time; runs work offline afterwards.
+    """Fetch the data of TASKS, and models, ahead of time; runs work offline afterwards.
 
     An interrupted download goes on where it was. Files whose sha256 is known are compared with it,
-    and fetched for all of the task's languages, as there is little of them.
+    and fetched for all of the task's languages, as there is little of them. Models go to the Hub's
+    own cache (HF_HOME), which a cluster's nodes without a network must see too.
     """
+    if not tasks and not models:
+        raise UsageError("name a task, as in `clir-bench download miracl`, or a --model")
+    wanted = [at_revision(model, revision) for model in models]
     jobs = [
         _job(card, languages, pairs, split)
         for card in _tasks([load_card(task, tasks_dir) for task in tasks], tasks_dir)
     ]
     problems = []
+    for model in wanted:
+        try:
+            click.echo(f"{model}: {_fetch_model(model)}")
+        except ClirBenchError as error:
+            problems.append(f"model {model}: {error}")
     for card, of_split, chosen in jobs:
         try:
             click.echo(f"{card.id}: {_fetch(card, of_split, chosen)}")
@@ -77,6 +97,15 @@ def _job(
     card, scheme = card_for(card, split), load_scheme("joshi")
     chosen = select_pairs(card, pairs=pairs, languages=languages, tiers=(), scheme=scheme)
     return card, split, chosen
+
+
+def _fetch_model(model: str) -> str:
+    """Fetch one model and return where it lies, in words."""
+    found = fetch(model)
+    if found is None:
+        return "loaded once; it keeps no weights in the Hub's cache"
+    size = sum(path.stat().st_size for path in found.folder.rglob("*") if path.is_file())
+    return f"{size / 1e6:,.1f} MB at revision {found.revision} are in {found.folder}"
 
 
 def _fetch(card: TaskCard, split: str, pairs: list[LanguagePair]) -> str:

@@ -19,7 +19,7 @@ from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list, split_measures
 from clir_bench.cli.tables import result_text, some_of, suite_text
 from clir_bench.core import plugins as registry
-from clir_bench.encoders import DESCRIBED, load_encoder, provider
+from clir_bench.encoders import DESCRIBED, at_revision, load_encoder, provider
 from clir_bench.encoders.model_file import read_description
 from clir_bench.errors import ClirBenchError, OutputError, UnknownNameError, UsageError
 from clir_bench.evaluation.evaluate import (
@@ -121,6 +121,7 @@ class _Request:
 @options.dtype
 @options.batch_size
 @options.batch_tokens
+@options.revision
 @options.seed
 @click.option(
     "--limit",
@@ -165,6 +166,7 @@ def command(
     dtype: str,
     batch_size: int | None,
     batch_tokens: int | None,
+    revision: str | None,
     seed: int,
     limit: int | None,
     overwrite: bool,
@@ -211,6 +213,7 @@ def command(
     _check_depths(jobs, settings)
     one_folder(data_dir, sum(len(job.parts) or 1 for job in jobs))
     request = _Request(output, data_dir, settings, as_json)
+    models = tuple(at_revision(model, revision) for model in models)
     for model in models:
         _check_name(model)
     problems: list[str] = []
