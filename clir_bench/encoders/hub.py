@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clir_bench.encoders.quiet import quiet
 from clir_bench.errors import EncoderError
@@ -128,12 +128,12 @@ def snapshot(hub_id: str, revision: str | None = None, *, code: bool = False) ->
 def _download(
     hub_id: str, revision: str | None, *, local_files_only: bool, code: bool = False
 ) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub import snapshot_download, utils
 
+    theirs: Any = utils  # annotated because it does not export all of its names
     with quiet():
         if not sys.stderr.isatty():
-            disable_progress_bars()
+            theirs.disable_progress_bars()
         return Path(
             snapshot_download(
                 hub_id,

@@ -74,8 +74,8 @@ def from_hub(hub_id: str, revision: str | None = None, *, trust: bool = False) -
     """Return a Hub model's snapshot at one commit, fetched unless it is in the Hub's own cache.
 
     `revision` is a commit, a branch or a tag, None the default branch. The commit that it stands
-    for (offline: when it was last fetched) is what gets recorded. `HF_HOME`, `HF_HUB_OFFLINE` and the rest of the Hub
-    library's variables apply, and `SENTENCE_TRANSFORMERS_HOME` as the cache.
+    for (offline: when it was last fetched) is what gets recorded. `HF_HOME`, `HF_HUB_OFFLINE` and
+    the rest of the Hub library's variables apply, and `SENTENCE_TRANSFORMERS_HOME` as the cache.
 
     Raises:
         EncoderError: It is not there and cannot be fetched, has only pickled weights, or refers to

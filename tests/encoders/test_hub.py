@@ -77,7 +77,7 @@ def hub(dense: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[l
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815 - the name is http.server's
 
         def reply(self, body: str | bytes) -> None:
             data = body.encode() if isinstance(body, str) else body

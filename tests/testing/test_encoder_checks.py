@@ -257,7 +257,9 @@ class TooFewLists(GoodTokens):
 
 class NoTokens(GoodTokens):
     def encode_query_tokens(self, texts: Sequence[str], *, language: str) -> Any:
-        return [rows[1:] for rows in super().encode_query_tokens(texts, language=language)]
+        found = super().encode_query_tokens(texts, language=language)
+        worded = [any(map(str.isalnum, text)) for text in texts]
+        return [rows[: len(rows) * kept] for rows, kept in zip(found, worded, strict=True)]
 
 
 class NoMethods:

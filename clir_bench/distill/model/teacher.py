@@ -14,7 +14,7 @@ import numpy as np
 
 from clir_bench.distill.model.teacher_vectors import Taught
 from clir_bench.encoders import catalog, kinds, weights
-from clir_bench.encoders.st import loading as sbert
+from clir_bench.encoders.st import loading
 from clir_bench.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ class Teacher:
 
         self.weights = catalog.find(name)
         self.late = kinds.is_late_interaction(self.weights)
-        self._device = sbert.resolve_device(device)
-        self._model: Any = sbert.read(
+        self._device = loading.resolve_device(device)
+        self._model: Any = loading.read(
             self.weights, self.late, self._device, torch.float32, trust=False
         )
         self._layer = layer
         self._check_layer()
         weights.require_unchanged(self.weights)
-        sbert.limit_tokens(self._model, max_tokens, self.weights.name, must_fit=must_fit)
+        loading.limit_tokens(self._model, max_tokens, self.weights.name, must_fit=must_fit)
         self._model.max_seq_length = min(self._model.max_seq_length or max_tokens, max_tokens)
         self.dim = int(self._model.get_embedding_dimension())
         self.key = f"{self.weights.sha256[:16]}-layer{layer}-{self._model.max_seq_length}"
