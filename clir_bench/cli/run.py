@@ -20,7 +20,7 @@ from clir_bench.cli.output import (
 )
 from clir_bench.cli.profile import reported
 from clir_bench.cli.tables import result_text, some_of, suite_text
-from clir_bench.encoders import check_name
+from clir_bench.encoders import at_revision, check_name
 from clir_bench.errors import ClirBenchError, OutputError, UsageError
 from clir_bench.evaluation.runs import Places, Request, encode_share, prepare_runs, run_plan
 from clir_bench.evaluation.selection import Plan, Selection, split_names
@@ -78,6 +78,7 @@ _OPTIONS = (
     options.dtype,
     options.batch_size,
     options.batch_tokens,
+    options.revision,
     options.seed,
     click.option(
         "--limit",
@@ -119,6 +120,7 @@ class RunOptions:
     dtype: str
     batch_size: int | None
     batch_tokens: int | None
+    revision: str | None
     seed: int
     limit: int | None
     overwrite: bool
@@ -200,12 +202,13 @@ def run(
         sample=asked.sample,
         places=Places(asked.output, asked.data_dir, asked.tasks_dir),
     )
-    for model in asked.models:
+    models = [at_revision(model, asked.revision) for model in asked.models]
+    for model in models:
         check_name(model)
     for note in request.left_out:
         say(f"note: {note}")
     problems: list[str] = []
-    for model in asked.models:
+    for model in models:
         try:
             system = load_system(
                 model,
