@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clir_bench.cli import options
+from clir_bench.cli.output import echo
 from clir_bench.testing import LoadOptions, examine_encoder
 
 
@@ -32,6 +33,6 @@ def command(
     with 1 when a check fails. In pytest: `from clir_bench.testing import encoder_checks`.
     """
     report = examine_encoder(model, LoadOptions(device, dtype, batch_size, trust_remote_code))
-    click.echo(report.text())
+    echo(report.text())
     if report.failed:
         ctx.exit(1)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
+from clir_bench.cli.output import echo
 from clir_bench.cli.progress import Bar
 from clir_bench.errors import ClirBenchError, UsageError
 from clir_bench.evaluation.evaluate import Settings, System
@@ -58,7 +57,7 @@ def run_divided(
         if isinstance(error, UsageError):
             raise
         return [f"{name}: {error}"]
-    click.echo(
+    echo(
         f"{name}, job {job.number} of {job.n_jobs}: {done.n_encoded} shards encoded, "
         f"{done.n_mine - done.n_encoded} were there or failed; {done.n_missing} of all "
         f"{done.n_shards} are missing"

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from clir_bench.cli import options
+from clir_bench.cli.output import echo
 from clir_bench.cli.selection import select_pairs
 from clir_bench.errors import ClirBenchError
 from clir_bench.evaluation.evaluate import card_for
@@ -49,11 +50,11 @@ def command(
     problems = []
     for card, of_split, chosen in jobs:
         try:
-            click.echo(f"{card.id}: {_fetch(card, of_split, chosen)}")
+            echo(f"{card.id}: {_fetch(card, of_split, chosen)}")
         except ClirBenchError as error:
             problems.append(str(error))
     for problem in problems:
-        click.echo(f"failed: {problem}", err=True)
+        echo(f"failed: {problem}", err=True)
     if problems:
         ctx.exit(1)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
+from clir_bench.cli.output import echo
 from clir_bench.core import provenance as environment
 from clir_bench.core.profiling import Profile, profiled
 from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
@@ -28,11 +27,11 @@ def reported(
         return
     with profiled() as profile:
         yield
-    click.echo(profile_text(label, profile), err=True)
+    echo(profile_text(label, profile), err=True)
     if (share := _share_text(profile, encoder, workers)) is not None:
-        click.echo(share, err=True)
+        echo(share, err=True)
     if encoder.info.dtype_reason:
-        click.echo(f"  {encoder.info.dtype}, because {encoder.info.dtype_reason}", err=True)
+        echo(f"  {encoder.info.dtype}, because {encoder.info.dtype_reason}", err=True)
 
 
 def profile_text(label: str, profile: Profile) -> str:

@@ -13,12 +13,13 @@ import click
 
 from clir_bench.cli import options
 from clir_bench.cli.divided import divided_job, run_divided
-from clir_bench.cli.output import ReaderGoneError, say, silence_stdout
+from clir_bench.cli.output import ReaderGoneError, echo, say, silence_stdout
 from clir_bench.cli.profile import reported
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list, split_measures
-from clir_bench.cli.tables import result_text, some_of, suite_text
+from clir_bench.cli.tables import Printer, some_of
 from clir_bench.core import plugins as registry
+from clir_bench.core.tables import Format
 from clir_bench.encoders import DESCRIBED, load_encoder, provider
 from clir_bench.encoders.model_file import read_description
 from clir_bench.errors import ClirBenchError, OutputError, UnknownNameError, UsageError
@@ -33,7 +34,7 @@ from clir_bench.evaluation.evaluate import (
 from clir_bench.evaluation.sharded_encoding import Job as Divided
 from clir_bench.evaluation.suite import part_of, part_pairs, run_suite
 from clir_bench.results.schema import Result, SuiteResult, SystemRecord
-from clir_bench.results.store import result_path, to_json
+from clir_bench.results.store import result_path
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.store import Keeping
 from clir_bench.search.workers.executor import Loading
@@ -80,7 +81,7 @@ class _Request:
     output: Path
     data_dir: Path | None
     settings: Settings
-    as_json: bool
+    printer: Printer
 
 
 @click.command(epilog=_EPILOG)
@@ -142,7 +143,7 @@ class _Request:
 @options.worker_threads
 @options.executor
 @options.address
-@click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one a line.")
+@options.formats("a stored result", "a mean by one measure", "json")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -178,7 +179,7 @@ def command(
     worker_threads: int | None,
     executor: str,
     address: str | None,
-    as_json: bool,
+    form: Format,
     stored_only: bool = False,
 ) -> None:
     """Run models on tasks and store their scores.
@@ -210,7 +211,7 @@ def command(
     ]
     _check_depths(jobs, settings)
     one_folder(data_dir, sum(len(job.parts) or 1 for job in jobs))
-    request = _Request(output, data_dir, settings, as_json)
+    request = _Request(output, data_dir, settings, Printer(form))
     for model in models:
         _check_name(model)
     problems: list[str] = []
@@ -381,15 +382,16 @@ def _print(result: Result | SuiteResult, request: _Request) -> list[str]:
 
 
 def _print_all(result: Result | SuiteResult, request: _Request) -> None:
-    if request.as_json:
-        click.echo(to_json(result))
-        return
-    if isinstance(result, SuiteResult):
-        click.echo(suite_text(result))
+    printer = request.printer
+    if isinstance(result, SuiteResult) or printer.form == "json":
+        printer.show(result)
         return
     split = stored_split(result.task.split, request.settings)
     path = result_path(request.output, result.system.name, result.task.id, split)
-    if any(pair.status == "done" for pair in result.pairs.values()):
-        click.echo(result_text(result))
-        click.echo(f"\nruns and per-query values: {path.with_suffix('')}/")
-    click.echo(f"result: {path}\n")
+    done = any(pair.status == "done" for pair in result.pairs.values())
+    if done:
+        printer.show(result)
+    if printer.form == "table":
+        if done:
+            echo(f"\nruns and per-query values: {path.with_suffix('')}/")
+        echo(f"result: {path}")

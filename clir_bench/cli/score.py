@@ -12,11 +12,12 @@ from clir_bench.cli import options
 from clir_bench.cli.output import echo
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import select_pairs, split_measures
-from clir_bench.cli.tables import result_text
+from clir_bench.cli.tables import Printer
+from clir_bench.core.tables import Format
 from clir_bench.errors import UsageError
 from clir_bench.evaluation.evaluate import Settings, card_for
 from clir_bench.evaluation.score_runs import score_runs
-from clir_bench.results.store import result_path, to_json
+from clir_bench.results.store import result_path
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
@@ -44,7 +45,7 @@ Examples:
 @options.output
 @options.seed
 @click.option("--overwrite", is_flag=True, help="Replace what is stored under that system's name.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@options.formats("the stored result", "a mean by one measure", "json")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -62,7 +63,7 @@ def command(
     output: Path,
     seed: int,
     overwrite: bool,
-    as_json: bool,
+    form: Format,
 ) -> None:
     """Score TREC run files made elsewhere against a task.
 
@@ -104,10 +105,10 @@ def command(
         settings=settings,
         progress=Bar(f"{system} on {card.id}"),
     )
-    if as_json:
-        echo(to_json(result))
-    elif any(pair.status == "done" for pair in result.pairs.values()):
-        echo(result_text(result))
+    done = any(pair.status == "done" for pair in result.pairs.values())
+    if done or form == "json":
+        Printer(form).show(result)
+    if done and form == "table":
         echo(f"\nresult: {result_path(output, system, card.id, split)}")
     for note in notes:
         echo(f"note: {note}", err=True)

@@ -89,6 +89,7 @@ class TaskComparison:
             has nothing else.
         pool_ranks: Of the pool of a task that has both; empty otherwise.
         notes: What a reader should know.
+        dtypes: The arithmetic of every system.
     """
 
     task: str
@@ -101,6 +102,7 @@ class TaskComparison:
     ranks: Mapping[str, int]
     pool_ranks: Mapping[str, int]
     notes: tuple[str, ...]
+    dtypes: Mapping[str, str]
 
     @property
     def baseline(self) -> str:
@@ -248,6 +250,7 @@ def _compare_task(
         ranks=ranks[0] or ranks[1],
         pool_ranks=ranks[1] if ranks[0] else {},
         notes=tuple(_coarse(rows, settings, alpha)),
+        dtypes={label: stored[label].result.system.dtype for label in labels},
     )
 
 
