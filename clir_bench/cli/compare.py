@@ -25,8 +25,8 @@ from clir_bench.tasks.measures import parse_measures
 _EPILOG = """\b
 Examples:
   clir-bench compare results/hashing results/my-encoder
-  clir-bench compare results --baseline multilingual-e5-base --task tatoeba --tiers cc100
-  clir-bench compare a/xquad-r/validation.json b/xquad-r/validation.json --pairs '*-en' --by-pair
+  clir-bench compare results --baseline labse --task tatoeba --tiers cc100
+  clir-bench compare a/xquad-r b/xquad-r --pairs '*-en' --by-pair
 """
 _FILE = click.Path(dir_okay=False, path_type=Path)
 

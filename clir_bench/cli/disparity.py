@@ -25,7 +25,7 @@ from clir_bench.tasks.measures import parse_measures
 _EPILOG = """\b
 Examples:
   clir-bench disparity results/hashing/xquad/validation.json
-  clir-bench disparity results/*/xquad-r/validation.json --tiers joshi --tiers my-tiers.toml --csv
+  clir-bench disparity results/*/xquad-r/*.json --tiers mine.toml --csv
 """
 
 
@@ -122,7 +122,7 @@ def _bias(
     except MissingDataError as error:
         raise MissingDataError(
             f"{path}: language bias on the pool needs the languages of its documents: {error} "
-            "With --no-pool the rest is told without them."
+            "With --no-pool the rest is reported without them."
         ) from error
     finally:
         bar.end()

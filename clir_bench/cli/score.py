@@ -27,7 +27,7 @@ from clir_bench.types import LanguagePair
 
 _EPILOG = """\b
 Examples:
-  clir-bench score --task miracl --system my-bm25 sw-sw=bm25.sw.run.gz te-te=bm25.te.run.gz
+  clir-bench score --task miracl --system my-bm25 sw-sw=sw.run.gz te-te=te.run
   clir-bench score --task xquad --system lucene en-en=run.txt --json
 """
 
