@@ -9,7 +9,8 @@ from typing import Any
 from clir_bench.analysis.disparity.pool import PoolDisparity, PoolMeasure, Preferences
 from clir_bench.analysis.disparity.report import Report
 from clir_bench.analysis.disparity.summary import Disparity, TierMean
-from clir_bench.core.tables import Column, Fold, Note, Table, cut, fixed
+from clir_bench.core.display import fixed
+from clir_bench.core.tables import Column, Fold, Note, Table, cut
 from clir_bench.metrics.means import Estimate
 from clir_bench.results.schema import with_arithmetic
 from clir_bench.tasks.languages import resolve

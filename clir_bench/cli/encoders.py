@@ -6,7 +6,7 @@ import click
 
 from clir_bench.cli import options
 from clir_bench.cli.output import show
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.core.tables import Column, Fold, Format, Table
 from clir_bench.encoders.catalog import table
 
@@ -24,14 +24,14 @@ def command(form: Format) -> None:
     """
     known = table()
     rows = []
-    for name in registry.names(registry.ENCODERS):
+    for name in plugins.names(plugins.ENCODERS):
         model = known.get(name)
         facts = (
             (model.hub_id, model.n_parameters, model.max_tokens, model.license)
             if model
             else (None, None, None, None)
         )
-        rows.append([name, *facts, registry.provider(registry.ENCODERS, name)])
+        rows.append([name, *facts, plugins.provider(plugins.ENCODERS, name)])
     columns = [
         Column("model"),
         Column("hub id", drop=4, key="hub_id"),

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from clir_bench.cli.output import echo, show
-from clir_bench.core.tables import Column, Fold, Format, Note, Table, csv_text, fixed
+from clir_bench.core.display import fixed
+from clir_bench.core.tables import Column, Fold, Format, Note, Table, csv_text
+from clir_bench.results.lines import POOL_TITLE, task_title
 from clir_bench.results.schema import (
     Group,
     Result,
@@ -26,7 +28,6 @@ from clir_bench.tasks.cards import SAMPLE
 from clir_bench.tasks.languages import resolve
 
 _MANY = 12
-_SAMPLE_MARK = "embedded sample, for trying out: not a score of the benchmark"
 _ROW = (
     "system", "dtype", "task", "split", "scheme", "part", "level", "name", "tier", "members",
     "queries", "status", "measure", "mean", "low", "high",
@@ -95,7 +96,7 @@ def result_tables(result: Result | SuiteResult, *, by_pair: bool = False) -> lis
             tables.append(_language_table(result, result.languages, measures))
         if result.pool is not None:
             pool = _language_table(result, result.pool.languages, measures)
-            tables += [_below("one pool of all languages (*-mul):", pool)]
+            tables += [_below(f"{POOL_TITLE} (*-mul):", pool)]
     if result.overall:
         tables.append(_mean_table(result.tiers, result.overall, measures))
     if result.pool is not None:
@@ -179,18 +180,14 @@ def _suite_table(result: SuiteResult) -> Table:
         [part.task, part.split, len(part.pairs), part.measure, part.score] for part in result.parts
     ]
     rows.append([f"{result.suite} (mean of the parts)", "", "", "", result.mean])
-    mark, notes = "", []
-    if any(part.split == SAMPLE for part in result.parts):
-        mark = f" ({_SAMPLE_MARK})"
-    elif not result.official:
-        mark, notes = " (NOT OFFICIAL)", _reasons(result.unofficial)
-    system = with_arithmetic(result.system.name, result.system.dtype)
+    sample = any(part.split == SAMPLE for part in result.parts)
+    notes = [] if sample or result.official else _reasons(result.unofficial)
     columns = [
         Column("part"), Column("split", drop=20), Column("pairs", right=True, drop=10),
         Column("measure"), _score_column("score", interval=True),
     ]  # fmt: skip
-    title = f"{system} on {result.title}{mark}"
-    return Table(title, columns, rows, about=tuple(prompt_lines(result.system)), notes=tuple(notes))
+    about = tuple(prompt_lines(result.system))
+    return Table(_title(result), columns, rows, about=about, notes=tuple(notes))
 
 
 def prompt_lines(system: SystemRecord) -> list[str]:
@@ -233,20 +230,9 @@ def failure_table(result: Result | SuiteResult) -> Table:
     return Table(notes=(("Failed:", *lines),) if errors else ())
 
 
-def _title(result: Result) -> str:
-    task = result.task
-    marks = []
-    if task.sample:
-        marks.append(_SAMPLE_MARK)
-    elif task.limit is not None:
-        marks.append(f"partial, --limit {task.limit}")
-    elif task.unofficial:
-        marks.append("NOT OFFICIAL")
-    if not task.complete:
-        marks.append("not all official pairs")
-    mark = f" ({'; '.join(marks)})" if marks else ""
+def _title(result: Result | SuiteResult) -> str:
     system = with_arithmetic(result.system.name, result.system.dtype)
-    return f"{system} on {task.title}, {task.split}{mark}"
+    return f"{system} on {task_title(result)}"
 
 
 def _language_table(result: Result, groups: Mapping[str, Group], measures: Sequence[str]) -> Table:

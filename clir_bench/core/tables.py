@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from clir_bench.core.display import visible
+from clir_bench.core.latex import tabular
 
 Format: TypeAlias = Literal["table", "markdown", "csv", "latex", "json"]
 Show: TypeAlias = Callable[[Any], str]
@@ -35,16 +36,6 @@ def plain(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def fixed(number: float, n_digits: int = 4, *, sign: bool = False) -> str:
-    """Return a number with `n_digits` decimals, and zero without a sign.
-
-    >>> fixed(-0.00001), fixed(1234.5, 1), fixed(0.5, 2, sign=True)
-    ('0.0000', '1,234.5', '+0.50')
-    """
-    text = f"{number:{'+' if sign else ''},.{n_digits}f}"
-    return text.lstrip("+-") if float(text.replace(",", "")) == 0 else text
 
 
 @dataclass(frozen=True)
@@ -389,21 +380,15 @@ def _markdown_list(lines: Sequence[str]) -> str:
 
 def _as_latex(table: Table) -> str:
     """Return a table for the LaTeX package booktabs; what is no table becomes comments."""
-    from tabulate import tabulate
-
     lines = [table.title, *table.about, *(line for note in table.notes for line in _lines(note))]
     comments = [f"% {visible(line)}" for line in lines if line]
     if not table.columns:
         return "\n".join(comments)
     rows = [
-        [visible(column.show(value)) for column, value in zip(table.columns, row, strict=True)]
+        [column.show(value) for column, value in zip(table.columns, row, strict=True)]
         for row in table.rows
     ]
-    text = tabulate(
-        rows,
-        [visible(column.heading) for column in table.columns],
-        tablefmt="latex_booktabs",
-        colalign=["right" if column.right else "left" for column in table.columns],
-        disable_numparse=True,
+    align = "".join("r" if column.right else "l" for column in table.columns)
+    return "\n".join(
+        [*comments, tabular([column.heading for column in table.columns], rows, align)]
     )
-    return "\n".join([*comments, text])

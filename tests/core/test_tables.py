@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clir_bench.core.tables import Column, Fold, Table, cells, cut, folded, written
@@ -65,6 +65,7 @@ def test_what_a_column_loses_when_it_folds_is_named() -> None:
     assert "intervals" in written([table()], "table", 21)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(min_size=1, max_size=60), min_size=1, max_size=5),
     st.sampled_from([40, 80, 100, 200]),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from clir_bench.analysis.comparison.report import Comparison, Row, TaskComparison
+from clir_bench.analysis.comparison.report import Comparison
+from clir_bench.analysis.comparison.rows import TaskComparison
 from clir_bench.core.tables import Column, Table
 
 SCHEMA_VERSION = 1
@@ -30,18 +31,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
 
 def comparison_rows(comparison: Comparison) -> Table:
     """Return every difference in full, one row each."""
-    lines = [
-        {
-            "task": task.task,
-            "split": task.split,
-            "measure": task.measure,
-            "scheme": task.scheme,
-            "baseline": task.baseline,
-            **_flat(row, comparison.alpha),
-        }
-        for task in comparison.tasks
-        for row in task.rows
-    ]
+    lines = comparison.rows()
     return Table(
         columns=[Column(name) for name in lines[0]], rows=[list(line.values()) for line in lines]
     )
@@ -61,31 +51,6 @@ def _task(task: TaskComparison, alpha: float) -> dict[str, Any]:
         "notes": list(task.notes),
         **({"dtypes": dict(task.dtypes)} if {*task.dtypes.values()} > {"float32"} else {}),
         "differences": [
-            {**_flat(row, alpha), "members": list(row.found.target.members)} for row in task.rows
+            {**row.values(alpha), "members": list(row.found.target.members)} for row in task.rows
         ],
-    }
-
-
-def _flat(row: Row, alpha: float) -> dict[str, Any]:
-    found, counts = row.found, row.found.counts
-    return {
-        "system": row.system,
-        "pool": row.pool,
-        "level": found.target.level,
-        "name": found.target.name,
-        "tier": found.target.tier,
-        "baseline_mean": found.baseline,
-        "system_mean": found.system,
-        "difference": found.difference.mean,
-        "low": found.difference.low,
-        "high": found.difference.high,
-        "effect_size": found.effect_size,
-        "wins": counts.wins if counts else None,
-        "ties": counts.ties if counts else None,
-        "losses": counts.losses if counts else None,
-        "p": found.p_value,
-        "exact": found.exact,
-        "p_holm": row.p_holm,
-        "family_size": row.n_family,
-        "verdict": row.verdict(alpha),
     }

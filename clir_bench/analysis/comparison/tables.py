@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from clir_bench.analysis.comparison.report import Comparison, Row, TaskComparison
+from clir_bench.analysis.comparison.report import Comparison
+from clir_bench.analysis.comparison.rows import Row, TaskComparison
 from clir_bench.analysis.comparison.targets import Level
-from clir_bench.core.tables import Column, Fold, Table, cut, fixed
+from clir_bench.core.display import fixed
+from clir_bench.core.tables import Column, Fold, Table, cut
 from clir_bench.metrics.means import Estimate
 from clir_bench.results.schema import with_arithmetic
 from clir_bench.tasks.languages import resolve
