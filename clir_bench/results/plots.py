@@ -162,7 +162,7 @@ def _draw(axis: Any, panel: Panel, bars: bool) -> None:
     axis.set_yticks(list(ticks), list(ticks.values()))
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(place - 0.4, -0.6)
-    axis.set_xlabel(panel.x_label)
+    axis.set_xlabel(plain(panel.x_label))
     axis.set_title(plain(*panel.titles))
     axis.xaxis.grid(True, color="#DDDDDD", linewidth=0.6)
     axis.set_axisbelow(True)
@@ -182,23 +182,26 @@ def results_figure(results: Sequence[Result], measure: str | None) -> Figure:
         UsageError: The results are of no or several tasks, one lacks the measure, or matplotlib is
             not installed.
     """
-    tasks = {task_title(result): result for result in results}
+    tasks = {(result.task.id, result.task.split): result for result in results}
     if len(tasks) != 1:
         raise UsageError(
             f"a heat map shows one task, and these results are of {len(tasks)}: "
-            f"{'; '.join(tasks)}; load the files of one task"
+            f"{'; '.join(map(', '.join, tasks))}; load the files of one task"
         )
-    ((title, first),) = tasks.items()
-    measure = measure or first.task.measures[0]
+    (first,) = tasks.values()
+    measure, title = measure or first.task.measures[0], f"{first.task.title}, {first.task.split}"
+    marks = {task_title(result).removeprefix(title) for result in results}
     systems: dict[str, dict[Line, float]] = {}
     for result in results:
+        mark = task_title(result).removeprefix(title) if len(marks) > 1 else ""
         if measure not in result.task.measures:
             raise UsageError(f"{result.system.name} has no {measure} on {title}")
-        systems[result.system.name] = {
+        systems[result.system.name + mark] = {
             line: scores[measure].mean
             for line, scores in lines_of(result).items()
-            if line.level in ("language", "overall")
+            if line.level in ("language", "overall") and measure in scores
         }
+    title += marks.pop() if len(marks) == 1 else ""
     order = sorted(
         systems,
         key=lambda name: (
