@@ -224,10 +224,10 @@ def heat_map(systems: Mapping[str, Mapping[Line, float]], title: str) -> Figure:
     values = np.array([[means.get(line, np.nan) for line in lines] for means in systems.values()])
     edges = [0]
     for number in range(1, len(lines)):
-        if lines[number].tier != lines[number - 1].tier:
+        if lines[number][::2] != lines[number - 1][::2]:  # pool and tier
             edges.append(number)
     with drawing() as figure_class:
-        width = max(0.44 * len(lines), 3) + 2
+        width = 1.6 + max(0.44 * len(lines), 0.075 * len(title))
         figure = figure_class(figsize=(width, 0.34 * len(systems) + 1), layout="constrained")
         axis = figure.subplots()
         drawn = axis.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
@@ -250,10 +250,12 @@ def heat_map(systems: Mapping[str, Mapping[Line, float]], title: str) -> Figure:
             if start:
                 axis.axvline(start - 0.5, color="white", linewidth=4)
             tier = lines[start].tier
+            heading = " ".join(filter(None, ["pool," if lines[start].pool else "", tier]))
             if tier:
                 axis.annotate(
-                    tier, ((start + end - 1) / 2, 0), (0, -26), xycoords=("data", "axes fraction"),
-                    textcoords="offset points", color=COLOURS[tier], weight="bold", ha="center",
+                    heading, ((start + end - 1) / 2, 0), (0, -26), textcoords="offset points",
+                    xycoords=("data", "axes fraction"), color=COLOURS[tier], weight="bold",
+                    ha="center",
                 )  # fmt: skip
         axis.set_title(plain(title), pad=8)
         return figure
