@@ -78,7 +78,8 @@ class EvaluationResult:
         if self.suite is None:
             return pair_frame([({}, self.result)] if self.result else [])
         stored = {(r.task.id, r.task.split): r for one in self.parts if (r := one.result)}
-        of_suite, absent = [], []
+        of_suite: list[tuple[dict[str, str], Result]] = []
+        absent = []
         for part in self.suite.parts:
             result = stored.get((part.task, part.split))
             if result is None:
