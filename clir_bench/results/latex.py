@@ -11,7 +11,7 @@ from itertools import groupby
 from clir_bench.core.display import fixed
 from clir_bench.core.latex import Markup, escape, tabular
 from clir_bench.results.lines import POOL_TITLE, Line, in_order, lines_of, task_title
-from clir_bench.results.schema import Result
+from clir_bench.results.schema import Result, SuiteResult
 
 
 def float_table(body: str, *, caption: str, label: str | None = None) -> str:
@@ -72,6 +72,24 @@ def result_latex(
     text = f"{result.system.name} on {task_title(result)}, tiers by {result.tiers.scheme}."
     return float_table(
         tier_table(list(lines), measures, cell),
+        caption=text if caption is None else caption,
+        label=label,
+    )
+
+
+def suite_latex(
+    suite: SuiteResult, *, caption: str | None, label: str | None, n_digits: int
+) -> str:
+    """Return a suite's table: a row per part, and their mean."""
+    scores = [(f"{part.task}, {part.split}", part.measure, part.score) for part in suite.parts]
+    rows: list[Sequence[str] | Markup] = [
+        [name, measure, Markup("--") if score is None else fixed(score.mean, n_digits)]
+        for name, measure, score in [*scores, ("mean of the parts", "", suite.mean)]
+    ]
+    rows.insert(-1, Markup(r"\midrule"))
+    text = f"{suite.system.name} on {task_title(suite)}."
+    return float_table(
+        tabular(["task", "measure", "score"], rows, "llr"),
         caption=text if caption is None else caption,
         label=label,
     )
