@@ -273,13 +273,17 @@ def _store(
 
 def _result(cut: Cut, kept: _Kept) -> Result:
     was, depth = cut.result, cut.plan.depth
-    command = without_folders(was.environment.command)
+    environment, *later = (
+        ran.model_copy(update={"command": without_folders(ran.command)})
+        for ran in (was.environment, *was.later_commands)
+    )
     result = was.model_copy(
         update={
             "system": _record(was.system),
             "task": task_record(cut.card, was.task.split, cut.plan.measures, kept.pairs),
             "settings": SETTINGS.model_copy(update={"top_k": depth}),
-            "environment": was.environment.model_copy(update={"command": command}),
+            "environment": environment,
+            "later_commands": tuple(later),
             "pairs": kept.pairs,
             "submission": Submission(
                 depth=depth,
