@@ -195,6 +195,7 @@ def _task(section: SectionDefinition) -> TaskFacts:
         languages=tuple(sorted(card.languages)),
         parallel_queries=card.parallel_queries,
         card_file=f"tasks/{card.id}.toml",
+        legends=card.submission.legends,
     )
 
 
