@@ -14,9 +14,9 @@ import pytest
 from folders import Folder, clir, make_folder
 
 from clir_bench.cli.validate import find_source
-from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.validate import Report, validate
-from clir_bench.tasks import cards
+from clir_bench.tasks import catalog
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.source import Source
 
@@ -82,7 +82,7 @@ class Submitted:
 
         text = lzma.decompress(self.run(pair).read_bytes())
         assert old in text
-        self.replace_run(compact.compress(text.replace(old, new)), pair)
+        self.replace_run(run_format.compress(text.replace(old, new)), pair)
 
     def edit_values(self, change: Callable[[str], str], pair: str = "en-sw") -> None:
         text = gzip.decompress(self.values(pair).read_bytes()).decode()
@@ -103,7 +103,7 @@ def local_data(card: TaskCard, split: str) -> Source | None:
 def make_submission(root: Path, monkeypatch: pytest.MonkeyPatch) -> Submitted:
     """Run the hashing encoder on the tiny task, as if it were a shipped one, and submit it."""
     task = make_folder(root / "tasks")
-    monkeypatch.setattr(cards, "shipped_directory", lambda: task.card_path.parent)
+    monkeypatch.setattr(catalog, "shipped_directory", lambda: task.card_path.parent)
     full = root / "full"
     assert clir("run", "-m", "hashing", "-t", "mine", "-o", full) == 0
     card = root / "card.toml"

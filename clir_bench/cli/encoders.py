@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from tabulate import tabulate
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.encoders.catalog import table
 
 
@@ -17,8 +17,8 @@ def command() -> None:
     """
     known = table()
     rows = []
-    for name in registry.names(registry.ENCODERS):
-        package = registry.provider(registry.ENCODERS, name)
+    for name in plugins.names(plugins.ENCODERS):
+        package = plugins.provider(plugins.ENCODERS, name)
         model = known.get(name)
         if model is None:
             rows.append([name, "", "", "", "", package])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from clir_bench.core import provenance as environment
+from clir_bench.core import provenance
 from clir_bench.core.profiling import Profile, profiled
 from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.search.workers.plan import Workers
@@ -49,7 +49,7 @@ def profile_text(label: str, profile: Profile) -> str:
         lines.append(
             f"  encode is waiting for workers, who took {profile.worker_seconds:,.2f} s in all"
         )
-    lines.append(f"  peak memory {environment.peak_memory_bytes() / 2**20:,.0f} MiB")
+    lines.append(f"  peak memory {provenance.peak_memory_bytes() / 2**20:,.0f} MiB")
     return "\n".join(lines)
 
 

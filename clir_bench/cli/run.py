@@ -18,7 +18,7 @@ from clir_bench.cli.profile import reported
 from clir_bench.cli.progress import Bar
 from clir_bench.cli.selection import one_folder, select_pairs, split_list, split_measures
 from clir_bench.cli.tables import result_text, some_of, suite_text
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.encoders import DESCRIBED, load_encoder, provider
 from clir_bench.encoders.model_file import read_description
 from clir_bench.errors import ClirBenchError, OutputError, UnknownNameError, UsageError
@@ -30,7 +30,7 @@ from clir_bench.evaluation.evaluate import (
     evaluate,
     stored_split,
 )
-from clir_bench.evaluation.sharded_encoding import Job as Divided
+from clir_bench.evaluation.sharded_encoding import Job
 from clir_bench.evaluation.suite import part_of, part_pairs, run_suite
 from clir_bench.results.schema import Result, SuiteResult, SystemRecord
 from clir_bench.results.store import result_path, to_json
@@ -241,7 +241,7 @@ def command(
 def _check_name(model: str) -> None:
     """Find out about a misspelt model before the first one has run for hours."""
     name = model.partition(":")[0]
-    if name in registry.names(registry.ENCODERS):
+    if name in plugins.names(plugins.ENCODERS):
         return
     if model.endswith(DESCRIBED):
         read_description(Path(model))
@@ -323,7 +323,7 @@ class _OneModel:
             return [f"{name}: {error}"]
         return [*_failures(name, job, result), *_print(result, self.request)]
 
-    def encode_share(self, job: _Job, divided: Divided) -> list[str]:
+    def encode_share(self, job: _Job, divided: Job) -> list[str]:
         """Encode a share of a task's or suite's documents, and return what failed."""
         return [
             problem

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, cast, get_args
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.core.guards import guarded, shown
 from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.encoders.statements import dim_problems, info_problems
@@ -60,7 +60,7 @@ def load_encoder(
         EncoderError: The model cannot be had or loaded.
     """
     name, argument = _split(spec)
-    if name != DESCRIBED and name not in registry.names(registry.ENCODERS):
+    if name != DESCRIBED and name not in plugins.names(plugins.ENCODERS):
         raise _unknown(spec, name)
     if dtype not in get_args(_Dtype):
         raise UsageError(f"dtype {dtype!r}: expected one of {', '.join(get_args(_Dtype))}")
@@ -87,27 +87,27 @@ def load_encoder(
 def provider(spec: str) -> str:
     """Return "package version" of the package that provides the encoder `spec` names."""
     name, _ = _split(spec)
-    return registry.provider(registry.ENCODERS, "st" if name == DESCRIBED else name)
+    return plugins.provider(plugins.ENCODERS, "st" if name == DESCRIBED else name)
 
 
 def _split(spec: str) -> tuple[str, str]:
     """Return the registered name and the argument of `spec`; a file's path has no such name."""
     name, _, argument = spec.partition(":")
-    if spec.endswith(DESCRIBED) and name not in registry.names(registry.ENCODERS):
+    if spec.endswith(DESCRIBED) and name not in plugins.names(plugins.ENCODERS):
         return DESCRIBED, spec
     return name, argument
 
 
 def _entry_point(name: str) -> Callable[..., Any]:
     if name == DESCRIBED:
-        from clir_bench.encoders import model_file as described
+        from clir_bench.encoders import model_file
 
-        return described.load
-    return registry.load(registry.ENCODERS, name)
+        return model_file.load
+    return plugins.load(plugins.ENCODERS, name)
 
 
 def _unknown(spec: str, name: str) -> UnknownNameError:
-    known = registry.names(registry.ENCODERS)
+    known = plugins.names(plugins.ENCODERS)
     remedy = "`clir-bench encoders` lists them."
     if "/" in spec:
         from clir_bench.encoders.catalog import short_name

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from clir_bench.encoders import hub, weights
-from clir_bench.encoders.st import loading as sbert
+from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UsageError
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
@@ -105,7 +105,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
         found = _copy(request.name, facts, Path(request.argument).expanduser(), trust)
     else:
         found = _pinned(request.name, facts, trust)
-    return sbert.build(request, found, stated)
+    return loading.build(request, found, stated)
 
 
 def load_checkpoint(request: EncoderRequest) -> Encoder | TokenEncoder:
@@ -121,10 +121,10 @@ def load_checkpoint(request: EncoderRequest) -> Encoder | TokenEncoder:
             f"--model {request.name}:intfloat/multilingual-e5-small"
         )
     found = weights.resolve(request.argument, trust=request.trust_remote_code)
-    return sbert.build(request, found, known(found, sbert.Stated()))
+    return loading.build(request, found, known(found, loading.Stated()))
 
 
-def known(found: Weights, stated: sbert.Stated) -> sbert.Stated:
+def known(found: Weights, stated: loading.Stated) -> loading.Stated:
     """Return what is stated, completed by what the table knows of the model.
 
     The table's prompts, limit, similarity and license are the model's at any commit. A model is
@@ -139,8 +139,8 @@ def known(found: Weights, stated: sbert.Stated) -> sbert.Stated:
     return replace(stated, **{field: facts[field] for field in missing})
 
 
-def _settings(facts: ModelFacts) -> sbert.Stated:
-    return sbert.Stated(
+def _settings(facts: ModelFacts) -> loading.Stated:
+    return loading.Stated(
         query_prompt=facts.query_prompt,
         document_prompt=facts.document_prompt,
         max_tokens=facts.max_tokens,

@@ -2,7 +2,7 @@
 
 >>> import tempfile
 >>> from clir_bench.tasks.source import locate
->>> from clir_bench.tasks.cards import load_card
+>>> from clir_bench.tasks.catalog import load_card
 >>> from clir_bench.encoders import load_encoder
 >>> card, system = load_card("xquad"), System(load_encoder("hashing"), spec="hashing")
 >>> with tempfile.TemporaryDirectory() as folder:
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clir_bench.core import provenance as environment
+from clir_bench.core import provenance
 from clir_bench.core.progress import Progress, Silent
 from clir_bench.errors import ClirBenchError, UnknownNameError
 from clir_bench.evaluation.result_builder import Ledger
@@ -388,7 +388,7 @@ def _cost(answer: Answer, score_seconds: float) -> Cost:
         index_seconds=round(cost.index_seconds + cost.store_seconds, 4),
         search_seconds=round(search_seconds, 4),
         score_seconds=round(score_seconds, 4),
-        peak_memory_bytes=environment.peak_memory_bytes(),
+        peak_memory_bytes=provenance.peak_memory_bytes(),
         index_size_bytes=cost.index_size_bytes,
         pairs_sharing_corpus=len(cost.search_seconds),
     )

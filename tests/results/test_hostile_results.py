@@ -33,13 +33,13 @@ from submissions import CARD, Submitted, make_submission
 from clir_bench.core.display import visible
 from clir_bench.core.structured_files import parse_toml
 from clir_bench.errors import DataError, ResultError
-from clir_bench.leaderboard.submission import read as reading
+from clir_bench.leaderboard.submission import read
 from clir_bench.leaderboard.submission.claims import largest_result
 from clir_bench.leaderboard.submission.layout import LARGEST_SYSTEM_BYTES
 from clir_bench.leaderboard.submission.read import look_alikes
 from clir_bench.results.schema import Result
 from clir_bench.results.store import find_results, read_result, read_scores
-from clir_bench.tasks import cards
+from clir_bench.tasks import catalog
 
 STEERING = "a\x1b[2J\u202eb\nall is well\u200b"
 
@@ -53,7 +53,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Submitted:
 @pytest.fixture
 def made(original: Submitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Submitted:
     folder = original.task.card_path.parent
-    monkeypatch.setattr(cards, "shipped_directory", lambda: folder)
+    monkeypatch.setattr(catalog, "shipped_directory", lambda: folder)
     shutil.copytree(original.root, tmp_path / "submitted")
     return dataclasses.replace(original, root=tmp_path / "submitted")
 
@@ -128,8 +128,8 @@ def test_nothing_of_a_system_that_is_too_large_is_read(
 ) -> None:
     with (made.system / name).open("wb") as file:
         file.truncate(LARGEST_SYSTEM_BYTES)
-    monkeypatch.setattr(reading, "read_system_card", None)
-    monkeypatch.setattr(reading, "read_statement", None)
+    monkeypatch.setattr(read, "read_system_card", None)
+    monkeypatch.setattr(read, "read_statement", None)
     assert "bytes; at most 33,554,432 are taken for one system" in made.problems()
 
 

@@ -328,9 +328,9 @@ def load(folder: Path) -> MultiVectorEncoder:
     import torch
 
     from clir_bench.encoders import weights
-    from clir_bench.encoders.st import loading as sbert
+    from clir_bench.encoders.st import loading
 
-    model: MultiVectorEncoder = sbert.read(
+    model: MultiVectorEncoder = loading.read(
         weights.from_folder(folder), True, "cpu", torch.float32, trust=False
     )
     return model

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clir_bench.distill.model.teacher_vectors import Taught
-from clir_bench.encoders import catalog as models
-from clir_bench.encoders import kinds, weights
-from clir_bench.encoders.st import loading as sbert
+from clir_bench.encoders import catalog, kinds, weights
+from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UsageError
 
@@ -56,15 +55,15 @@ class Teacher:
 
         self.weights = find_weights(name)
         self.late = kinds.is_late_interaction(self.weights)
-        self._device = sbert.resolve_device(device)
-        self._model: Any = sbert.read(
+        self._device = loading.resolve_device(device)
+        self._model: Any = loading.read(
             self.weights, self.late, self._device, torch.float32, trust=False
         )
         self._layer = layer
         self._check_layer()
         weights.require_unchanged(self.weights)
         self._model.max_seq_length = min(self._model.max_seq_length or max_tokens, max_tokens)
-        sbert.limit_tokens(self._model, max_tokens, self.weights.name)
+        loading.limit_tokens(self._model, max_tokens, self.weights.name)
         self.dim = int(self._model.get_embedding_dimension())
         self.key = f"{self.weights.sha256[:16]}-layer{layer}-{self._model.max_seq_length}"
         specials = getattr(self._model.tokenizer, "all_special_ids", [])
@@ -195,4 +194,4 @@ def find_weights(name: str) -> Weights:
         UsageError: It is none of these.
         EncoderError: They cannot be had.
     """
-    return models.find(name)
+    return catalog.find(name)

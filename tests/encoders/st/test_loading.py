@@ -10,7 +10,7 @@ import pytest
 from tiny_models import COMMIT, TEXTS, copy_of, edit, write_bert, write_dense, write_late
 
 from clir_bench.encoders import load_encoder
-from clir_bench.encoders.st import loading as sbert
+from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import fingerprint
 from clir_bench.errors import EncoderError, UsageError
 
@@ -268,9 +268,9 @@ def test_a_device_that_is_not_there_is_refused_rather_than_replaced() -> None:
     import torch
 
     with pytest.raises(EncoderError, match="is not on this machine"):
-        sbert.resolve_device(f"cuda:{torch.cuda.device_count()}")
+        loading.resolve_device(f"cuda:{torch.cuda.device_count()}")
     with pytest.raises(UsageError, match="device 'gpu': expected auto, cpu"):
-        sbert.resolve_device("gpu")
+        loading.resolve_device("gpu")
 
 
 @pytest.fixture

@@ -294,7 +294,7 @@ def test_memory_of_one_batch_is_kept_for_the_next() -> None:
     code = """
 import resource, torch
 torch.set_num_threads(1)
-from clir_bench.encoders.batching import keep_freed_memory
+from clir_bench.encoders.st.batching import keep_freed_memory
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(20):

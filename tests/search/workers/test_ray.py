@@ -123,8 +123,8 @@ def test_command_line_runs_on_a_cluster(
 
 LOCAL_CLUSTER = """
 import os, subprocess, sys
-from clir_bench.workers.cluster import ClusterCrew
-from clir_bench.workers.work import Loading
+from clir_bench.search.workers.ray import ClusterCrew
+from clir_bench.search.workers.executor import Loading
 
 crew = ClusterCrew(Loading("hashing"), "local", 1, 1)
 address = crew._ray.get_runtime_context().gcs_address

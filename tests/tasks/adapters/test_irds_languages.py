@@ -48,10 +48,10 @@ SPANISH = """\
 """
 PROBE = """
 import json, sys
-from clir_bench.adapters.source import locate
-from clir_bench.cards import load_card
+from clir_bench.tasks.source import locate
+from clir_bench.tasks.catalog import load_card
 from clir_bench.errors import ClirBenchError
-from clir_bench.preparation import Loader
+from clir_bench.tasks.loading import Loader
 answers = []
 for task in json.loads(sys.argv[1]):
     try:
