@@ -17,7 +17,7 @@ class _Quoted(str):
     __slots__ = ()
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
     """Indents lists under their keys, and writes no text twice as a reference."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
