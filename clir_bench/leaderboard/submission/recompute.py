@@ -228,7 +228,10 @@ def _depth_problem(
     if counts is None:
         return None
     n_documents = counts.documents - counts.empty_documents - own
-    depth = depth_of(run, set(judged), n_documents=n_documents)
+    try:
+        depth = depth_of(run, set(judged), n_documents=n_documents)
+    except DataError as error:
+        return str(error)
     if depth.reach >= statement.plan.depth:
         return None
     return (
