@@ -26,7 +26,7 @@ COMMANDS = {
     "encoders": "List the models that can be named.",
     "languages": "List the languages and their resource tiers.",
     "cache": "List, check and remove stored vectors.",
-    "download": "Fetch a task's data ahead of time.",
+    "download": "Fetch tasks' data and models ahead of time.",
     "leaderboard": "Make leaderboards from stored results.",
     "distill": "Teach a multilingual student from an English model and bitext.",
     "new-encoder": "Write a package with an encoder of your own.",
@@ -76,7 +76,7 @@ def cli() -> None:
     """Evaluate cross-lingual retrieval: the right number, per language and per resource tier.
 
     Run a model on a task, score a run made elsewhere, or look at what is stored. Results go to
-    the folder `results`, one JSON file a system and task, with run files beside it.
+    the folder `results`, one JSON file per system and task, with run files beside it.
     """
 
 

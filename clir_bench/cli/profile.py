@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
-from clir_bench.core import provenance as environment
+from clir_bench.cli.output import echo
+from clir_bench.core import provenance
 from clir_bench.core.profiling import Profile, profiled
 from clir_bench.evaluation.system import System
 
@@ -22,12 +21,12 @@ def reported(wanted: bool, label: str, system: System) -> Iterator[None]:
         return
     with profiled() as profile:
         yield
-    click.echo(profile_text(label, profile), err=True)
+    echo(profile_text(label, profile), err=True)
     if (share := _share_text(profile, system)) is not None:
-        click.echo(share, err=True)
+        echo(share, err=True)
     info = system.encoder.info
     if info.dtype_reason:
-        click.echo(f"  {info.dtype}, because {info.dtype_reason}", err=True)
+        echo(f"  {info.dtype}, because {info.dtype_reason}", err=True)
 
 
 def profile_text(label: str, profile: Profile) -> str:
@@ -44,7 +43,7 @@ def profile_text(label: str, profile: Profile) -> str:
         lines.append(
             f"  encode is waiting for workers, who took {profile.worker_seconds:,.2f} s in all"
         )
-    lines.append(f"  peak memory {environment.peak_memory_bytes() / 2**20:,.0f} MiB")
+    lines.append(f"  peak memory {provenance.peak_memory_bytes() / 2**20:,.0f} MiB")
     return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from clir_bench.core import provenance as environment
+from clir_bench.core import provenance
 from clir_bench.core.progress import Progress, Silent
 from clir_bench.errors import ClirBenchError, UnknownNameError
 from clir_bench.evaluation.result_builder import Ledger
@@ -305,7 +305,7 @@ def _cost(answer: Answer, score_seconds: float) -> Cost:
         index_seconds=round(cost.index_seconds + cost.store_seconds, 4),
         search_seconds=round(search_seconds, 4),
         score_seconds=round(score_seconds, 4),
-        peak_memory_bytes=environment.peak_memory_bytes(),
+        peak_memory_bytes=provenance.peak_memory_bytes(),
         index_size_bytes=cost.index_size_bytes,
         pairs_sharing_corpus=len(cost.search_seconds),
     )

@@ -118,6 +118,8 @@ def plan_runs(
         UsageError: Nothing is left of any task.
     """
     whole = [Plan(card, _tasks(card, split, tasks_dir)) for card in cards]
+    if not whole:
+        return [], []
     chosen, notes = _select([task for plan in whole for task in plan.tasks], selection)
     plans, remaining = [], iter(chosen)
     for plan in whole:

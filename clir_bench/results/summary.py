@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import clir_bench
-from clir_bench.core import provenance as environment
+from clir_bench.core import provenance
 from clir_bench.metrics.means import Estimate, GroupMeans, Summary, summarise
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import (
@@ -175,14 +175,14 @@ def tier_summary(scheme: TierScheme, summary: Summary | None) -> TierSummary:
 
 def environment_record(command: str, started: float) -> Environment:
     """Return where and how the current process runs."""
-    commit, dirty = environment.git_state()
+    commit, dirty = provenance.git_state()
     moment = datetime.datetime.fromtimestamp(started, tz=datetime.UTC)
     return Environment(
         clir_bench=clir_bench.__version__,
         python=platform.python_version(),
-        platform=environment.platform_name(),
-        packages=environment.packages(),
-        hardware=environment.hardware(),
+        platform=provenance.platform_name(),
+        packages=provenance.packages(),
+        hardware=provenance.hardware(),
         git_commit=commit,
         git_dirty=dirty,
         command=command,

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.core.files import path_problem
 from clir_bench.core.structured_files import parse_toml
 from clir_bench.errors import CardError, UnknownNameError, UsageError, near_names
@@ -144,7 +144,7 @@ class TaskCard(_Strict):
                     problems.append(f"language {code!r} must be written {canonical!r}")
             except UnknownNameError as error:
                 problems.append(str(error))
-        if self.adapter not in (adapters := registry.names(registry.ADAPTERS)):
+        if self.adapter not in (adapters := plugins.names(plugins.ADAPTERS)):
             problems.append(str(UnknownNameError("adapter", self.adapter, adapters)))
         problems += [*self._place_problems(), *self._pair_problems()]
         if problems:

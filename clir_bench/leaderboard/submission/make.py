@@ -16,7 +16,7 @@ import clir_bench
 from clir_bench.core.files import sha256_of
 from clir_bench.core.safe_text import name_problem, without_folders
 from clir_bench.errors import DataError, ResultError
-from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.plan import Plan, plan_of
 from clir_bench.metrics.means import N_RESAMPLES
 from clir_bench.metrics.scoring import QueryScores, score
@@ -243,15 +243,15 @@ def _read_run(path: Path, pair: LanguagePair, was: PairResult, depth: int) -> Ru
         raise DataError(f"{file}: the run of {pair} is missing; run it again")
     if sha256_of(file) != was.run_sha256:
         raise DataError(f"{file}: not the run that {pair} was scored from; run it again")
-    return compact.read_top(file, depth)
+    return run_format.read_top(file, depth)
 
 
 def _store(
     path: Path, pair: LanguagePair, was: PairResult, run: Run, scores: QueryScores, cut: Cut
 ) -> PairResult:
     depth = cut.plan.depth
-    data = compact.compress(compact.format_compact(run, depth, system_folder(cut.name)))
-    run_file = f"{path.stem}/{pair}{compact.SUFFIX}"
+    data = run_format.compress(run_format.format_compact(run, depth, system_folder(cut.name)))
+    run_file = f"{path.stem}/{pair}{run_format.SUFFIX}"
     write_file(path.parent / run_file, data)
     values_file, values_sha256 = write_values(path, pair, scores)
     retrieved = sum(map(len, run.doc_ids))

@@ -19,7 +19,7 @@ from clir_bench.core.bounded_files import read_gzip, shown
 from clir_bench.core.display import printable
 from clir_bench.core.files import sha256_of
 from clir_bench.core.safe_text import looks
-from clir_bench.encoders import catalog as models
+from clir_bench.encoders import catalog
 from clir_bench.errors import ClirBenchError, DataError
 from clir_bench.leaderboard.data_hashes import DataKey, Pinned, queries_sha256
 from clir_bench.leaderboard.submission.claims import (
@@ -172,7 +172,7 @@ def look_alikes(folders: Iterable[Path]) -> dict[Path, Problem]:
     Which of two came first cannot be seen, so neither is taken; names that clir-bench itself gives
     to systems stay with these.
     """
-    known = {looks(name): system_folder(name) for name in (*models.table(), *_OWN)}
+    known = {looks(name): system_folder(name) for name in (*catalog.table(), *_OWN)}
     alike: dict[str, list[Path]] = {}
     for folder in folders:
         alike.setdefault(looks(folder.absolute().name), []).append(folder)

@@ -18,7 +18,7 @@ import numpy as np
 from clir_bench.core.bounded_files import read_plain, shown, unpack_xz
 from clir_bench.core.display import printable
 from clir_bench.errors import ClirBenchError, DataError
-from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.claims import Statement
 from clir_bench.leaderboard.submission.make import means_update, task_record
 from clir_bench.metrics.scoring import QueryScores, score
@@ -115,7 +115,7 @@ def packed_run(statement: Statement, pair: LanguagePair) -> bytes:
         DataError: The file cannot be read, or is not the one that was scored.
     """
     file = _run_path(statement, pair)
-    data = read_plain(file, compact.LARGEST_PACKED_BYTES)
+    data = read_plain(file, run_format.LARGEST_PACKED_BYTES)
     if hashlib.sha256(data).hexdigest() != statement.result.pairs[str(pair)].run_sha256:
         raise DataError(f"{shown(file)}: is not the file of the result's run_sha256")
     return data
@@ -247,8 +247,8 @@ def _read_run(statement: Statement, pair: LanguagePair) -> Run:
     file, depth = _run_path(statement, pair), statement.plan.depth
     counts = statement.card.counts_of(statement.result.task.split, pair)
     n_queries = _MOST_QUERIES if counts is None else counts.queries
-    largest = min(compact.LARGEST_BYTES, n_queries * depth * compact.LONGEST_LINE)
-    return compact.parse_compact(
+    largest = min(run_format.LARGEST_BYTES, n_queries * depth * run_format.LONGEST_LINE)
+    return run_format.parse_compact(
         unpack_xz(packed_run(statement, pair), file, largest),
         depth=depth,
         n_queries=n_queries,
@@ -266,7 +266,7 @@ def _with_counts(stated: PairResult, run: Run) -> PairResult:
 
 
 def _run_path(statement: Statement, pair: LanguagePair) -> Path:
-    return statement.path.with_suffix("") / f"{pair}{compact.SUFFIX}"
+    return statement.path.with_suffix("") / f"{pair}{run_format.SUFFIX}"
 
 
 def _run_file(statement: Statement, pair: LanguagePair) -> str:

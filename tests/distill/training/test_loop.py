@@ -11,8 +11,7 @@ import pytest
 import tiny_distill as tiny
 from safetensors.numpy import load_file
 
-from clir_bench.distill.training import checkpoint
-from clir_bench.distill.training import loop as training
+from clir_bench.distill.training import checkpoint, loop
 from clir_bench.errors import DataError, EncoderError, OutputError, TrainingError, UsageError
 
 
@@ -92,15 +91,15 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    update = training.Training._update
+    update = loop.Training._update
 
-    def killed(self: training.Training, step: int) -> Any:
+    def killed(self: loop.Training, step: int) -> Any:
         if step == 13:
             raise KeyboardInterrupt
         return update(self, step)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Training, "_update", killed)
+        patch.setattr(loop.Training, "_update", killed)
         with pytest.raises(KeyboardInterrupt):
             tiny.run(teacher, bitext, tmp_path / "model")
     assert list(checkpoint.steps(tmp_path / "model/.training")) == [10]
@@ -120,7 +119,7 @@ def test_a_student_with_layers_and_dropout_goes_on_to_the_same_weights(
         "training": {"steps": 6, "checkpoint_every": 3, "accumulation": 2},
     }
     tiny.run(teacher, bitext, tmp_path / "whole", **tables)
-    monkeypatch.setattr(training.Training, "_validate", _stop_at_end)
+    monkeypatch.setattr(loop.Training, "_validate", _stop_at_end)
     with pytest.raises(KeyboardInterrupt):
         tiny.run(teacher, bitext, tmp_path / "killed", **tables)
     monkeypatch.undo()
@@ -132,16 +131,16 @@ def test_a_student_with_layers_and_dropout_goes_on_to_the_same_weights(
         np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)
 
 
-def _stop_at_end(self: training.Training) -> None:
+def _stop_at_end(self: loop.Training) -> None:
     raise KeyboardInterrupt
 
 
 def test_a_loss_that_is_no_number_stops_with_step_and_batch_and_keeps_the_last_weights(
     teacher: Path, bitext: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward = training.Training._forward
+    forward = loop.Training._forward
 
-    def broken(self: training.Training, batch: Any) -> Any:
+    def broken(self: loop.Training, batch: Any) -> Any:
         parts = forward(self, batch)
         return (
             {name: part * float("nan") for name, part in parts.items()}
@@ -149,7 +148,7 @@ def test_a_loss_that_is_no_number_stops_with_step_and_batch_and_keeps_the_last_w
             else parts
         )
 
-    monkeypatch.setattr(training.Training, "_forward", broken)
+    monkeypatch.setattr(loop.Training, "_forward", broken)
     with pytest.raises(
         TrainingError, match=r"step 12, batch 11: the loss is not a number \(ot nan"
     ):
