@@ -42,7 +42,6 @@ from clir_bench.tasks.measures import (
     EVERYTHING,
     Depth,
     at_depth,
-    depth_of,
     looks_at,
     parse_measures,
 )
@@ -163,12 +162,10 @@ class Ledger:
         run: Run,
         scores: QueryScores,
         cost: Cost | None,
+        depth: Depth,
         approximate: ApproximateSearch | None = None,
-        depth: Depth | None = None,
     ) -> None:
         """Record a pair and store its files, unless another process has just stored the pair.
-
-        `depth` is that of the run; without one it follows from `settings.top_k`.
 
         Raises:
             ResultError: Another process has stored a result that was made otherwise.
@@ -176,12 +173,6 @@ class Ledger:
         """
         inspection = prepared.inspection
         self._checked[prepared.pair] = prepared
-        depth = depth or depth_of(
-            run,
-            set(scores.query_ids),
-            n_documents=inspection.n_rankable,
-            top_k=self.settings.top_k,
-        )
         tag = system_folder(self.system.name)
         with locked(self.path):
             self._adopt()

@@ -38,7 +38,7 @@ from clir_bench.results.store import (
     write_result,
     write_values,
 )
-from clir_bench.results.summary import has_pairs_and_pool, means_of
+from clir_bench.results.summary import has_pairs_and_pool, means_of, not_for_boards
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
@@ -210,18 +210,6 @@ def task_record(
         parallel_queries=card.parallel_queries,
         data_sha256=hashlib.sha256(hashes.encode()).hexdigest(),
     )
-
-
-def not_for_boards(result: Result) -> list[str]:
-    """Say why a result is no score of a benchmark."""
-    task, problems = result.task, []
-    if task.sample:
-        return ["the embedded sample, not the benchmark"]
-    if task.limit is not None:
-        problems.append(f"partial: cut to {task.limit} queries and documents (--limit)")
-    if task.unofficial or not task.official:
-        problems.append(f"not official: {'; '.join(task.unofficial) or 'no pair is done'}")
-    return problems
 
 
 def _check_data(cut: Cut, loader: Loader) -> None:
