@@ -24,7 +24,7 @@ from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, PluginError, UnknownNameError, UsageError, near_names
 from clir_bench.types import EncoderInfo, EncoderRequest
 
-__all__ = ["at_revision", "fetch", "load_encoder", "provider", "under_contract"]
+__all__ = ["at_revision", "check_name", "fetch", "load_encoder", "provider", "under_contract"]
 
 DESCRIBED = ".toml"
 """How the path of a model's own file ends; no entry point can be called that."""
@@ -85,6 +85,22 @@ def load_encoder(
     with guarded(lambda: f"model {spec!r} of {provider(spec)} could not be loaded", EncoderError):
         loaded = load(request)
     return under_contract(loaded, spec, provider(spec))
+
+
+def check_name(spec: str) -> None:
+    """Refuse a misspelt model before another one has run for hours.
+
+    Raises:
+        UnknownNameError: No encoder is registered under that name.
+        UsageError: The model's own file is missing or wrong.
+    """
+    name, _ = _split(spec)
+    if name == DESCRIBED:
+        from clir_bench.encoders.model_file import read_description
+
+        read_description(Path(spec))
+    elif name not in plugins.names(plugins.ENCODERS):
+        raise _unknown(spec, name)
 
 
 def at_revision(spec: str, revision: str | None) -> str:
