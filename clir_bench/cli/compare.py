@@ -15,8 +15,9 @@ from clir_bench.analysis.comparison.tables import comparison_text
 from clir_bench.cli import options
 from clir_bench.cli.output import echo
 from clir_bench.cli.selection import split_measures
+from clir_bench.core.files import write_file
 from clir_bench.metrics.significance import N_FLIPS
-from clir_bench.results.store import check_writable, write_file
+from clir_bench.results.store import check_writable
 from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.measures import parse_measures
 

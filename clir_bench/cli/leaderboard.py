@@ -8,6 +8,7 @@ import click
 
 from clir_bench.cli.output import echo
 from clir_bench.cli.progress import Bar
+from clir_bench.core.files import write_file
 from clir_bench.errors import UnknownNameError
 from clir_bench.leaderboard.assembly import assemble
 from clir_bench.leaderboard.build import board_files, differences, leftovers, write_files
@@ -15,7 +16,6 @@ from clir_bench.leaderboard.data_hashes import FILE_NAME, format_official, read_
 from clir_bench.leaderboard.definition import read_definitions
 from clir_bench.leaderboard.entries import Submissions
 from clir_bench.leaderboard.hashed_data import data_hashes, wanted
-from clir_bench.results.store import write_file
 
 _FOLDER = Path("leaderboards")
 _boards = click.option(

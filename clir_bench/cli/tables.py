@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tabulate import tabulate
 
+from clir_bench.core.display import both_ends
 from clir_bench.results.schema import (
     Group,
     PairResult,
@@ -16,7 +17,6 @@ from clir_bench.results.schema import (
     SuiteResult,
     SystemRecord,
     TierSummary,
-    shown,
 )
 from clir_bench.search.vectors.store import size_text
 from clir_bench.tasks.cards import SAMPLE
@@ -98,7 +98,9 @@ def prompt_lines(system: SystemRecord) -> list[str]:
     prompts = {"query": system.query_prompt, "document": system.document_prompt}
     if not any(prompts.values()):
         return ["no prompts"]
-    return [f"{side} prompt: {shown(text) if text else 'none'}" for side, text in prompts.items()]
+    return [
+        f"{side} prompt: {both_ends(text) if text else 'none'}" for side, text in prompts.items()
+    ]
 
 
 def approximate_text(result: Result) -> str:

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable
 from typing import Any
 
-from clir_bench.core.guards import line_of
+from clir_bench.core.display import line_of
 from clir_bench.errors import ClirBenchError
 
 _DEEPEST = 100

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from clir_bench.core import safe_text
-from clir_bench.core.bounded_files import read_plain, shown
-from clir_bench.core.display import printable
+from clir_bench.core.bounded_files import read_plain
+from clir_bench.core.display import printable, shown_path
 from clir_bench.core.structured_files import parse_toml
 from clir_bench.encoders import catalog
 from clir_bench.errors import DataError
@@ -138,8 +138,10 @@ def read_system_card(path: Path) -> SystemCard:
         DataError: It is missing, too large, no TOML, or a field is wrong; every problem is named.
     """
     if not os.path.lexists(path):
-        raise DataError(f"{shown(path)}: no system card; `clir-bench submit` writes one to fill in")
-    return parse_system_card(read_plain(path, LARGEST_CARD_BYTES), where=shown(path))
+        raise DataError(
+            f"{shown_path(path)}: no system card; `clir-bench submit` writes one to fill in"
+        )
+    return parse_system_card(read_plain(path, LARGEST_CARD_BYTES), where=shown_path(path))
 
 
 def parse_system_card(data: bytes, *, where: str) -> SystemCard:

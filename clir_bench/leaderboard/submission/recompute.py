@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from clir_bench.core.bounded_files import read_plain, shown, unpack_xz
-from clir_bench.core.display import printable
+from clir_bench.core.bounded_files import read_plain, unpack_xz
+from clir_bench.core.display import printable, shown_path
 from clir_bench.errors import ClirBenchError, DataError
 from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.claims import Statement
@@ -117,7 +117,7 @@ def packed_run(statement: Statement, pair: LanguagePair) -> bytes:
     file = _run_path(statement, pair)
     data = read_plain(file, run_format.LARGEST_PACKED_BYTES)
     if hashlib.sha256(data).hexdigest() != statement.result.pairs[str(pair)].run_sha256:
-        raise DataError(f"{shown(file)}: is not the file of the result's run_sha256")
+        raise DataError(f"{shown_path(file)}: is not the file of the result's run_sha256")
     return data
 
 
@@ -204,12 +204,13 @@ def _value_problems(
 ) -> Iterator[str]:
     file = statement.path.with_suffix("") / f"{pair}.values.tsv.gz"
     if values.query_ids != scores.query_ids:
-        yield f"{shown(file)}: its queries are not the judged ones, sorted"
+        yield f"{shown_path(file)}: its queries are not the judged ones, sorted"
     elif not np.array_equal(values.values, scores.values):
         row, column = np.argwhere(values.values != scores.values)[0].tolist()
         yield (
-            f"{shown(file)}: {values.measures[column]} of query {printable(values.query_ids[row])} "
-            f"is stated as {values.values[row, column].item()!r}, the run and the judgments give "
+            f"{shown_path(file)}: {values.measures[column]} of query "
+            f"{printable(values.query_ids[row])} is stated as "
+            f"{values.values[row, column].item()!r}, the run and the judgments give "
             f"{scores.values[row, column].item()!r}"
         )
 
@@ -253,7 +254,7 @@ def _read_run(statement: Statement, pair: LanguagePair) -> Run:
         depth=depth,
         n_queries=n_queries,
         tag=system_folder(statement.result.system.name),
-        where=shown(file),
+        where=shown_path(file),
     )
 
 
@@ -270,11 +271,11 @@ def _run_path(statement: Statement, pair: LanguagePair) -> Path:
 
 
 def _run_file(statement: Statement, pair: LanguagePair) -> str:
-    return shown(_run_path(statement, pair))
+    return shown_path(_run_path(statement, pair))
 
 
 def _of(statement: Statement, pair: LanguagePair) -> str:
-    return f"{shown(statement.path)}: pair {pair}"
+    return f"{shown_path(statement.path)}: pair {pair}"
 
 
 def _plain(result: Result) -> Any:
