@@ -25,7 +25,7 @@ errors types
 """
 """Top down: a folder imports from floors below its own, and from none beside it."""
 
-HEAVY = ("faiss", "pandas", "sentence_transformers", "torch", "transformers")
+HEAVY = ("faiss", "matplotlib", "pandas", "sentence_transformers", "torch", "transformers")
 
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clir_bench.cli import options
+from clir_bench.encoders import at_revision
 from clir_bench.testing import LoadOptions, examine_encoder
 
 
@@ -14,6 +15,7 @@ from clir_bench.testing import LoadOptions, examine_encoder
 @options.dtype
 @options.batch_size
 @options.trust_remote_code
+@options.revision
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -24,6 +26,7 @@ def command(
     dtype: str,
     batch_size: int | None,
     trust_remote_code: bool,
+    revision: str | None,
 ) -> None:
     """Check that the encoder MODEL keeps an encoder's promises.
 
@@ -31,7 +34,8 @@ def command(
     and once more in a process of its own, where every connection is refused. The command exits
     with 1 when a check fails. In pytest: `from clir_bench.testing import encoder_checks`.
     """
-    report = examine_encoder(model, LoadOptions(device, dtype, batch_size, trust_remote_code))
+    loading = LoadOptions(device, dtype, batch_size, trust_remote_code)
+    report = examine_encoder(at_revision(model, revision), loading)
     click.echo(report.text())
     if report.failed:
         ctx.exit(1)

@@ -26,7 +26,7 @@ COMMANDS = {
     "encoders": "List the models that can be named.",
     "languages": "List the languages and their resource tiers.",
     "cache": "List, check and remove stored vectors.",
-    "download": "Fetch a task's data ahead of time.",
+    "download": "Fetch tasks' data and models ahead of time.",
     "leaderboard": "Make leaderboards from stored results.",
     "distill": "Teach a multilingual student from an English model and bitext.",
     "new-encoder": "Write a package with an encoder of your own.",

@@ -14,8 +14,8 @@ from clir_bench.analysis.comparison.systems import find_systems, put_first
 from clir_bench.analysis.comparison.tables import comparison_text
 from clir_bench.cli import options
 from clir_bench.cli.output import echo
-from clir_bench.cli.selection import split_measures
 from clir_bench.core.files import write_file
+from clir_bench.evaluation.selection import split_names
 from clir_bench.metrics.significance import N_FLIPS
 from clir_bench.results.store import check_writable
 from clir_bench.tasks.languages import load_scheme
@@ -109,7 +109,7 @@ def command(
         alpha=alpha,
         selection=Selection(
             tasks=tasks,
-            measures=tuple(parse_measures(split_measures(",".join(measures) or None))),
+            measures=tuple(parse_measures(split_names(measures))),
             pairs=_rules(pairs),
             common_pairs=common_pairs,
         ),

@@ -16,9 +16,9 @@ from clir_bench.analysis.disparity.report import Report, Row, as_record, as_rows
 from clir_bench.cli import options
 from clir_bench.cli.disparity_tables import disparity_text
 from clir_bench.cli.output import echo
-from clir_bench.cli.progress import Bar
-from clir_bench.cli.selection import one_folder, split_measures
+from clir_bench.core.progress import Bar
 from clir_bench.errors import MissingDataError, UsageError
+from clir_bench.evaluation.selection import one_folder, split_names
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, read_scores, shown_result
 from clir_bench.tasks.languages import TierScheme, load_scheme, scheme_names
@@ -81,7 +81,7 @@ def command(
     if as_json and as_csv:
         raise UsageError("--json and --csv: choose one")
     schemes = [load_scheme(name) for name in tiers or scheme_names()]
-    names = tuple(parse_measures(split_measures(",".join(measures) or None)))
+    names = tuple(parse_measures(split_names(measures)))
     stored = [(path, _read(path)) for path in results]
     if pool:
         one_folder(data_dir, len({result.task.id for _, result in stored if pool_pairs(result)}))

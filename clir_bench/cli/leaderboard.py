@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from clir_bench.cli.output import echo
-from clir_bench.cli.progress import Bar
 from clir_bench.core.files import write_file
+from clir_bench.core.progress import Bar
 from clir_bench.errors import UnknownNameError
 from clir_bench.leaderboard.assembly import assemble
 from clir_bench.leaderboard.build import board_files, differences, leftovers, write_files

@@ -91,6 +91,10 @@ batch_tokens = click.option(
 trust_remote_code = click.option(
     "--trust-remote-code", is_flag=True, help="Let code shipped with the model run."
 )
+revision = click.option(
+    "--revision",
+    help="Branch, tag or commit of a model st:owner/name; also st:owner/name@REVISION.",
+)
 embeddings = click.option(
     "--embeddings",
     metavar="auto|off|FOLDER",

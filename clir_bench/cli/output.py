@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,6 +16,11 @@ from clir_bench.errors import OutputError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+
+def typed_command() -> str:
+    """Return the command that a person typed, for the record."""
+    return shlex.join(["clir-bench", *sys.argv[1:]])
 
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
 from clir_bench.cli import options
-from clir_bench.cli.output import echo
-from clir_bench.cli.progress import Bar
-from clir_bench.cli.selection import select_pairs, split_measures
+from clir_bench.cli.output import echo, typed_command
 from clir_bench.cli.tables import result_text
+from clir_bench.core.progress import Bar
 from clir_bench.errors import UsageError
-from clir_bench.evaluation.evaluate import Settings, card_for
+from clir_bench.evaluation.evaluate import card_for
 from clir_bench.evaluation.score_runs import score_runs
+from clir_bench.evaluation.selection import select_pairs, split_names
+from clir_bench.evaluation.system import Settings
 from clir_bench.results.store import result_path, to_json
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.catalog import load_card
-from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.measures import parse_measures
 from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
@@ -81,18 +79,18 @@ def command(
         name, equals, path = run.partition("=")
         if not (name and equals and path):
             raise UsageError(f"{run!r}: write the pair and its run file, as in en-sw=my.run")
-        chosen = select_pairs(card, pairs=name, languages=None, tiers=(), scheme=load_scheme(tiers))
+        chosen = select_pairs(card, name)
         if len(chosen) > 1:
             raise UsageError(f"{run!r} names {len(chosen)} pairs; a run file is of one, as en-sw")
         if chosen[0] in files:
             raise UsageError(f"{run!r}: pair {chosen[0]} has a run file already")
         files[chosen[0]] = Path(path)
     settings = Settings(
-        measures=tuple(parse_measures(split_measures(measures))),
+        measures=tuple(parse_measures(split_names(measures))),
         tiers=tiers,
         seed=seed,
         overwrite=overwrite,
-        command=shlex.join(["clir-bench", *sys.argv[1:]]),
+        command=typed_command(),
     )
     result, notes = score_runs(
         card,

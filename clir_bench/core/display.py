@@ -142,6 +142,16 @@ def some_of(names: Iterable[str], n_shown: int = 5) -> str:
     return ", ".join(listed[:n_shown]) + more
 
 
+def fixed(number: float, n_digits: int = 4, *, sign: bool = False) -> str:
+    """Return a number with `n_digits` decimals, and zero without a sign.
+
+    >>> fixed(-0.00001), fixed(0.25, 2, sign=True)
+    ('0.0000', '+0.25')
+    """
+    text = f"{number:{'+' if sign else ''}.{n_digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
 def _escaped(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[n : n + 2].hex()}" for n in range(0, len(units), 2))

@@ -123,6 +123,7 @@ def distill(
         recipe.teacher.model,
         layer=recipe.teacher.layer,
         max_tokens=recipe.teacher.max_tokens,
+        must_fit="max_tokens" in recipe.teacher.model_fields_set,
         device=str(chosen),
     )
     cache = (places.cache or cache_directory()) / "teachers"

@@ -12,17 +12,20 @@ returns and every vector it makes. A path ending in .toml is a model that the fi
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from clir_bench.core import plugins
 from clir_bench.core.display import shown
 from clir_bench.core.guards import guarded
+from clir_bench.encoders import hub
 from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.encoders.statements import dim_problems, info_problems
+from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, PluginError, UnknownNameError, UsageError, near_names
 from clir_bench.types import EncoderInfo, EncoderRequest
 
-__all__ = ["load_encoder", "provider", "under_contract"]
+__all__ = ["at_revision", "check_name", "fetch", "load_encoder", "provider", "under_contract"]
 
 DESCRIBED = ".toml"
 """How the path of a model's own file ends; no entry point can be called that."""
@@ -83,6 +86,66 @@ def load_encoder(
     with guarded(lambda: f"model {spec!r} of {provider(spec)} could not be loaded", EncoderError):
         loaded = load(request)
     return under_contract(loaded, spec, provider(spec))
+
+
+def check_name(spec: str) -> None:
+    """Refuse a misspelt model before another one has run for hours.
+
+    Raises:
+        UnknownNameError: No encoder is registered under that name.
+        UsageError: The model's own file is missing or wrong.
+    """
+    name, _ = _split(spec)
+    if name == DESCRIBED:
+        from clir_bench.encoders.model_file import read_description
+
+        read_description(Path(spec))
+    elif name not in plugins.names(plugins.ENCODERS):
+        raise _unknown(spec, name)
+
+
+def at_revision(spec: str, revision: str | None) -> str:
+    """Return `spec` with a branch, tag or commit of the Hub; as it is where there is none.
+
+    >>> at_revision("st:acme/model", "v2")
+    'st:acme/model@v2'
+
+    Raises:
+        UsageError: It names no model of the Hub, or states a revision itself.
+    """
+    if revision is None:
+        return spec
+    name, argument = _split(spec)
+    if name == "st" and hub.is_hub_id(argument) and not Path(argument).expanduser().is_dir():
+        return f"{spec}@{revision}"
+    from clir_bench.encoders.catalog import table
+
+    hub_id = table()[name].hub_id if name in table() else "owner/name"
+    raise UsageError(
+        f"--revision {revision} goes with a model of the Hub, st:owner/name without a revision of "
+        f"its own, found {spec!r}; name it as st:{hub_id}@{revision}"
+    )
+
+
+def fetch(spec: str) -> Weights | None:
+    """Fetch what a later run of the model `spec` needs, code of other repositories included.
+
+    Returns:
+        The model's folder, or None: the encoder has no weights that clir-bench knows of, and was
+        loaded once, by which its package fetches what it needs.
+
+    Raises:
+        ClirBenchError: As `load_encoder`.
+    """
+    from clir_bench.encoders import catalog, model_file
+
+    name, argument = _split(spec)
+    if name == DESCRIBED:
+        return model_file.find_weights(model_file.read_description(Path(argument)), trust=True)
+    if name == "st" or (name in catalog.table() and not argument):
+        return catalog.find(argument if name == "st" else name, trust=True)
+    load_encoder(spec, device="cpu")
+    return None
 
 
 def provider(spec: str) -> str:

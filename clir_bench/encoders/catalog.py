@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clir_bench.core.files import sha256_of
 from clir_bench.encoders import hub, weights
 from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import Weights
@@ -75,14 +76,16 @@ def short_name(hub_id: str) -> str | None:
     )
 
 
-def find(name: str) -> Weights:
-    """Return the weights of a short name, a Hub id, or a folder.
+def find(name: str, *, trust: bool = False) -> Weights:
+    """Return the weights of a short name, a Hub id (owner/name[@revision]), or a folder.
 
     Raises:
         UsageError: It is none of these.
         EncoderError: The weights cannot be had.
     """
-    return _pinned(name, table()[name]) if name in table() else weights.resolve(name)
+    if name in table():
+        return _pinned(name, table()[name], trust)
+    return weights.resolve(name, trust=trust)
 
 
 def load(request: EncoderRequest) -> Encoder | TokenEncoder:
@@ -186,7 +189,7 @@ def _verify(name: str, facts: ModelFacts, folder: Path) -> None:
     path = folder / _MAIN_WEIGHTS
     if not path.is_file():
         raise EncoderError(f"model {name!r}: {folder} holds no {_MAIN_WEIGHTS}")
-    found = weights.file_sha256(path)
+    found = sha256_of(path)
     if found != facts.sha256:
         raise EncoderError(
             f"model {name!r}: {path} is not the model of that name: expected sha256 "

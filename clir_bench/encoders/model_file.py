@@ -171,7 +171,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
                 f"{request.dtype!r}; leave one of them out"
             )
         request = replace(request, dtype=stated.dtype)
-    found = _weights(model, request.trust_remote_code)
+    found = find_weights(model, trust=request.trust_remote_code)
     late = kinds.is_late_interaction(found)
     if stated.similarity is not None and late != (stated.similarity == "maxsim"):
         # sentence-transformers would convert it, drawing the weights that are missing at random.
@@ -198,7 +198,12 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
     return encoder
 
 
-def _weights(model: DescribedModel, trust: bool) -> Weights:
+def find_weights(model: DescribedModel, *, trust: bool = False) -> Weights:
+    """Return the weights that a model's file names.
+
+    Raises:
+        EncoderError: They cannot be had, or are not those of the stated `sha256`.
+    """
     stated = model.stated
     if stated.folder is not None:
         found = weights.from_folder(

@@ -11,15 +11,15 @@ from clir_bench.analysis.disparity.summary import check_unmixed, disparity_by
 from clir_bench.leaderboard.board import (
     TIER_ORDER,
     Board,
+    BoardDisparity,
     BoardLanguage,
-    Disparity,
+    BoardRow,
+    BoardSystem,
     Estimates,
     LeftOut,
     PairFacts,
-    Row,
     Section,
     Speed,
-    System,
     TaskFacts,
 )
 from clir_bench.leaderboard.definition import BoardDefinition, SectionDefinition
@@ -120,14 +120,14 @@ class _Section:
             absent=absent,
         )
 
-    def _row(self, entry: Entry, group: int | None) -> Row:
+    def _row(self, entry: Entry, group: int | None) -> BoardRow:
         definition = self.definition
         summary = summarise(
             entry.scores, self.scheme, parallel_queries=definition.card.parallel_queries
         )
         there = {str(pair) for pair in entry.scores}
         covered = {language.code for language in self.languages if set(language.pairs) <= there}
-        return Row(
+        return BoardRow(
             system=entry.folder,
             group=group,
             overall=_rounded(summary.overall) if group else {},
@@ -153,17 +153,16 @@ class _Section:
             },
         )
 
-    def _disparity(self, entry: Entry, summary: Summary) -> Disparity:
+    def _disparity(self, entry: Entry, summary: Summary) -> BoardDisparity:
         check_unmixed(entry.scores)
         found = disparity_by(self.definition.measures[0], summary, self.scheme)
         spread = found.spread
-        return Disparity(
+        return BoardDisparity(
             gap=None if found.gap is None else _round(found.gap),
             ratio=None if found.ratio is None else _round(found.ratio),
             worst_language=found.worst,
             worst=_round(found.languages[found.worst].score),
             spread=None if spread is None else _round(spread.standard_deviation),
-            bias={},
         )
 
 
@@ -199,9 +198,9 @@ def _task(section: SectionDefinition) -> TaskFacts:
     )
 
 
-def _system(entry: Entry, folder: Path) -> System:
+def _system(entry: Entry, folder: Path) -> BoardSystem:
     record, card = entry.result.system, entry.card
-    return System(
+    return BoardSystem(
         name=record.name,
         folder=entry.folder,
         kind=card.kind,

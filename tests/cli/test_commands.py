@@ -108,7 +108,7 @@ def test_an_unknown_command_is_answered_with_the_nearest(
         (["run", "-m", "hashing", "-t", "xquad", "--top-k", "0"], "Invalid value for '--top-k'"),
         (["run", "-m", "hashing", "-t", "xquad", "--dtype", "int8"], "Invalid value for '--dtype'"),
         (["show"], "Missing argument"),
-        (["download"], "Missing argument"),
+        (["download"], "name a task"),
         (["download", "xquad", "-l", "klingon"], "unknown language 'klingon'"),
         (["download", "miracl", "--split", "tset"], "unknown split 'tset'"),
     ],

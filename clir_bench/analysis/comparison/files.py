@@ -7,7 +7,8 @@ import io
 import json
 from typing import Any
 
-from clir_bench.analysis.comparison.report import Comparison, Row, TaskComparison
+from clir_bench.analysis.comparison.report import Comparison
+from clir_bench.analysis.comparison.rows import TaskComparison
 
 SCHEMA_VERSION = 1
 """Raised whenever a reader of older comparisons would misread a newer one."""
@@ -33,18 +34,7 @@ def comparison_json(comparison: Comparison) -> str:
 
 def comparison_csv(comparison: Comparison) -> str:
     """Return a comparison as CSV, a line a difference."""
-    lines = [
-        {
-            "task": task.task,
-            "split": task.split,
-            "measure": task.measure,
-            "scheme": task.scheme,
-            "baseline": task.baseline,
-            **_flat(row, comparison.alpha),
-        }
-        for task in comparison.tasks
-        for row in task.rows
-    ]
+    lines = comparison.rows()
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(lines[0]), lineterminator="\n")
     writer.writeheader()
@@ -65,31 +55,6 @@ def _task(task: TaskComparison, alpha: float) -> dict[str, Any]:
         "pool_rank_groups": dict(task.pool_ranks),
         "notes": list(task.notes),
         "differences": [
-            {**_flat(row, alpha), "members": list(row.found.target.members)} for row in task.rows
+            {**row.values(alpha), "members": list(row.found.target.members)} for row in task.rows
         ],
-    }
-
-
-def _flat(row: Row, alpha: float) -> dict[str, Any]:
-    found, counts = row.found, row.found.counts
-    return {
-        "system": row.system,
-        "pool": row.pool,
-        "level": found.target.level,
-        "name": found.target.name,
-        "tier": found.target.tier,
-        "baseline_mean": found.baseline,
-        "system_mean": found.system,
-        "difference": found.difference.mean,
-        "low": found.difference.low,
-        "high": found.difference.high,
-        "effect_size": found.effect_size,
-        "wins": counts.wins if counts else None,
-        "ties": counts.ties if counts else None,
-        "losses": counts.losses if counts else None,
-        "p": found.p_value,
-        "exact": found.exact,
-        "p_holm": row.p_holm,
-        "family_size": row.n_family,
-        "verdict": row.verdict(alpha),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from clir_bench.analysis.comparison.comparable import (
     done_pairs,
@@ -16,19 +17,24 @@ from clir_bench.analysis.comparison.comparable import (
     problems_between,
     problems_of,
 )
+from clir_bench.analysis.comparison.figures import comparison_figure, comparison_html
 from clir_bench.analysis.comparison.groups import ALPHA, rank_groups
+from clir_bench.analysis.comparison.latex import comparison_latex
 from clir_bench.analysis.comparison.paired import Difference, Settings, paired_differences
+from clir_bench.analysis.comparison.rows import Row, SystemScores, TaskComparison
 from clir_bench.analysis.comparison.systems import Stored, System, TaskSplit
 from clir_bench.analysis.comparison.targets import LEVELS, Level
 from clir_bench.errors import ResultError, UsageError
-from clir_bench.metrics.scoring import QueryScores
 from clir_bench.metrics.significance import holm
+from clir_bench.results.frames import frame
 from clir_bench.results.store import read_scores
 from clir_bench.results.summary import is_pool
 from clir_bench.tasks.languages import TierScheme
 from clir_bench.types import LanguagePair
 
-SystemScores = dict[LanguagePair, QueryScores]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -52,67 +58,6 @@ _EVERYTHING = Selection()
 
 
 @dataclass(frozen=True)
-class Row:
-    """A difference with its p-value corrected for the family it belongs to.
-
-    Attributes:
-        system: The system that is compared with the baseline.
-        pool: Whether it is over pools of languages.
-        p_holm: Corrected by Holm's procedure.
-        n_family: How many tests the family has.
-    """
-
-    system: str
-    pool: bool
-    found: Difference
-    p_holm: float
-    n_family: int
-
-    def verdict(self, alpha: float = ALPHA) -> str:
-        """Return "better", "worse" ("larger", "smaller" of a gap) or "not told apart"."""
-        if self.p_holm > alpha:
-            return "not told apart"
-        up, down = (
-            ("larger", "smaller") if self.found.target.level == "gap" else ("better", "worse")
-        )
-        return up if self.found.difference.mean > 0 else down
-
-
-@dataclass(frozen=True)
-class TaskComparison:
-    """All systems on one task, by one measure.
-
-    Attributes:
-        systems: The baseline first.
-        rows: Every system, every target; pairs and pool apart.
-        ranks: Rank group of every system by its mean over all languages; of pools where the task
-            has nothing else.
-        pool_ranks: Of the pool of a task that has both; empty otherwise.
-        notes: What a reader should know.
-    """
-
-    task: str
-    title: str
-    split: str
-    measure: str
-    scheme: str
-    systems: tuple[str, ...]
-    rows: tuple[Row, ...]
-    ranks: Mapping[str, int]
-    pool_ranks: Mapping[str, int]
-    notes: tuple[str, ...]
-
-    @property
-    def baseline(self) -> str:
-        """What the others are compared with."""
-        return self.systems[0]
-
-    def rows_of(self, system: str, *, pool: bool) -> list[Row]:
-        """Return a system's rows."""
-        return [row for row in self.rows if row.system == system and row.pool == pool]
-
-
-@dataclass(frozen=True)
 class Refusal:
     """A result that is not compared.
 
@@ -130,7 +75,7 @@ class Refusal:
         return f"{self.of}, {self.system}: {self.reason}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Everything that was compared.
 
@@ -143,6 +88,78 @@ class Comparison:
     refused: tuple[Refusal, ...]
     settings: Settings
     alpha: float
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return every difference with all its numbers, by name."""
+        return [
+            {
+                "task": task.task,
+                "split": task.split,
+                "measure": task.measure,
+                "scheme": task.scheme,
+                "baseline": task.baseline,
+                **row.values(self.alpha),
+            }
+            for task in self.tasks
+            for row in task.rows
+        ]
+
+    def to_frame(self) -> DataFrame:
+        """Return a data frame (pandas) with a row per pair, language, tier, mean and gap.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return frame(self.rows())
+
+    def to_latex(
+        self,
+        *,
+        caption: str | None = None,
+        label: str | None = None,
+        by_pair: bool = False,
+        n_digits: int = 3,
+    ) -> str:
+        r"""Return a table per task and measure: a row per language by tier, a column per system.
+
+        The systems that cannot be told apart from the best one of a row are bold. A superscript
+        marks what is told apart from the baseline, + above it and - below.
+
+        Args:
+            caption: In place of one that says what the table shows; escaped, unless it is
+                `results.latex.Markup`.
+            label: What `\\ref` calls it.
+            by_pair: A row per pair in place of a row per language.
+            n_digits: Decimals.
+        """
+        tables = [
+            comparison_latex(
+                task, self.settings, self.alpha,
+                caption=caption, label=label, by_pair=by_pair, n_digits=n_digits,
+            )
+            for task in self.tasks
+        ]  # fmt: skip
+        return "\n".join(tables)
+
+    def plot(self, kind: str = "languages") -> Figure:
+        """Return a figure (matplotlib) with a panel per task, measure and system.
+
+        Args:
+            kind: "languages" or "tiers" for the differences of these with their intervals, full
+                where they are told apart; "queries" for each query's difference, by language.
+
+        Raises:
+            UsageError: matplotlib is not installed, or there is no such plot.
+        """
+        return comparison_figure(self.tasks, kind, self.alpha)
+
+    def __repr__(self) -> str:
+        """Name the systems and what they are compared on."""
+        of = (f"{t.measure} on {t.task}: {', '.join(t.systems)}" for t in self.tasks)
+        return f"<Comparison: {'; '.join(of)}>"
+
+    def _repr_html_(self) -> str:
+        return "\n".join(comparison_html(task, self.alpha) for task in self.tasks)
 
 
 def compare(
@@ -248,6 +265,9 @@ def _compare_task(
         ranks=ranks[0] or ranks[1],
         pool_ranks=ranks[1] if ranks[0] else {},
         notes=tuple(_coarse(rows, settings, alpha)),
+        scores=scores,
+        tiers=scheme,
+        parallel_queries=parallel,
     )
 
 

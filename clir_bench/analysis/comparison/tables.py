@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
-from clir_bench.analysis.comparison.report import Comparison, Row, TaskComparison
+from clir_bench.analysis.comparison.report import Comparison
+from clir_bench.analysis.comparison.rows import Row, TaskComparison
 from clir_bench.analysis.comparison.targets import Level
+from clir_bench.core.display import fixed
 from clir_bench.tasks.languages import resolve
 
 _TIERS = ("low", "mid", "high", "unknown")
@@ -131,11 +133,11 @@ class _Page:
             target.tier or "",
             self.name(name),
             f"{size:,}",
-            _fixed(found.baseline),
-            _fixed(found.system),
-            f"{_fixed(shown.mean, sign=True)} "
-            f"[{_fixed(shown.low, 3, sign=True)}, {_fixed(shown.high, 3, sign=True)}]",
-            "-" if found.effect_size is None else _fixed(found.effect_size, 2, sign=True),
+            fixed(found.baseline),
+            fixed(found.system),
+            f"{fixed(shown.mean, sign=True)} "
+            f"[{fixed(shown.low, 3, sign=True)}, {fixed(shown.high, 3, sign=True)}]",
+            "-" if found.effect_size is None else fixed(found.effect_size, 2, sign=True),
             *(f"{count:,}" if found.counts else "-" for count in _counts(row)),
             ("=" if found.exact else "") + _p_value(found.p_value),
             _p_value(row.p_holm),
@@ -156,8 +158,8 @@ class _Page:
             verdict = row.verdict(self.alpha)
             real = "is not told apart from" if verdict == "not told apart" else f"is {verdict} than"
             lines.append(
-                f"gap, high - low: {_fixed(found.system)} {real} the baseline's "
-                f"{_fixed(found.baseline)}"
+                f"gap, high - low: {fixed(found.system)} {real} the baseline's "
+                f"{fixed(found.baseline)}"
             )
         if not gaps:
             lines.append(f"no gap: {self.task.scheme} puts no language into low, or none into high")
@@ -199,12 +201,6 @@ def _by_tier(row: Row) -> tuple[int, str]:
 def _counts(row: Row) -> tuple[int, int, int]:
     counts = row.found.counts
     return (counts.wins, counts.ties, counts.losses) if counts else (0, 0, 0)
-
-
-def _fixed(number: float, n_digits: int = 4, *, sign: bool = False) -> str:
-    """Return a number with `n_digits` decimals, and zero without a sign."""
-    text = f"{number:+.{n_digits}f}" if sign else f"{number:.{n_digits}f}"
-    return text.lstrip("+-") if float(text) == 0 else text
 
 
 def _p_value(p_value: float) -> str:

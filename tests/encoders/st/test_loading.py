@@ -13,6 +13,7 @@ from clir_bench.encoders import load_encoder
 from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import fingerprint
 from clir_bench.errors import EncoderError, UsageError
+from clir_bench.testing import ENCODER_CHECKS, EncoderSubject
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,8 @@ def test_a_static_model_has_no_limit_and_refuses_a_text_without_tokens(
     assert encoder.encode_documents(TEXTS, language="en").shape == (len(TEXTS), 6)
     with pytest.raises(EncoderError, match="text '' in 'sw': the vector is all zeros"):
         encoder.encode_documents(["paka", ""], language="sw")
+    wordless = {check.name: check for check in ENCODER_CHECKS}["blank-texts"]
+    assert wordless.outcome(EncoderSubject(encoder)).status == "passed"
 
 
 def test_late_interaction_gives_a_unit_vector_a_token_without_skipped_ones(late: Path) -> None:

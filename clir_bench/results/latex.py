@@ -1,0 +1,144 @@
+r"""Tables for papers, in LaTeX with booktabs. Every text is escaped; `Markup` is kept as it is.
+
+pdfLaTeX shows Latin letters only: names in other scripts need LuaLaTeX or XeLaTeX.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from clir_bench.core.display import fixed, visible
+from clir_bench.results.lines import POOL_TITLE, Line, in_order, lines_of, task_title
+from clir_bench.results.schema import Result
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    '"': r"\symbol{34}",
+    "--": "-{}-",
+    "''": "'{}'",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+_TO_ESCAPE = re.compile("|".join(map(re.escape, sorted(_SPECIAL, key=len, reverse=True))))
+
+
+class Markup(str):
+    """A text that is LaTeX already."""
+
+    __slots__ = ()
+
+
+def escape(text: str) -> str:
+    r"""Return a text that LaTeX shows as it is, on one line; `Markup` as it is.
+
+    >>> print(escape("R@100_50% of {a}\\b"))
+    R@100\_50\% of \{a\}\textbackslash{}b
+    """
+    if isinstance(text, Markup):
+        return text
+    line = visible(" ".join(text.split()))
+    return _TO_ESCAPE.sub(lambda found: _SPECIAL[found[0]], line)
+
+
+def tabular(
+    header: Sequence[str], rows: Sequence[Sequence[str] | Markup], align: str | None = None
+) -> str:
+    r"""Return a table.
+
+    >>> print(tabular(["language", "nDCG@10"], [["sw", "0.5"], Markup(r"\midrule")]))
+    \begin{tabular}{lr}
+    \toprule
+    language & nDCG@10 \\
+    \midrule
+    sw & 0.5 \\
+    \midrule
+    \bottomrule
+    \end{tabular}
+
+    Args:
+        header: Names of the columns.
+        rows: A cell per column; a line of `Markup` stands between rows.
+        align: "l", "c" or "r" per column; the first is left and the others right when None.
+    """
+    lines = [
+        Markup(rf"\begin{{tabular}}{{{align or 'l' + 'r' * (len(header) - 1)}}}"),
+        Markup(r"\toprule"), header, Markup(r"\midrule"), *rows,
+        Markup(r"\bottomrule"), Markup(r"\end{tabular}"),
+    ]  # fmt: skip
+    return "\n".join(line if isinstance(line, Markup) else _row(line) for line in lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    line = " & ".join(map(escape, cells))
+    # After a row or a rule, LaTeX reads these two as an argument.
+    return f"{'{}' if line.startswith(('[', '*')) else ''}{line} \\\\"
+
+
+def float_table(body: str, *, caption: str, label: str | None = None) -> str:
+    """Return a table as a float that LaTeX places.
+
+    Args:
+        body: From `tabular`.
+        caption: Escaped unless it is `Markup`.
+        label: What `\\ref` calls it.
+    """
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(caption)}}}"]
+    if label:
+        lines.append(rf"\label{{{label}}}")
+    return "\n".join(["% needs \\usepackage{booktabs}", *lines, body, r"\end{table}", ""])
+
+
+def tier_table(
+    lines: Sequence[Line], columns: Sequence[str], cell: Callable[[Line, int], str]
+) -> str:
+    """Return a table of languages or pairs grouped by tier, each tier with its mean.
+
+    Args:
+        lines: What its rows show, in any order.
+        columns: Names of the other columns.
+        cell: Returns what a line has in a column.
+    """
+    rows: list[Sequence[str] | Markup] = []
+    width = len(columns) + 1
+    for (pool, tier), group in groupby(in_order(lines), key=lambda line: (line.pool, line.tier)):
+        if rows:
+            rows.append(Markup(r"\midrule"))
+        title = f"{POOL_TITLE}, {tier}" if pool else tier
+        if tier is not None:
+            rows.append(
+                Markup(rf"\multicolumn{{{width}}}{{l}}{{\emph{{{escape(title or '')}}}}} \\")
+            )
+        for line in group:
+            indent = "" if tier is None else r"\quad "
+            name = escape(f"{POOL_TITLE}, {line.title}" if pool and tier is None else line.title)
+            name = name if line.level in ("language", "pair") else rf"\emph{{{name}}}"
+            cells = [cell(line, column) for column in range(len(columns))]
+            rows.append([Markup(indent + name), *cells])
+    first = "pair" if any(line.level == "pair" for line in lines) else "language"
+    return tabular([first, *columns], rows)
+
+
+def result_latex(
+    result: Result, *, caption: str | None, label: str | None, by_pair: bool, n_digits: int
+) -> str:
+    """Return a result's table: a row per language (or pair), a column per measure."""
+    measures = result.task.measures
+    lines = lines_of(result, by_pair=by_pair)
+
+    def cell(line: Line, column: int) -> str:
+        score = lines[line].get(measures[column])
+        return Markup("--") if score is None else fixed(score.mean, n_digits)
+
+    text = f"{result.system.name} on {task_title(result)}, tiers by {result.tiers.scheme}."
+    return float_table(
+        tier_table(list(lines), measures, cell),
+        caption=text if caption is None else caption,
+        label=label,
+    )

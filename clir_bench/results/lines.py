@@ -1,0 +1,124 @@
+"""What the tables and plots of a result show, in their one order: by tier, then by language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+from clir_bench.errors import UnknownNameError
+from clir_bench.results.schema import Group, Result, Scores, SuiteResult, TierSummary
+from clir_bench.tasks.cards import SAMPLE
+from clir_bench.tasks.languages import resolve
+from clir_bench.types import LanguagePair, Tier
+
+Level: TypeAlias = Literal["pair", "language", "tier", "overall", "gap"]
+SAMPLE_MARK = "embedded sample, for trying out: not a score of the benchmark"
+POOL_TITLE = "one pool of all languages"
+TITLES = {"tier": "mean", "overall": "all languages", "gap": "gap, high - low"}
+
+
+class Line(NamedTuple):
+    """One line of a table.
+
+    Attributes:
+        pool: Whether it is about a pool of languages (`en-mul`), which tables show apart.
+        level: What kind of mean it is.
+        tier: The tier of a pair or language, and a tier itself; None for the others.
+        name: The pair, the language's code or the tier.
+    """
+
+    pool: bool
+    level: Level
+    tier: Tier | None
+    name: str
+
+    @property
+    def title(self) -> str:
+        """What a reader is shown."""
+        return language_title(self.name) if self.level == "language" else TITLES.get(
+            self.level, self.name
+        )  # fmt: skip
+
+
+def language_title(code: str) -> str:
+    """Return a language's name and code, the code alone where it has no name here.
+
+    >>> language_title("sw")
+    'Swahili (sw)'
+    """
+    try:
+        return f"{resolve(code).name} ({code})"
+    except UnknownNameError:
+        return code
+
+
+def in_order(lines: Iterable[Line]) -> list[Line]:
+    """Return lines as tables show them: each tier's members, then its mean, then the rest."""
+    tiers: tuple[Tier | None, ...] = (*get_args(Tier), None)
+    levels = get_args(Level)
+    return sorted(
+        lines,
+        key=lambda line: (
+            line.pool,
+            tiers.index(line.tier),
+            levels.index(line.level),
+            line.name,
+        ),
+    )
+
+
+def lines_of(result: Result, *, by_pair: bool = False) -> dict[Line, Scores]:
+    """Return the scores of every line of a result's table.
+
+    Args:
+        result: The result.
+        by_pair: A line per pair in place of a line per language.
+    """
+    found: dict[Line, Scores] = {}
+    parts = [(False, result.languages, result.tiers, result.overall)]
+    if result.pool is not None:
+        parts.append((True, result.pool.languages, result.pool.tiers, result.pool.overall))
+    for pool, languages, tiers, overall in parts:
+        if by_pair:
+            for name, pair in result.pairs.items():
+                of_pool = result.pool is not None and LanguagePair.parse(name).document == "mul"
+                if pair.status == "done" and of_pool == pool:
+                    found[Line(pool, "pair", pair.tier, name)] = pair.scores
+        else:
+            found |= _groups(pool, "language", languages)
+        found |= _means(pool, tiers, overall)
+    return {line: found[line] for line in in_order(found)}
+
+
+def _groups(pool: bool, level: Level, groups: Mapping[str, Group]) -> dict[Line, Scores]:
+    return {Line(pool, level, group.tier, name): group.scores for name, group in groups.items()}
+
+
+def _means(pool: bool, tiers: TierSummary, overall: Scores) -> dict[Line, Scores]:
+    found = _groups(pool, "tier", tiers.means)
+    if overall:
+        found[Line(pool, "overall", None, "all languages")] = overall
+    if tiers.gap:
+        found[Line(pool, "gap", None, "high - low")] = tiers.gap
+    return found
+
+
+def task_title(result: Result | SuiteResult) -> str:
+    """Return a task's or suite's title, its split, and what keeps scores from being the task's."""
+    if isinstance(result, SuiteResult):
+        marks = [] if result.official else ["NOT OFFICIAL"]
+        if any(part.split == SAMPLE for part in result.parts):
+            marks = [SAMPLE_MARK]
+        title = result.title
+    else:
+        task = result.task
+        title, marks = f"{task.title}, {task.split}", []
+        if task.sample:
+            marks.append(SAMPLE_MARK)
+        elif task.limit is not None:
+            marks.append(f"partial, --limit {task.limit}")
+        elif task.unofficial:
+            marks.append("NOT OFFICIAL")
+        if not task.complete:
+            marks.append("not all official pairs")
+    return f"{title} ({'; '.join(marks)})" if marks else title
