@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clir_bench.cli import options
+from clir_bench.cli.output import echo
 from clir_bench.encoders import at_revision
 from clir_bench.testing import LoadOptions, examine_encoder
 
@@ -36,6 +37,6 @@ def command(
     """
     loading = LoadOptions(device, dtype, batch_size, trust_remote_code)
     report = examine_encoder(at_revision(model, revision), loading)
-    click.echo(report.text())
+    echo(report.text())
     if report.failed:
         ctx.exit(1)

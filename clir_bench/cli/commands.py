@@ -76,7 +76,7 @@ def cli() -> None:
     """Evaluate cross-lingual retrieval: the right number, per language and per resource tier.
 
     Run a model on a task, score a run made elsewhere, or look at what is stored. Results go to
-    the folder `results`, one JSON file a system and task, with run files beside it.
+    the folder `results`, one JSON file per system and task, with run files beside it.
     """
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from clir_bench.cli.output import echo
 from clir_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,11 +102,11 @@ def command(
     finally:
         watch.end()
     if as_json:
-        click.echo(json.dumps(card, sort_keys=True, indent=1, ensure_ascii=False))
+        echo(json.dumps(card, sort_keys=True, indent=1, ensure_ascii=False))
         return
     for name, value in sorted(card["validation"].items()):
-        click.echo(f"held-back bitext, {name}: {value:.4f}")
-    click.echo(
+        echo(f"held-back bitext, {name}: {value:.4f}")
+    echo(
         f"{output}: {size_bytes(output) / 1e6:.1f} MB, {len(card['languages'])} languages, "
         f"{sum(card['pairs'].values()):,} pairs; use it as --model optical:{output}"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from clir_bench.cli import options
-from clir_bench.cli.output import say
+from clir_bench.cli.output import echo, say
 from clir_bench.encoders import at_revision, fetch
 from clir_bench.errors import ClirBenchError, UsageError
 from clir_bench.evaluation.selection import Selection, TaskPlan, plan_runs, split_names
@@ -64,16 +64,16 @@ def command(
     problems = []
     for model in wanted:
         try:
-            click.echo(f"{model}: {_fetch_model(model)}")
+            echo(f"{model}: {_fetch_model(model)}")
         except ClirBenchError as error:
             problems.append(f"model {model}: {error}")
     for task in {task.card.id: task for plan in plans for task in plan.tasks}.values():
         try:
-            click.echo(f"{task.card.id}: {_fetch(task)}")
+            echo(f"{task.card.id}: {_fetch(task)}")
         except ClirBenchError as error:
             problems.append(str(error))
     for problem in problems:
-        click.echo(f"failed: {problem}", err=True)
+        echo(f"failed: {problem}", err=True)
     if problems:
         ctx.exit(1)
 

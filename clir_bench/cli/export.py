@@ -28,8 +28,8 @@ _LARGEST_RUN_BYTES = 512 * 2**20
 _EPILOG = """\b
 Examples:
   clir-bench export --format mteb results/my-encoder/xquad/validation.json
-  clir-bench export --format model-index results/my-encoder/*/*.json > front-matter.md
-  clir-bench export --format ir-metadata --output runs results/my-encoder/xquad/validation.json
+  clir-bench export --format model-index results/my-encoder/*/*.json > card.md
+  clir-bench export --format ir-metadata -o runs results/labse/xquad/*.json
 """
 
 
@@ -63,7 +63,7 @@ def command(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
         return
     if form == "mteb":
         if len(results) > 1:
-            raise UsageError("--format mteb writes one result a file; export them one by one")
+            raise UsageError("--format mteb writes one result per file; export them one by one")
         [result] = results.values()
         text = json.dumps(task_result(result), indent=2, ensure_ascii=False) + "\n"
         if not is_known_to_mteb(result.task.id):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
+from clir_bench.cli.output import echo
 from clir_bench.core import provenance
 from clir_bench.core.profiling import Profile, profiled
 from clir_bench.evaluation.system import System
@@ -22,12 +21,12 @@ def reported(wanted: bool, label: str, system: System) -> Iterator[None]:
         return
     with profiled() as profile:
         yield
-    click.echo(profile_text(label, profile), err=True)
+    echo(profile_text(label, profile), err=True)
     if (share := _share_text(profile, system)) is not None:
-        click.echo(share, err=True)
+        echo(share, err=True)
     info = system.encoder.info
     if info.dtype_reason:
-        click.echo(f"  {info.dtype}, because {info.dtype_reason}", err=True)
+        echo(f"  {info.dtype}, because {info.dtype_reason}", err=True)
 
 
 def profile_text(label: str, profile: Profile) -> str:

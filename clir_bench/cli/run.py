@@ -19,14 +19,15 @@ from clir_bench.cli.output import (
     typed_command,
 )
 from clir_bench.cli.profile import reported
-from clir_bench.cli.tables import result_text, some_of, suite_text
+from clir_bench.cli.tables import Printer
+from clir_bench.core.display import some_of
+from clir_bench.core.tables import Format
 from clir_bench.encoders import at_revision, check_name
 from clir_bench.errors import ClirBenchError, OutputError, UsageError
 from clir_bench.evaluation.runs import Places, Request, encode_share, prepare_runs, run_plan
 from clir_bench.evaluation.selection import Plan, Selection, split_names
 from clir_bench.evaluation.sharded_encoding import Job
 from clir_bench.evaluation.system import Settings, System, load_system, with_workers
-from clir_bench.results.store import to_json
 from clir_bench.results.views import EvaluationResult
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.store import Keeping
@@ -94,7 +95,7 @@ _OPTIONS = (
     options.worker_threads,
     options.executor,
     options.address,
-    click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one per line."),
+    options.formats("a stored result", "a mean by one measure", "json"),
 )
 """What `run` and `merge` both take."""
 
@@ -132,7 +133,7 @@ class RunOptions:
     worker_threads: int | None
     executor: str
     address: str | None
-    as_json: bool
+    form: Format
 
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -208,6 +209,7 @@ def run(
     for note in request.left_out:
         say(f"note: {note}")
     problems: list[str] = []
+    printer = Printer(asked.form)
     for model in models:
         try:
             system = load_system(
@@ -231,14 +233,14 @@ def run(
                     problems += _encode(plan, job, staffed, request)
                     continue
                 with reported(asked.profile, f"{model} on {plan.card.id}", staffed):
-                    problems += _run(plan, staffed, request, as_json=asked.as_json)
+                    problems += _run(plan, staffed, request, printer)
     for problem in problems:
         say(f"failed: {problem}")
     if problems:
         ctx.exit(1)
 
 
-def _run(plan: Plan, system: System, request: Request, *, as_json: bool) -> Iterator[str]:
+def _run(plan: Plan, system: System, request: Request, printer: Printer) -> Iterator[str]:
     """Run one task or suite, print its table, and yield what failed."""
     name = f"{system.encoder.info.name} on {plan.card.id}"
     try:
@@ -252,9 +254,9 @@ def _run(plan: Plan, system: System, request: Request, *, as_json: bool) -> Iter
     shown = len(failures) if result.suite else _SHOWN
     yield from (f"{name}, {place}: {error}" for place, error in failures[:shown])
     if others := [place for place, _ in failures[shown:]]:
-        yield f"{name}, {len(others)} more: {some_of(others)} (errors are in the result)"
+        yield f"{name}, {len(others)} more: {some_of(others, 12)} (errors are in the result)"
     try:
-        _print(result, as_json=as_json)
+        _print(result, printer)
         sys.stdout.flush()
     except ReaderGoneError:  # what follows is still to be run
         silence_stdout()
@@ -282,13 +284,14 @@ def _encode(plan: Plan, job: Job, system: System, request: Request) -> Iterator[
         yield from (f"{name}, {failure}" for failure in done.failures)
 
 
-def _print(stored: EvaluationResult, *, as_json: bool) -> None:
+def _print(stored: EvaluationResult, printer: Printer) -> None:
     if stored.suite is not None:
-        click.echo(to_json(stored.suite) if as_json else suite_text(stored.suite))
-    elif stored.result is not None and as_json:
-        click.echo(to_json(stored.result))
+        printer.show(stored.suite)
     elif stored.result is not None:
-        if any(pair.status == "done" for pair in stored.result.pairs.values()):
-            click.echo(result_text(stored.result))
-            click.echo(f"\nruns and per-query values: {stored.folder}/")
-        click.echo(f"result: {stored.path}\n")
+        done = any(pair.status == "done" for pair in stored.result.pairs.values())
+        if done or printer.form == "json":
+            printer.show(stored.result)
+        if printer.form == "table":
+            if done:
+                echo(f"\nruns and per-query values: {stored.folder}/")
+            echo(f"result: {stored.path}")

@@ -8,14 +8,15 @@ import click
 
 from clir_bench.cli import options
 from clir_bench.cli.output import echo, typed_command
-from clir_bench.cli.tables import result_text
+from clir_bench.cli.tables import Printer
 from clir_bench.core.progress import Bar
+from clir_bench.core.tables import Format
 from clir_bench.errors import UsageError
 from clir_bench.evaluation.evaluate import card_for
 from clir_bench.evaluation.score_runs import score_runs
 from clir_bench.evaluation.selection import select_pairs, split_names
 from clir_bench.evaluation.system import Settings
-from clir_bench.results.store import result_path, to_json
+from clir_bench.results.store import result_path
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.measures import parse_measures
@@ -24,7 +25,7 @@ from clir_bench.types import LanguagePair
 
 _EPILOG = """\b
 Examples:
-  clir-bench score --task miracl --system my-bm25 sw-sw=bm25.sw.run.gz te-te=bm25.te.run.gz
+  clir-bench score --task miracl --system my-bm25 sw-sw=sw.run.gz te-te=te.run
   clir-bench score --task xquad --system lucene en-en=run.txt --json
 """
 
@@ -42,7 +43,7 @@ Examples:
 @options.output
 @options.seed
 @click.option("--overwrite", is_flag=True, help="Replace what is stored under that system's name.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@options.formats("the stored result", "a mean by one measure", "json")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -60,7 +61,7 @@ def command(
     output: Path,
     seed: int,
     overwrite: bool,
-    as_json: bool,
+    form: Format,
 ) -> None:
     """Score TREC run files made elsewhere against a task.
 
@@ -102,10 +103,10 @@ def command(
         settings=settings,
         progress=Bar(f"{system} on {card.id}"),
     )
-    if as_json:
-        echo(to_json(result))
-    elif any(pair.status == "done" for pair in result.pairs.values()):
-        echo(result_text(result))
+    done = any(pair.status == "done" for pair in result.pairs.values())
+    if done or form == "json":
+        Printer(form).show(result)
+    if done and form == "table":
         echo(f"\nresult: {result_path(output, system, card.id, split)}")
     for note in notes:
         echo(f"note: {note}", err=True)

@@ -37,7 +37,7 @@ _Choice = Callable[[TaskCard], Sequence[LanguagePair]]
 _EPILOG = """\b
 Examples:
   clir-bench submit results/my-encoder --card my-encoder.toml
-  clir-bench submit results/my-encoder/xquad/validation.json --to leaderboards/results
+  clir-bench submit results/my-encoder/xquad --to leaderboards/results
 """
 
 

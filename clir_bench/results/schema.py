@@ -286,6 +286,11 @@ _OF_ONE_SYSTEM = (
 )  # fmt: skip
 
 
+def with_arithmetic(system: str, dtype: str) -> str:
+    """Return a system's name with the arithmetic that ran where that is not float32."""
+    return system if dtype == "float32" else f"{system} ({dtype})"
+
+
 class TaskRecord(_Model):
     """The task as it was run.
 

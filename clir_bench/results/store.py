@@ -30,7 +30,7 @@ from clir_bench.results.schema import SCHEMA_VERSION, PairResult, Result, SuiteR
 from clir_bench.results.trec_runs import format_run
 from clir_bench.types import LanguagePair, Run
 
-_AnyResult = TypeVar("_AnyResult", Result, SuiteResult)
+_AnyResult = TypeVar("_AnyResult", Result, SuiteResult, Result | SuiteResult)
 _LARGEST_RESULT_BYTES = 64 * 2**20
 _LARGEST_VALUES_BYTES = 64 * 2**20
 """Of a result, and of a values file as it is unpacked: 112 pairs have 270 KB, 100,000 queries

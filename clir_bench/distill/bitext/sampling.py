@@ -19,7 +19,7 @@ from clir_bench.types import Tier
 BLOCK = 4096
 """Positions within which every language has its share, to within one pair."""
 
-_OFFSET, _ORDER, _WALK, _PASS = range(4)  # what a random stream is for, beside the seed
+_OFFSET, _ORDER, _WALK = range(3)  # what a random stream is for, beside the seed
 
 
 @dataclass(frozen=True)
@@ -204,8 +204,3 @@ class PairStream:
             held = (lap, rng.permutation(len(self._pairs[language])))
             self._walks[language] = held
         return held[1]
-
-
-def one_pass(indices: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
-    """Return all of `indices` once, in the seed's order; shape as `indices`."""
-    return indices[np.random.default_rng([seed, _PASS]).permutation(len(indices))]

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from clir_bench.core.display import some_of
 from clir_bench.leaderboard.board import Board, BoardRow, BoardSystem
-from clir_bench.leaderboard.escaping import some, spelled_out
+from clir_bench.leaderboard.escaping import spelled_out
 from clir_bench.leaderboard.site import palette
 from clir_bench.leaderboard.site.listing import Listing, choices, listings_of
 from clir_bench.leaderboard.site.plot import fixed, plot
@@ -109,7 +110,7 @@ def environment() -> Environment:
         "number": number,
         "number_of": lambda n, one: f"{n:,} {one}{'' if n == 1 else 's'}",
         "plot": plot,
-        "some": some,
+        "some_of": some_of,
         "step": palette.step,
     }
     made.tests |= {

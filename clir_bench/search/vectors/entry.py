@@ -157,15 +157,6 @@ class Entry:
             )
         return shard
 
-    @contextmanager
-    def writing(self, number: int) -> Iterator[Writing]:
-        """Write a shard; what is not finished leaves nothing behind."""
-        writing = Writing(self, number)
-        try:
-            yield writing
-        finally:
-            writing.abandon()
-
     def _describe(self, keep: bool) -> None:
         if keep and not (self.folder / KEPT).exists():
             (self.folder / KEPT).touch()

@@ -19,7 +19,7 @@ from clir_bench.distill.bitext.cleaning import CleaningRules, clean_text, fault
 from clir_bench.distill.bitext.loading import Bitext, BitextSource, read_source
 from clir_bench.distill.bitext.report import DROPPED, READ, BitextReport
 from clir_bench.distill.bitext.scripts import detect, letters_of, share
-from clir_bench.distill.bitext.sources import parse_sources
+from clir_bench.distill.recipe import check_recipe
 from clir_bench.errors import DataError, MissingDataError, UsageError
 from clir_bench.tasks.languages import all_languages
 
@@ -320,8 +320,8 @@ def test_local_folder_is_read_by_the_library_itself(
 )
 def test_source_that_cannot_be_meant_is_refused(settings: dict[str, Any], message: str) -> None:
     table = {"name": "test", "license": "CC0-1.0", **settings}
-    with pytest.raises(UsageError, match=rf"recipe\.toml: \[\[bitext\]\] 1.*{message}"):
-        parse_sources([table], where="recipe.toml")
+    with pytest.raises(UsageError, match=rf"recipe\.toml: .*bitext\.0.*{message}"):
+        check_recipe({"bitext": [table]}, "recipe.toml")
 
 
 def test_language_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from clir_bench.distill.bitext.fingerprints import (
 from clir_bench.distill.bitext.mixture import BitextCorpus, Texts, load_bitext
 from clir_bench.distill.bitext.overlap import contains, evaluation_tasks
 from clir_bench.distill.bitext.report import DROPPED, TRAIN, VALIDATION
-from clir_bench.distill.bitext.sampling import BLOCK, Mixing, PairStream, language_weights, one_pass
+from clir_bench.distill.bitext.sampling import BLOCK, Mixing, PairStream, language_weights
 from clir_bench.distill.bitext.sources import BitextSource
 from clir_bench.errors import UsageError
 from clir_bench.tasks.cards import TaskCard
@@ -420,13 +420,6 @@ def test_another_seed_is_another_order() -> None:
     taken = [PairStream(PAIRS, WEIGHTS, seed=seed).take(1000).tolist() for seed in (1, 2, 1)]
     assert taken[0] != taken[1]
     assert taken[0] == taken[2]
-
-
-def test_one_pass_has_everything_once() -> None:
-    indices = np.arange(100, 200, dtype=np.int64)
-    order = one_pass(indices, seed=1)
-    assert sorted(order.tolist()) == indices.tolist()
-    assert order.tolist() != indices.tolist()
 
 
 def test_corpus_streams_its_training_pairs_alone(tmp_path: Path) -> None:
