@@ -15,7 +15,7 @@ import pytest
 
 from clir_bench.core.files import write_file
 from clir_bench.leaderboard.assembly import assemble
-from clir_bench.leaderboard.board import Board, Row, Section
+from clir_bench.leaderboard.board import Board, BoardRow, Section
 from clir_bench.leaderboard.data_hashes import (
     FILE_NAME,
     DataKey,
@@ -256,7 +256,7 @@ def only_section(folder: Path) -> Section:
     return section
 
 
-def only_row(folder: Path) -> Row:
+def only_row(folder: Path) -> BoardRow:
     (row,) = only_section(folder).rows
     return row
 

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from clir_bench.core.bounded_files import read_gzip
 from clir_bench.core.display import visible
 from clir_bench.core.files import UNFINISHED, inside, output_errors, sha256_of, write_file
+from clir_bench.core.structured_files import validated
 from clir_bench.errors import DataError, ResultError
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import SCHEMA_VERSION, PairResult, Result, SuiteResult
@@ -104,14 +105,8 @@ def read_result(path: Path) -> Result | SuiteResult:
             f"{path}: schema version {version!r}, this clir-bench reads {SCHEMA_VERSION}; "
             "read it with the version that wrote it, or run again"
         )
-    try:
-        return (SuiteResult if "suite" in raw else Result).model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(visible(str(part)) for part in first["loc"])
-        raise ResultError(
-            f"{path}: {place}: {visible(first['msg'].removeprefix('Value error, '))}"
-        ) from None
+    model = SuiteResult if "suite" in raw else Result
+    return validated(model, raw, str(path), ResultError)
 
 
 def find_results(paths: Iterable[Path]) -> list[Path]:

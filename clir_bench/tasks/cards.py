@@ -14,14 +14,13 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 
 from clir_bench.core import plugins
 from clir_bench.core.files import path_problem
-from clir_bench.core.structured_files import parse_toml
-from clir_bench.errors import CardError, UnknownNameError, UsageError, near_names
+from clir_bench.core.structured_files import parse_toml, validated
+from clir_bench.errors import CardError, UnknownNameError, UsageError
 from clir_bench.tasks.languages import resolve
 from clir_bench.tasks.measures import hint
 from clir_bench.tasks.pairs import PairRules, count_names, expand
@@ -309,11 +308,7 @@ def parse_card(raw: Mapping[str, Any], *, where: str, directory: Path | None = N
     model = SuiteCard if "parts" in raw else TaskCard
     if "directory" in raw:
         raise CardError(f"{where}: unknown field 'directory' (did you mean source.directory?)")
-    try:
-        return model.model_validate({**raw, "directory": directory})
-    except ValidationError as error:
-        problems = [field_problem(detail, model) for detail in error.errors()]
-        raise CardError(f"{where}: " + "; ".join(problems)) from None
+    return validated(model, {**raw, "directory": directory}, where, CardError)
 
 
 def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:
@@ -367,45 +362,3 @@ def _measure_problems(name: str) -> list[str]:
         said = hint(name).removesuffix(" ")
         return [f"{name!r} is no ir-measures name: {said or error}"]
     return []
-
-
-_EXPECTED = {
-    "bool_type": "expected true or false",
-    "dict_type": "expected a table",
-    "int_parsing": "expected a whole number",
-    "int_type": "expected a whole number",
-    "model_type": "expected a table",
-    "string_type": "expected a text",
-    "too_short": "expected at least one entry",
-    "tuple_type": "expected a list",
-}
-"""How TOML's readers would say what pydantic says of Python's types."""
-
-
-def field_problem(detail: Any, model: type[BaseModel]) -> str:
-    """Return one of pydantic's errors in the words of the TOML file that `model` was read from."""
-    place = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        *parents, name = detail["loc"]
-        near = near_names(str(name), _fields_of(model, parents))
-        return f"unknown field {place!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
-    if detail["type"] == "missing":
-        return f"field {place!r} is missing"
-    message: str = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Value error, "))
-    found = repr(detail["input"])
-    found = found if len(found) <= 60 else f"{found[:57]}..."
-    whole = detail["type"] == "value_error"  # said by a check of ours, which names what it found
-    return (f"{place}: " if place else "") + message + ("" if whole else f", found {found}")
-
-
-def _fields_of(model: type[BaseModel], parents: Iterable[str | int]) -> list[str]:
-    """Return the names of the fields of the table at `parents` within a card."""
-    nested: dict[str, type[BaseModel]] = {
-        "pairs": PairRules,
-        "download": Download,
-        "sample": Sample,
-        "submission": Submission,
-        "parts": Part,
-    }
-    tables = [nested[str(parent)] for parent in parents if str(parent) in nested]
-    return list((tables or [model])[-1].model_fields)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from clir_bench.core.bounded_files import read_plain
 from clir_bench.core.display import printable, shown_path, some_of
 from clir_bench.core.safe_text import LONGEST_TEXT, name_problem, text_problem
+from clir_bench.core.structured_files import field_problems
 from clir_bench.errors import DataError
 from clir_bench.leaderboard.submission.layout import PAIR, card_of
 from clir_bench.leaderboard.submission.make import SETTINGS
@@ -75,11 +76,7 @@ def read_statement(path: Path, largest: int) -> Result:
     try:
         return Result.model_validate_json(data, strict=True)
     except ValidationError as error:
-        said = [
-            f"{printable('.'.join(map(str, detail['loc'])), 200)[1:-1]}: "
-            f"{printable(str(detail['msg']), 200)[1:-1]}"
-            for detail in error.errors(include_url=False, include_input=False)[:_SHOWN]
-        ]
+        said = [ascii(problem)[1:-1] for problem in field_problems(error, Result)[:_SHOWN]]
         raise DataError(f"{where}: not a result of this schema: {'; '.join(said)}") from None
 
 
