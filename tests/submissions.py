@@ -15,7 +15,7 @@ from folders import Folder, clir, make_folder
 
 from clir_bench.cli.validate import find_source
 from clir_bench.leaderboard.submission import run_format
-from clir_bench.leaderboard.submission.validate import Report, validate
+from clir_bench.leaderboard.submission.validate import ValidationReport, validate
 from clir_bench.tasks import catalog
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.source import Source
@@ -92,7 +92,7 @@ class Submitted:
         """Return all problems, a line each."""
         return "\n".join(map(str, self.report(path).problems))
 
-    def report(self, path: Path | None = None) -> Report:
+    def report(self, path: Path | None = None) -> ValidationReport:
         return validate(path or self.system, local_data)
 
 

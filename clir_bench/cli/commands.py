@@ -144,5 +144,6 @@ def _log_to_stderr() -> None:
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         logger.addHandler(handler)
         logger.propagate = False
-    # What a run will take on disk is for its person to know, not only when it goes wrong.
-    logging.getLogger("clir_bench.search.vectors").setLevel(logging.INFO)
+    # What a run takes on disk, and where a training goes on, is for people to know in any case.
+    for name in ("search.vectors", "distill.training"):
+        logging.getLogger(f"clir_bench.{name}").setLevel(logging.INFO)

@@ -133,8 +133,7 @@ def distill(
         model = _student(recipe, corpus, teacher, work, watch).to(chosen)
         training = _training(recipe, corpus, model, store, rows, output, watch)
         training.resume()
-        watch.begin("training", recipe.training.steps)
-        watch.advance(training.step)
+        watch.begin("training", recipe.training.steps - training.step)
         training.run()
     finally:
         store.close()
@@ -270,7 +269,7 @@ def _training(
         batches,
         output / _TRAINING,
         Journal(output / "log.jsonl"),
-        advance=lambda _, value: watch.advance(1, f"loss {value:.4f}"),
+        advance=lambda note: watch.advance(1, note),
     )
 
 

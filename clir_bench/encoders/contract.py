@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from clir_bench.core import profiling
@@ -28,8 +27,6 @@ _SHORTEST, _LONGEST = 1e-15, 1.2e19
 float32's smallest normal number over its precision, 9.9e-32, and below its largest, 3.4e38: no
 score becomes infinite, and what underflow takes away is less than rounding does."""
 _SHOWN_CHARACTERS = 80
-_MOST_WORK = 10_000
-"""Steps of the search for a place that two arrays share; those of plain slices take a few."""
 _ENOUGH_TEXTS = 8
 """So many different texts that all get one vector are worth a warning."""
 
@@ -153,14 +150,13 @@ class CheckedTokenEncoder:
                 _copy(item, f"model {model!r}, text {shortened(text)} in {language!r}")
                 for item, text in zip(found, texts, strict=True)
             ]
-            is_shared = _is_shared(found, texts)
         for rows, text in zip(arrays, texts, strict=True):
             self._require_tokens(rows, text, language)
-        if is_shared:
+        if _is_shared(found, texts):
             raise EncoderError(
                 f"model {model!r}: {what} in {language!r}: the arrays of different texts lie in "
-                "the same memory, so that one text's vectors have taken the place of another's; "
-                "return an array of its own for each text, rows.copy()"
+                "the same memory, so that one text's vectors take the place of another's; return "
+                "an array of its own for each text, rows.copy()"
             )
         return arrays
 
@@ -230,33 +226,48 @@ def _no_array(found: object, where: str) -> EncoderError:
 
 
 def _is_shared(found: Sequence[NDArray[Any]], texts: Sequence[str]) -> bool:
-    """Return whether arrays of different texts are a buffer that was used again within the call.
-
-    They are when they overlap in part, or when all are one and the same array. Some texts may have
-    the same array: those without any token, say.
-    """
+    """Return whether arrays of different texts have memory in common, as reused buffers do."""
     import numpy as np
 
-    places = {_place(item): item for item in found if item.size}
-    if len(places) == 1:
-        return len({text.strip().casefold() for text in texts}) > 1
-    ordered = sorted(places)
-    for one, other in pairwise(ordered):
-        if other[0] < one[1]:
-            try:  # arrays that alternate in memory share none of it
-                if np.shares_memory(places[one], places[other], max_work=_MOST_WORK):  # type: ignore[arg-type]
-                    return True
-            except (MemoryError, np.exceptions.TooHardError):
-                return True
-    return False
+    numbers: dict[str, int] = {}
+    owners = np.array([numbers.setdefault(text, len(numbers)) for text in texts])
+    spans = np.array([_span(item, *zip(item.shape, item.strides, strict=True)) for item in found])
+    if not _overlap(spans, owners):
+        return False
+    lines = [_lines(item) for item in found]  # of arrays that may alternate in memory
+    return _overlap(np.concatenate(lines), np.repeat(owners, [len(own) for own in lines]))
 
 
-def _place(array: NDArray[Any]) -> tuple[int, int]:
-    """Return the addresses that an array, which may run backwards, lies between."""
+def _overlap(spans: NDArray[np.int64], owners: NDArray[np.int64]) -> bool:
+    """Return whether spans of addresses, `(n, 2)`, of different owners overlap."""
+    import numpy as np
+
+    order = np.argsort(spans[:, 0], kind="stable")
+    (starts, ends), owners = spans[order].T, owners[order]
+    furthest = np.maximum.accumulate(ends)
+    holders = np.maximum.accumulate(np.where(ends == furthest, np.arange(len(ends)), 0))
+    is_other = owners[1:] != owners[holders[:-1]]
+    return bool((is_other & (starts[1:] < furthest[:-1])).any())
+
+
+def _span(array: NDArray[Any], *axes: tuple[int, int]) -> tuple[int, int]:
+    """Return the addresses that the first line along axes, (size, stride) each, lies between."""
     start: int = array.__array_interface__["data"][0]
-    spans = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)]
-    below, above = sum(min(0, span) for span in spans), sum(max(0, span) for span in spans)
+    steps = [(size - 1) * stride for size, stride in axes]
+    below, above = sum(min(0, step) for step in steps), sum(max(0, step) for step in steps)
     return start + below, start + above + array.itemsize
+
+
+def _lines(array: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the spans of addresses, `(n, 2)`, that hold a matrix's numbers and no others."""
+    import numpy as np
+
+    dense = [axis for axis in (1, 0) if abs(array.strides[axis]) == array.itemsize][:1]
+    axes = list(zip(array.shape, array.strides, strict=True))
+    offsets = np.zeros(1, dtype=np.int64)
+    for size, stride in (axes[axis] for axis in (0, 1) if axis not in dense):
+        offsets = np.add.outer(offsets, stride * np.arange(size)).ravel()
+    return offsets[:, None] + np.array(_span(array, *(axes[axis] for axis in dense)))
 
 
 def _require_usable(

@@ -34,7 +34,7 @@ from clir_bench.tasks.adapters import Source
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.loading import Group, Loader, prepare
-from clir_bench.tasks.measures import EVERYTHING, JUDGED, looks_at, parse_measures, refuse
+from clir_bench.tasks.measures import EVERYTHING, JUDGED, depth_of, looks_at, parse_measures, refuse
 from clir_bench.types import LanguagePair
 
 _SAVING_SHARE = 0.05
@@ -279,12 +279,18 @@ class _Evaluation:
             started = time.perf_counter()
             try:
                 scores = score(answer.run, answer.collection.qrels, self.ledger.measures)
+                depth = depth_of(
+                    answer.run,
+                    set(scores.query_ids),
+                    n_documents=answer.prepared.inspection.n_rankable,
+                    top_k=self.ledger.settings.top_k,
+                )
             except ClirBenchError as error:
                 self.ledger.failed(answer.prepared.pair, str(error))
                 continue
             scored = time.perf_counter() - started
             cost = _cost(answer, scored)
-            self.ledger.done(answer.prepared, answer.run, scores, cost, answer.approximate)
+            self.ledger.done(answer.prepared, answer.run, scores, cost, depth, answer.approximate)
         if all(pair.pair in self.ledger.scores for pair in found.group.pairs):
             self.store.finished(found.corpus)
 

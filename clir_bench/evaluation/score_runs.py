@@ -102,18 +102,20 @@ def _score_pair(ledger: Ledger, prepared: PreparedPair, run: Run, file: RunFile)
     """
     collection = load_again(ledger.loader, prepared)
     qrels = collection.qrels
-    kept = without_same_id(run) if collection.skip_same_id else run
+    skip_same_id = collection.skip_same_id
+    kept = without_same_id(run) if skip_same_id else run
     depth = depth_of(
-        kept,
+        run,
         {qrel.query_id for qrel in qrels},
-        n_documents=prepared.inspection.n_rankable - collection.skip_same_id,
+        n_documents=prepared.inspection.n_rankable - skip_same_id,
+        skip_same_id=skip_same_id,
     )
     if lost := ledger.lost_at(depth.reach):
         raise DataError(
             f"{file}: {too_deep(lost, depth.reach)}: score a deeper run, or leave them out"
         )
     ledger.reach(depth.reach)
-    ledger.done(prepared, kept, score(kept, qrels, ledger.measures), None, depth=depth)
+    ledger.done(prepared, kept, score(kept, qrels, ledger.measures), None, depth)
     notes = []
     unanswered = {qrel.query_id for qrel in qrels} - set(run.query_ids)
     if unanswered:

@@ -227,11 +227,11 @@ def _select(tasks: Sequence[TaskPlan], selection: Selection) -> tuple[list[TaskP
         elif lacks:
             notes.append(f"task {task.card.id!r} does not have {', '.join(lacks)}: left out there")
     if not any(task.pairs for task in selected):
-        names = " ".join(dict.fromkeys(task.card.id for task in tasks))
+        names = ", ".join(dict.fromkeys(task.card.id for task in tasks))
         first = tasks[0].card.id
-        has = f"task {first!r} has" if len(tasks) == 1 else f"none of the tasks {names} has"
+        has = f"task {first!r} has no" if len(tasks) == 1 else f"none of the tasks {names} has a"
         raise UsageError(
-            f"{has} no pair of that selection; `clir-bench tasks {first}` lists "
+            f"{has} pair of that selection; `clir-bench tasks {first}` lists "
             "its pairs, and `--pairs all` selects among more than the official ones"
         )
     return selected, notes

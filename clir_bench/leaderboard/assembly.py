@@ -22,7 +22,7 @@ from clir_bench.leaderboard.board import (
     TaskFacts,
 )
 from clir_bench.leaderboard.definition import BoardDefinition, SectionDefinition
-from clir_bench.leaderboard.entries import Entry, Submissions, run_file_of
+from clir_bench.leaderboard.entries import AcceptedResult, Submissions, run_file_of
 from clir_bench.leaderboard.references import references_of
 from clir_bench.metrics.means import Estimate, Summary, summarise
 from clir_bench.results.schema import PairResult
@@ -79,7 +79,10 @@ class _Section:
         }
 
     def made(
-        self, entries: Sequence[Entry], left_out: tuple[LeftOut, ...], absent: tuple[str, ...]
+        self,
+        entries: Sequence[AcceptedResult],
+        left_out: tuple[LeftOut, ...],
+        absent: tuple[str, ...],
     ) -> Section:
         """Return the section of `entries`."""
         definition, card = self.definition, self.definition.card
@@ -119,7 +122,7 @@ class _Section:
             absent=absent,
         )
 
-    def _row(self, entry: Entry, group: int | None) -> BoardRow:
+    def _row(self, entry: AcceptedResult, group: int | None) -> BoardRow:
         definition = self.definition
         summary = summarise(
             entry.scores, self.scheme, parallel_queries=definition.card.parallel_queries
@@ -152,7 +155,7 @@ class _Section:
             },
         )
 
-    def _disparity(self, entry: Entry, summary: Summary) -> BoardDisparity:
+    def _disparity(self, entry: AcceptedResult, summary: Summary) -> BoardDisparity:
         check_unmixed(entry.scores)
         found = disparity_by(self.definition.measures[0], summary, self.scheme)
         spread = found.spread
@@ -194,10 +197,11 @@ def _task(section: SectionDefinition) -> TaskFacts:
         languages=tuple(sorted(card.languages)),
         parallel_queries=card.parallel_queries,
         card_file=f"tasks/{card.id}.toml",
+        legends=card.submission.legends,
     )
 
 
-def _system(entry: Entry, folder: Path) -> BoardSystem:
+def _system(entry: AcceptedResult, folder: Path) -> BoardSystem:
     record, card = entry.result.system, entry.card
     return BoardSystem(
         name=record.name,
@@ -222,7 +226,7 @@ def _system(entry: Entry, folder: Path) -> BoardSystem:
     )
 
 
-def _speed(entry: Entry) -> Speed:
+def _speed(entry: AcceptedResult) -> Speed:
     """Return documents and queries a second over all pairs, a corpus that pairs share once."""
     known = [entry.result.pairs[str(pair)] for pair in sorted(entry.scores)]
     hardware = entry.result.environment.hardware

@@ -14,7 +14,7 @@ Paths are relative to the folder that holds `<board>.md`, with forward slashes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clir_bench.metrics.means import Estimate
 from clir_bench.results.system_card import Kind, Training
@@ -63,6 +63,7 @@ class TaskFacts:
         languages: Codes of all languages of the task, sorted.
         parallel_queries: Whether questions are translations of each other and drawn together.
         card_file: Path of the card in the repository ("tasks/xquad.toml").
+        legends: Measure to what it means here, where that is a fact of the task.
     """
 
     id: str
@@ -77,6 +78,7 @@ class TaskFacts:
     languages: tuple[str, ...]
     parallel_queries: bool
     card_file: str
+    legends: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

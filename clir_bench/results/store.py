@@ -153,6 +153,8 @@ def write_result(path: Path, result: Result | SuiteResult) -> None:
 def to_json(model: BaseModel, indent: int | None = None) -> str:
     """Return a result or a card as JSON with sorted keys, on one line unless indented."""
     values = model.model_dump(mode="json")
+    if values.get("later_commands") == []:
+        del values["later_commands"]  # files from before it came stay as they are
     text = json.dumps(values, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
     # A file name that is not UTF-8 holds half a surrogate pair, which JSON can escape.
     return text.encode(errors="backslashreplace").decode()

@@ -21,6 +21,7 @@ from clir_bench.results.schema import (
     Score,
     Scores,
     SettingsRecord,
+    TaskRecord,
     TierSummary,
 )
 from clir_bench.tasks.cards import TaskCard
@@ -189,3 +190,19 @@ def environment_record(command: str, started: float) -> Environment:
         started=moment.isoformat(timespec="seconds"),
         seconds=round(time.time() - started, 3),
     )
+
+
+def no_score(task: TaskRecord) -> list[str]:
+    """Say why what was run is no score of a benchmark, however it is used; nothing where it is."""
+    problems = ["the embedded sample, not the benchmark"] if task.sample else []
+    if task.limit is not None:
+        problems.append(f"partial: cut to {task.limit} queries and documents (--limit)")
+    return problems
+
+
+def not_for_boards(result: Result) -> list[str]:
+    """Say why no board takes a result and none is exported: the one place that decides it."""
+    problems, task = no_score(result.task), result.task
+    if not task.sample and (task.unofficial or not task.official):
+        problems.append(f"not official: {'; '.join(task.unofficial) or 'no pair is done'}")
+    return problems

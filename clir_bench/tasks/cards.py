@@ -76,11 +76,13 @@ class Submission(_Strict):
         depth: Documents per query.
         pairs: Rules as in `pairs.official`, in place of the official pairs.
         measures: ir-measures names, shown after those of the task.
+        legends: Measure to what a board says of it, where that is a fact of this task.
     """
 
     depth: Annotated[int, Field(ge=1, le=1000)] = 100
     pairs: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
+    legends: dict[str, str] = {}
 
 
 class TaskCard(_Strict):

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from clir_bench.errors import UnknownNameError, UsageError
+from clir_bench.errors import DataError, UnknownNameError, UsageError
 from clir_bench.types import Qrel, Run
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ _ELSEWHERE = {
     "num_rel_ret": "NumRelRet", "iprec_at_recall": "IPrec",
 }  # fmt: skip
 """What trec_eval and mteb call families of measures, in lower case, to ir-measures' names."""
-_FEW_DOCUMENTS, _FEW_QUERIES = 2, 10
-"""Rankings that say nothing of where they were cut, where nobody else says it."""
 _CUTOFF_NEEDED = {"P": "10", "R": "100", "Success": "5", "IPrec": "0.1"}
 
 
@@ -47,8 +45,8 @@ class Depth(NamedTuple):
     """How deep the rankings of a run go.
 
     Attributes:
-        held: Documents of the longest ranking.
-        cut: Whether rankings end there because they were cut, and not for want of documents.
+        held: Documents that rankings hold, at least 1.
+        cut: Whether there are more documents that could have been ranked.
     """
 
     held: int
@@ -61,34 +59,48 @@ class Depth(NamedTuple):
 
 
 def depth_of(
-    run: Run, judged: Collection[str], *, n_documents: int, top_k: int | None = None
+    run: Run,
+    judged: Collection[str],
+    *,
+    n_documents: int,
+    top_k: int | None = None,
+    skip_same_id: bool = False,
 ) -> Depth:
     """Return how deep the rankings of judged queries go.
 
-    Where nobody says at how many documents rankings were cut, the run tells: rankings that were cut
-    stop at one length, while those of a system that finds no more, such as a Boolean one, have
-    lengths of their own. Two rankings of the greatest length were therefore cut there. A handful of
-    queries that have a document or two each say nothing: they are taken for all that was found.
+    Where nobody says at how many documents rankings were cut, the run is taken for what it holds:
+    its depth is the length that more than half of the rankings share. Where no length is so common,
+    it is the greatest. A ranking of that length from which the query itself is taken out supports
+    one document less, and with it the run.
 
     Args:
-        run: The rankings.
+        run: The rankings, before any query is taken out of its own ranking.
         judged: Ids of the queries that count.
         n_documents: Documents that could be ranked.
         top_k: At how many documents rankings were cut, where that is known.
+        skip_same_id: Whether queries are taken out of their own rankings.
+
+    Raises:
+        DataError: There is nothing in the rankings that could be scored.
     """
-    lengths = Counter(
-        len(ids)
+    rankings = [
+        (len(ids), len(ids) - (skip_same_id and query_id in ids))
         for query_id, ids in zip(run.query_ids, run.doc_ids, strict=True)
         if ids and query_id in judged
-    )
+    ]
+    lengths = Counter(length for length, _ in rankings)
     held = max(lengths, default=0)
-    if held >= n_documents or not held:
-        return Depth(held, cut=False)
-    if top_k is not None:
-        return Depth(held, cut=held >= top_k)
-    if held <= _FEW_DOCUMENTS and lengths.total() < _FEW_QUERIES:
-        return Depth(held, cut=False)
-    return Depth(held, cut=lengths[held] > 1 or lengths.total() == 1)
+    if held and top_k is None:
+        [(common, n_rankings)] = lengths.most_common(1)
+        held = common if 2 * n_rankings > len(rankings) else held
+        held = min(kept for length, kept in rankings if length >= held)
+    if not held:
+        own = ", once each query is taken out of its own" if skip_same_id else ""
+        raise DataError(
+            f"rankings of judged queries hold no document{own}: there is nothing to score; is it "
+            "the run of another pair or task?"
+        )
+    return Depth(held, cut=held < n_documents and (top_k is None or held >= top_k))
 
 
 @cache

@@ -187,15 +187,50 @@ def one_array_for_all(texts: Sequence[str]) -> list[Any]:
     return [np.ones((4, DIM), dtype=np.float32)] * len(texts)
 
 
-@pytest.mark.parametrize("answer", [reused_within_a_call, one_array_for_all])
+def two_buffers_by_turns(texts: Sequence[str]) -> list[Any]:
+    buffers = np.ones((2, 4, DIM), dtype=np.float32)
+    return [buffers[number % 2] for number in range(len(texts))]
+
+
+def one_buffer_after_the_first_text(texts: Sequence[str]) -> list[Any]:
+    first, rest = np.ones((2, 4, DIM), dtype=np.float32)
+    return [first, *[rest] * (len(texts) - 1)]
+
+
+def buffers_that_alternate_in_memory(texts: Sequence[str]) -> list[Any]:
+    states = np.ones((4, 2, DIM), dtype=np.float32)
+    return [states[:, number % 2] for number in range(len(texts))]
+
+
+def columns_of_one_buffer(texts: Sequence[str]) -> list[Any]:
+    states = np.ones((4, DIM + 1, 2), dtype=np.float32)
+    return [states[:, :DIM, 0], states[:, :DIM, 1], states[:, 1:, 0], states[:, 1:, 1]]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reused_within_a_call,
+        one_array_for_all,
+        two_buffers_by_turns,
+        one_buffer_after_the_first_text,
+        buffers_that_alternate_in_memory,
+        columns_of_one_buffer,
+    ],
+)
 def test_a_buffer_that_is_used_again_within_a_call_is_refused(answer: Answer) -> None:
-    assert "arrays of different texts lie in the same memory" in refused_tokens(answer)
+    encoder = CheckedTokenEncoder(Scripted(answer, "maxsim"))
+    with pytest.raises(EncoderError, match="arrays of different texts lie in the same memory"):
+        encoder.encode_query_tokens(["a", "b", "c", "d"], language="sw")
 
 
 def test_arrays_that_alternate_in_memory_or_serve_equal_texts_pass() -> None:
     states = np.arange(1, 25, dtype=np.float32).reshape(4, 2, DIM)  # (tokens, texts, dim)
     both = CheckedTokenEncoder(Scripted(lambda _: [states[:, 0], states[:, 1]], "maxsim"))
     assert both.encode_query_tokens(TEXTS, language="sw")[1].tolist() == states[:, 1].tolist()
+    flipped = states.T.copy().T[::-1]
+    both = CheckedTokenEncoder(Scripted(lambda _: [flipped[:, 0], flipped[:, 1]], "maxsim"))
+    assert both.encode_query_tokens(TEXTS, language="sw")[0].tolist() == states[::-1, 0].tolist()
     same = CheckedTokenEncoder(Scripted(one_array_for_all, "maxsim"))
     assert len(same.encode_query_tokens(["a", "a"], language="sw")) == 2
 

@@ -237,13 +237,33 @@ def test_the_depth_of_a_run_made_elsewhere_is_what_it_holds(
     )
 
 
-def test_a_run_that_ends_by_itself_keeps_the_names(folder: Folder) -> None:
+def test_a_run_whose_rankings_end_by_themselves_is_called_by_the_longest(folder: Folder) -> None:
     assert run(folder) == 0
     path = cut_run(folder, "boolean.run", {"q1": 12, "q2": 37, "q3": 1})
-    assert score(folder, f"en-sw={path}", "--measures", "R@100") == 0
+    assert score(folder, f"en-sw={path}") == 0
     result = stored(folder, "other")
-    assert result.task.measures == ("nDCG@10", "AP@1000", "R@100", "Judged@10")
-    assert (result.settings.top_k, result.task.official) == (37, True)
+    assert result.task.measures == ("nDCG@10", "AP@37", "Judged@10")
+    assert (result.settings.top_k, result.task.official) == (37, False)
+
+
+def test_one_longer_ranking_does_not_make_a_run_deeper(folder: Folder) -> None:
+    assert run(folder) == 0
+    path = cut_run(folder, "ten.run", {"q1": 10, "q2": 10, "q3": 11})
+    assert score(folder, f"en-sw={path}") == 0
+    assert stored(folder, "other").task.measures == ("nDCG@10", "AP@10", "Judged@10")
+
+
+def test_a_native_search_that_finds_nothing_is_no_zero(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path)
+    folder.edit_card("parallel_queries = true", "parallel_queries = true\nskip_same_id = true")
+    text = (folder.data / "sw/corpus.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    (folder.data / "sw/corpus.jsonl").write_text(text.replace('"d1"', '"q1"'), encoding="utf-8")
+    (folder.data / "qrels/sw.test.tsv").write_text(
+        "query-id\tcorpus-id\tscore\nq1\tq1\t1\n", encoding="utf-8"
+    )
+    result = evaluate_folder(folder, tmp_path / "out", pairs="en-sw")
+    pair = result.pairs["en-sw"]
+    assert pair.status == "failed" and "hold no document" in (pair.error or "")
 
 
 def test_runs_of_two_depths_are_measured_at_the_shallower_one(folder: Folder) -> None:

@@ -22,7 +22,18 @@ from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result
 from clir_bench.types import Qrel, Run
 
-PERFECT = ["q1 Q0 d1 1 9.5 t", "q2 Q0 d2 1 3 t", "q2 Q0 d4 2 2 t", "q3 Q0 d3 1 1 t"]
+
+def ranked(**rankings: str) -> list[str]:
+    """Return the lines of a run: documents by query, best first."""
+    return [
+        f"{query_id} Q0 {doc_id} {rank} {10 - rank}.5 t"
+        for query_id, doc_ids in rankings.items()
+        for rank, doc_id in enumerate(doc_ids.split(), 1)
+    ]
+
+
+PERFECT = ranked(q1="d1 d4 d2 d3", q2="d2 d4 d1 d3", q3="d3 d1 d2 d4")
+"""The four Swahili documents, those that are relevant first."""
 
 
 @pytest.fixture
@@ -66,16 +77,12 @@ def test_a_perfect_run_scores_one_and_is_stored_like_any_result(
 
 
 def test_scores_are_those_worked_out_by_hand(folder: Folder) -> None:
-    # q1: the relevant d1 second behind the judged d4; q2: d2 and d4 first and third; q3: nothing.
-    lines = [
-        "q1 Q0 d4 1 2 t", "q1 Q0 d1 2 1 t",
-        "q2 Q0 d4 1 3 t", "q2 Q0 d1 2 2 t", "q2 Q0 d2 3 1 t",
-        "q3 Q0 d1 1 1 t",
-    ]  # fmt: skip
+    # q1: the relevant d1 second behind the judged d4; q2: d4 and d2 first and third; q3: d3 last.
+    lines = ranked(q1="d4 d1 d2 d3", q2="d4 d1 d2 d3", q3="d1 d2 d4 d3")
     assert score(folder, f"en-sw={write_run(folder, lines)}", "--measures", "RR") == 0
     means = {m: s.mean for m, s in stored(folder).pairs["en-sw"].scores.items()}
-    assert means["AP@1000"] == pytest.approx((1 / 2 + (1 + 2 / 3) / 2 + 0) / 3)
-    assert means["RR"] == pytest.approx((1 / 2 + 1 + 0) / 3)
+    assert means["AP@1000"] == pytest.approx((1 / 2 + (1 + 2 / 3) / 2 + 1 / 4) / 3)
+    assert means["RR"] == pytest.approx((1 / 2 + 1 + 1 / 4) / 3)
 
 
 def test_our_own_run_file_scores_as_it_did(folder: Folder) -> None:
@@ -93,9 +100,8 @@ def test_our_own_run_file_scores_as_it_did(folder: Folder) -> None:
 def test_unanswered_queries_count_zero_and_are_said(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = write_run(folder, PERFECT[:1])
+    path = write_run(folder, PERFECT[:4])
     assert score(folder, f"en-sw={path}") == 0
-    # One ranking of one document does not tell whether it was cut there.
     assert stored(folder).pairs["en-sw"].scores["nDCG@10"].mean == pytest.approx(1 / 3)
     assert capsys.readouterr().err.splitlines()[0] == (
         f"note: en-sw: 2 of 3 judged queries have no line in {path} and count 0"
@@ -315,11 +321,7 @@ def arguana(folder: Folder) -> list[str]:
         "query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td2\t1\nq3\td2\t1\n", encoding="utf-8"
     )
     folder.edit_card('"*-sw" = [4, 3, 5]', '"*-sw" = [5, 3, 3]')
-    return [
-        "q1 Q0 q1 1 9 t", "q1 Q0 d1 2 8 t",
-        "q2 Q0 q2 1 9 t", "q2 Q0 q1 2 8 t", "q2 Q0 d2 3 7 t",
-        "q3 Q0 q3 1 9 t",
-    ]  # fmt: skip
+    return ranked(q1="q1 d1 q2 d2 q3", q2="q2 q1 d2 d1 q3", q3="q3")
 
 
 def test_a_querys_own_document_is_taken_out_as_beir_does(
@@ -343,7 +345,7 @@ def test_a_querys_own_document_is_taken_out_as_beir_does(
         assert pair.scores[str(measure)].mean == pytest.approx(value)
     # q1 first, q2 second behind another query's document, q3 nothing at all
     assert pair.scores["AP@1000"].mean == pytest.approx((1 + 1 / 2 + 0) / 3)
-    assert pair.skip_same_id and pair.counts is not None and pair.counts.retrieved == 3
+    assert pair.skip_same_id and pair.counts is not None and pair.counts.retrieved == 8
     assert "note: a document with a query's own id is taken out" in capsys.readouterr().out
 
     output = folder.card_path.parent / "out"
@@ -354,6 +356,37 @@ def test_a_querys_own_document_is_taken_out_as_beir_does(
     assert stored(folder, "hashing").pairs["en-sw"].skip_same_id
     assert clir("tasks", folder.card_path) == 0
     assert "own document" in capsys.readouterr().out
+
+
+def test_a_run_loses_a_document_of_its_depth_where_a_query_is_taken_out(folder: Folder) -> None:
+    arguana(folder)
+    folder.edit_card("parallel_queries = true", "parallel_queries = true\nskip_same_id = true")
+    path = write_run(folder, ranked(q1="d1 d2 q2", q2="q2 d2 d1", q3="d1 d2 q1"))
+    assert score(folder, f"en-sw={path}") == 0
+    pair = stored(folder).pairs["en-sw"]
+    assert (pair.depth, pair.cut) == (2, True)
+    assert stored(folder).task.measures == ("nDCG@2", "AP@2", "Judged@2")
+
+
+@pytest.mark.parametrize(
+    "rankings",
+    [
+        {"q1": "q1", "q2": "q2", "q3": "q3"},
+        {"q1": "q1", "q2": "d1", "q3": "d1"},
+        {"q4": "d1 d2"},  # which nobody judged
+    ],
+)
+def test_a_run_of_which_nothing_can_be_scored_is_refused(
+    folder: Folder, capsys: pytest.CaptureFixture[str], rankings: dict[str, str]
+) -> None:
+    arguana(folder)
+    folder.edit_card("parallel_queries = true", "parallel_queries = true\nskip_same_id = true")
+    assert score(folder, f"en-sw={write_run(folder, ranked(**rankings))}") == 1
+    assert stored(folder).pairs["en-sw"].status == "failed"
+    assert (
+        "failed: en-sw: rankings of judged queries hold no document, once each query is taken out "
+        "of its own: there is nothing to score"
+    ) in capsys.readouterr().err
 
 
 def test_relevant_documents_without_text_are_said_on_the_screen(

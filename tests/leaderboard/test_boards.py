@@ -26,10 +26,16 @@ from stored_results import (
 from clir_bench.analysis.disparity.summary import disparities
 from clir_bench.errors import DataError, MissingDataError, UnknownNameError, UsageError
 from clir_bench.leaderboard.assembly import assemble
-from clir_bench.leaderboard.data_hashes import FILE_NAME, DataKey, Pinned, read_official
+from clir_bench.leaderboard.data_hashes import (
+    FILE_NAME,
+    DataKey,
+    Pinned,
+    hashes_of,
+    read_official,
+    wanted,
+)
 from clir_bench.leaderboard.definition import read_definition, read_definitions
 from clir_bench.leaderboard.entries import Submissions
-from clir_bench.leaderboard.hashed_data import data_hashes, wanted
 from clir_bench.leaderboard.submission import read
 from clir_bench.leaderboard.submission.plan import plan_of
 from clir_bench.metrics import means
@@ -370,5 +376,5 @@ def test_pinned_hashes_are_those_of_the_data(real_data: Path) -> None:
     official = read_official(BOARDS)
     for one in wanted(read_definitions(BOARDS)):
         some = one._replace(pairs=one.pairs[:2])
-        for key, found in data_hashes(some).items():
+        for key, found in hashes_of(some).items():
             assert official[key] == found, key

@@ -6,7 +6,7 @@ import ir_measures
 import numpy as np
 import pytest
 
-from clir_bench.errors import UnknownNameError
+from clir_bench.errors import DataError, UnknownNameError
 from clir_bench.metrics.scoring import score
 from clir_bench.tasks.measures import (
     EVERYTHING,
@@ -90,15 +90,50 @@ def test_over_a_cut_ranking_the_name_there_is_has_the_value_of_the_whole_ranking
     assert wrong != pytest.approx(found["nDCG@3"], abs=0.01)
 
 
-def test_rankings_that_stop_at_one_length_were_cut_there() -> None:
+def test_the_depth_of_a_run_is_the_length_that_most_rankings_share() -> None:
     assert reach(10, 10, 10) == 10
     assert reach(10, 10, 4) == 10
+    assert reach(10, 10, 11) == 10
     assert reach(7) == 7
 
 
-def test_rankings_of_lengths_of_their_own_end_for_want_of_documents() -> None:
-    assert reach(37, 12, 5) == EVERYTHING
-    assert reach(0, 0) == EVERYTHING
+def test_the_depth_is_the_greatest_length_where_none_is_shared_by_most() -> None:
+    assert reach(37, 12, 5) == 37
+    assert reach(10, 10, 11, 4) == 11
+    assert reach(2, 1) == 2
+
+
+def test_rankings_in_which_nothing_is_held_have_no_depth() -> None:
+    for top_k in (None, 10):
+        with pytest.raises(DataError, match="rankings of judged queries hold no document: there"):
+            reach(0, 0, top_k=top_k)
+
+
+def own(*lengths: int, queries: int, n_documents: int = 10_000) -> int:
+    """Return the reach of a run of which the first queries stand at the end of their ranking."""
+    run = run_of(*lengths)
+    doc_ids = tuple(
+        (*ids[:-1], query_id) if number < queries else ids
+        for number, (query_id, ids) in enumerate(zip(run.query_ids, run.doc_ids, strict=True))
+    )
+    return depth_of(
+        Run(run.query_ids, doc_ids, run.scores),
+        set(run.query_ids),
+        n_documents=n_documents,
+        skip_same_id=True,
+    ).reach
+
+
+def test_a_ranking_that_holds_its_own_query_supports_one_document_less() -> None:
+    assert own(20, 20, 20, queries=0) == 20
+    assert own(20, 20, 20, queries=1) == 19
+    assert own(20, 20, 20, queries=3) == 19
+    # A ranking longer than the others has one to spare, and a shorter one was not cut.
+    assert own(21, 20, 20, queries=1) == 20
+    assert own(7, 20, 20, queries=1) == 20
+    # Of 60 documents a query that is one of them has 59 to find.
+    assert own(60, 60, queries=2, n_documents=59) == EVERYTHING
+    assert own(59, 59, queries=2, n_documents=59) == 58
 
 
 def test_a_ranking_of_the_whole_corpus_has_every_depth() -> None:

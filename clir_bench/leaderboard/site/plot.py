@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
+from clir_bench.core.display import fixed
 from clir_bench.leaderboard.board import BoardRow, BoardSystem, Section
 from clir_bench.leaderboard.escaping import spelled_out
 from clir_bench.leaderboard.site.labels import Box, place_labels, text_width
@@ -195,9 +196,3 @@ def shape(kind: str, x: float, y: float) -> Shape:
     number = _KINDS.index(kind)
     corners = tuple((x + dx * _RADIUS, y + dy * _RADIUS) for dx, dy in _CORNERS[number])
     return Shape(f"kind-{number}", x, y, _RADIUS, corners)
-
-
-def fixed(value: float, n_digits: int = 4) -> str:
-    """Return a number with `n_digits` decimals, and zero without a sign."""
-    text = f"{value:.{n_digits}f}"
-    return text.removeprefix("-") if float(text) == 0 else text

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from clir_bench.core.display import some_of
+from clir_bench.core.display import fixed, some_of
 from clir_bench.leaderboard.board import Board, BoardRow, BoardSystem
 from clir_bench.leaderboard.escaping import spelled_out
 from clir_bench.leaderboard.site import palette
 from clir_bench.leaderboard.site.listing import Listing, choices, listings_of
-from clir_bench.leaderboard.site.plot import fixed, plot
+from clir_bench.leaderboard.site.plot import plot
 from clir_bench.tasks.languages import TIERS, resolve
 
 _HERE = Path(__file__).parent

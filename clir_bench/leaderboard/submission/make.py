@@ -37,7 +37,7 @@ from clir_bench.results.store import (
     write_result,
     write_values,
 )
-from clir_bench.results.summary import has_pairs_and_pool, means_of
+from clir_bench.results.summary import has_pairs_and_pool, means_of, not_for_boards
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
@@ -211,18 +211,6 @@ def task_record(
     )
 
 
-def not_for_boards(result: Result) -> list[str]:
-    """Say why a result is no score of a benchmark."""
-    task, problems = result.task, []
-    if task.sample:
-        return ["the embedded sample, not the benchmark"]
-    if task.limit is not None:
-        problems.append(f"partial: cut to {task.limit} queries and documents (--limit)")
-    if task.unofficial or not task.official:
-        problems.append(f"not official: {'; '.join(task.unofficial) or 'no pair is done'}")
-    return problems
-
-
 def _check_data(cut: Cut, loader: Loader) -> None:
     prepared = prepare(loader, cut.plan.pairs)
     if prepared.failures:
@@ -272,13 +260,17 @@ def _store(
 
 def _result(cut: Cut, kept: _Kept) -> Result:
     was, depth = cut.result, cut.plan.depth
-    command = without_folders(was.environment.command)
+    environment, *later = (
+        ran.model_copy(update={"command": without_folders(ran.command)})
+        for ran in (was.environment, *was.later_commands)
+    )
     result = was.model_copy(
         update={
             "system": _record(was.system),
             "task": task_record(cut.card, was.task.split, cut.plan.measures, kept.pairs),
             "settings": SETTINGS.model_copy(update={"top_k": depth}),
-            "environment": was.environment.model_copy(update={"command": command}),
+            "environment": environment,
+            "later_commands": tuple(later),
             "pairs": kept.pairs,
             "submission": Submission(
                 depth=depth,

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from made_boards import TIERS, made_board, made_section, made_system
 
+from clir_bench.core.display import fixed
 from clir_bench.leaderboard.board import Board
 from clir_bench.leaderboard.escaping import spelled_out
 from clir_bench.leaderboard.site import palette
 from clir_bench.leaderboard.site.labels import Box, place_labels
-from clir_bench.leaderboard.site.plot import axis, fixed
+from clir_bench.leaderboard.site.plot import axis
 from clir_bench.leaderboard.site.render import environment, number, render_site, safe_href
 from clir_bench.metrics.means import Estimate
 from clir_bench.results.system_card import Training

@@ -154,7 +154,7 @@ TAMPERED = {
     "complete": (put("task", "complete", value=False), "task.complete is stated as False"),
     "a sample": (put("task", "sample", value=True), "the embedded sample"),
     "a limit": (put("task", "limit", value=3), "partial: cut to 3"),
-    "an unofficial one": (put("task", "official", value=False), "not official data"),
+    "an unofficial one": (put("task", "official", value=False), "not official: no pair is"),
     "an unofficial pair": (put("pairs", "en-sw", "official", value=False), "or not official: 'en"),
     "a failed pair": (put("pairs", "en-sw", "status", value="failed"), "that are not done"),
     "no pair": (lambda raw: raw["pairs"].pop("en-sw"), "partial: pairs that boards show are miss"),
