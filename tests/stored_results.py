@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clir_bench.core.files import write_file
 from clir_bench.leaderboard.assembly import assemble
 from clir_bench.leaderboard.board import Board, BoardRow, Section
 from clir_bench.leaderboard.data_hashes import (
@@ -39,13 +40,7 @@ from clir_bench.results.schema import (
     SystemRecord,
     TierSummary,
 )
-from clir_bench.results.store import (
-    result_path,
-    system_folder,
-    write_file,
-    write_result,
-    write_values,
-)
+from clir_bench.results.store import result_path, system_folder, write_result, write_values
 from clir_bench.tasks import catalog
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card

@@ -12,7 +12,7 @@ import click
 from clir_bench import __version__
 from clir_bench.cli import signals
 from clir_bench.cli.output import ReaderGoneError, say, silence_stdout
-from clir_bench.core.guards import shown
+from clir_bench.core.display import shown
 from clir_bench.errors import ClirBenchError
 
 COMMANDS = {

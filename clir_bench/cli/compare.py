@@ -15,10 +15,11 @@ from clir_bench.analysis.comparison.systems import find_systems, put_first
 from clir_bench.analysis.comparison.tables import comparison_tables
 from clir_bench.cli import options
 from clir_bench.cli.output import echo, show
+from clir_bench.core.files import write_file
 from clir_bench.core.tables import Format, json_line, written
 from clir_bench.evaluation.selection import split_names
 from clir_bench.metrics.significance import N_FLIPS
-from clir_bench.results.store import check_writable, write_file
+from clir_bench.results.store import check_writable
 from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.measures import parse_measures
 

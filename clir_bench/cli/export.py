@@ -12,13 +12,13 @@ import click
 from clir_bench.cli.output import echo
 from clir_bench.core.bounded_files import read_unpacked
 from clir_bench.core.display import printable, visible
-from clir_bench.core.files import inside, sha256_of
+from clir_bench.core.files import inside, sha256_of, write_file
 from clir_bench.errors import DataError, ResultError, UsageError
 from clir_bench.results.export.ir_metadata import header
 from clir_bench.results.export.model_index import model_index
 from clir_bench.results.export.mteb import is_known_to_mteb, task_result
 from clir_bench.results.schema import PairResult, Result
-from clir_bench.results.store import read_result, result_file, system_folder, write_file
+from clir_bench.results.store import read_result, result_file, system_folder
 from clir_bench.results.summary import not_for_boards
 from clir_bench.results.system_card import card_path, read_system_card
 from clir_bench.tasks.measures import looks_at, too_deep

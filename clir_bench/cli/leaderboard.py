@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from clir_bench.cli.output import echo
+from clir_bench.core.files import write_file
 from clir_bench.core.progress import Bar
 from clir_bench.errors import UnknownNameError
 from clir_bench.leaderboard.assembly import assemble
@@ -20,7 +21,6 @@ from clir_bench.leaderboard.data_hashes import (
 )
 from clir_bench.leaderboard.definition import read_definitions
 from clir_bench.leaderboard.entries import Submissions
-from clir_bench.results.store import write_file
 
 _FOLDER = Path("leaderboards")
 _boards = click.option(

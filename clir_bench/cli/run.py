@@ -19,7 +19,8 @@ from clir_bench.cli.output import (
     typed_command,
 )
 from clir_bench.cli.profile import reported
-from clir_bench.cli.tables import Printer, some_of
+from clir_bench.cli.tables import Printer
+from clir_bench.core.display import some_of
 from clir_bench.core.tables import Format
 from clir_bench.encoders import at_revision, check_name
 from clir_bench.errors import ClirBenchError, OutputError, UsageError
@@ -253,7 +254,7 @@ def _run(plan: Plan, system: System, request: Request, printer: Printer) -> Iter
     shown = len(failures) if result.suite else _SHOWN
     yield from (f"{name}, {place}: {error}" for place, error in failures[:shown])
     if others := [place for place, _ in failures[shown:]]:
-        yield f"{name}, {len(others)} more: {some_of(others)} (errors are in the result)"
+        yield f"{name}, {len(others)} more: {some_of(others, 12)} (errors are in the result)"
     try:
         _print(result, printer)
         sys.stdout.flush()

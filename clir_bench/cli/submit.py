@@ -11,6 +11,7 @@ import click
 from clir_bench.cli import options
 from clir_bench.cli.output import echo
 from clir_bench.core.bounded_files import read_plain
+from clir_bench.core.files import write_file
 from clir_bench.core.progress import Bar
 from clir_bench.errors import DataError, ResultError, UsageError
 from clir_bench.evaluation.selection import one_folder, select_pairs, split_names
@@ -21,7 +22,7 @@ from clir_bench.leaderboard.submission.make import (
     open_result,
     submit,
 )
-from clir_bench.results.store import find_results, system_folder, write_file
+from clir_bench.results.store import find_results, system_folder
 from clir_bench.results.system_card import (
     LARGEST_CARD_BYTES,
     card_path,

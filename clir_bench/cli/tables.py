@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clir_bench.cli.output import echo, show
-from clir_bench.core.display import fixed
+from clir_bench.core.display import both_ends, fixed, some_of
 from clir_bench.core.tables import Column, Fold, Format, Note, Table, csv_text
 from clir_bench.results.lines import POOL_TITLE, task_title
 from clir_bench.results.schema import (
@@ -19,20 +19,18 @@ from clir_bench.results.schema import (
     SuiteResult,
     SystemRecord,
     TierSummary,
-    shown,
     with_arithmetic,
 )
 from clir_bench.results.store import shown_result, to_json
 from clir_bench.search.vectors.store import size_text
 from clir_bench.tasks.cards import SAMPLE
-from clir_bench.tasks.languages import resolve
+from clir_bench.tasks.languages import TIERS, resolve
 
 _MANY = 12
 _ROW = (
     "system", "dtype", "task", "split", "scheme", "part", "level", "name", "tier", "members",
     "queries", "status", "measure", "mean", "low", "high",
 )  # fmt: skip
-TIER_ORDER = ("low", "mid", "high", "unknown")
 
 
 class Printer:
@@ -71,12 +69,6 @@ def format_score(score: Score | None, *, interval: bool = False) -> str:
         return "-"
     low, high = score.interval
     return fixed(score.mean) + (f" [{fixed(low, 3)}, {fixed(high, 3)}]" if interval else "")
-
-
-def some_of(names: Sequence[str]) -> str:
-    """Return the first dozen of `names`, and how many there are beyond."""
-    shown = ", ".join(names[:_MANY])
-    return shown if len(names) <= _MANY else f"{shown} and {len(names) - _MANY:,} more"
 
 
 def result_tables(result: Result | SuiteResult, *, by_pair: bool = False) -> list[Table]:
@@ -197,7 +189,9 @@ def prompt_lines(system: SystemRecord) -> list[str]:
     prompts = {"query": system.query_prompt, "document": system.document_prompt}
     if not any(prompts.values()):
         return ["no prompts"]
-    return [f"{side} prompt: {shown(text) if text else 'none'}" for side, text in prompts.items()]
+    return [
+        f"{side} prompt: {both_ends(text) if text else 'none'}" for side, text in prompts.items()
+    ]
 
 
 def approximate_text(result: Result) -> str:
@@ -237,7 +231,7 @@ def _title(result: Result | SuiteResult) -> str:
 
 def _language_table(result: Result, groups: Mapping[str, Group], measures: Sequence[str]) -> Table:
     rows = []
-    for code in sorted(groups, key=lambda code: (TIER_ORDER.index(groups[code].tier), code)):
+    for code in sorted(groups, key=lambda code: (TIERS.index(groups[code].tier), code)):
         group = groups[code]
         pairs = [result.pairs[name] for name in group.members if name in result.pairs]
         n_queries = sum(pair.counts.judged_queries for pair in pairs if pair.counts)
@@ -252,7 +246,7 @@ def _language_table(result: Result, groups: Mapping[str, Group], measures: Seque
 
 
 def _pair_table(result: Result, measures: Sequence[str]) -> Table:
-    pairs = sorted(result.pairs.items(), key=lambda item: (TIER_ORDER.index(item[1].tier), item[0]))
+    pairs = sorted(result.pairs.items(), key=lambda item: (TIERS.index(item[1].tier), item[0]))
     rows = [
         [pair.tier, name, pair.status, pair.counts.judged_queries if pair.counts else None,
          *_scores(pair.scores, measures)]
@@ -264,13 +258,13 @@ def _pair_table(result: Result, measures: Sequence[str]) -> Table:
         Column("queries", right=True, drop=110), *_score_columns(measures),
     ]  # fmt: skip
     not_run = [name for name, pair in pairs if pair.status == "not run"]
-    notes = (f"not run: {some_of(not_run)}",) if not_run else ()
+    notes = (f"not run: {some_of(not_run, _MANY)}",) if not_run else ()
     return Table(columns=columns if rows else (), rows=rows, notes=notes)
 
 
 def _mean_table(tiers: TierSummary, overall: Scores, measures: Sequence[str]) -> Table:
     rows: list[list[Any]] = []
-    for tier in TIER_ORDER:
+    for tier in TIERS:
         if tier in tiers.means:
             group = tiers.means[tier]
             rows.append([f"{tier} ({len(group.members)})", *_scores(group.scores, measures)])

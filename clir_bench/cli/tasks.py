@@ -10,7 +10,7 @@ import click
 
 from clir_bench.cli import options
 from clir_bench.cli.output import echo, show, width
-from clir_bench.cli.tables import some_of
+from clir_bench.core.display import some_of
 from clir_bench.core.tables import Column, Fold, Format, Table, cut
 from clir_bench.results.store import to_json
 from clir_bench.tasks.cards import SAMPLE, AnyCard, SuiteCard, TaskCard
@@ -94,10 +94,10 @@ def _task_facts(card: TaskCard) -> list[tuple[str, str]]:
         ("measures", ", ".join(card.measures)),
         ("splits", f"{', '.join(card.splits)} (default {card.default_split})"),
         ("languages", languages),
-        ("official", some_of([str(pair) for pair in official])),
+        ("official", some_of([str(pair) for pair in official], 12)),
     ]
     if len(available) > len(official):
-        facts.append(("pairs", some_of([str(pair) for pair in available])))
+        facts.append(("pairs", some_of([str(pair) for pair in available], 12)))
     facts.append(("text", card.document_text))
     if card.skip_same_id:
         facts.append(("own document", "taken out: a document with a query's own id is not ranked"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from clir_bench.cli.output import echo
-from clir_bench.core.bounded_files import shown
+from clir_bench.core.display import shown_path
 from clir_bench.errors import MissingDataError
 from clir_bench.leaderboard.data_hashes import FILE_NAME, DataKey, Pinned, read_official
 from clir_bench.leaderboard.submission.validate import ValidationReport, validate
@@ -56,7 +56,7 @@ def command(ctx: click.Context, path: Path, data_dir: Path | None, no_recompute:
         path,
         sources,
         official=_official(path),
-        advance=lambda result: echo(f"checking {shown(result)}", err=True),
+        advance=lambda result: echo(f"checking {shown_path(result)}", err=True),
     )
     for problem in report.problems:
         echo(f"problem: {problem}")
@@ -102,7 +102,7 @@ def _summary(report: ValidationReport, no_recompute: bool) -> str:
     said = f"{report.n_systems} systems, {n_results} results: nothing is wrong"
     if not report.not_recomputed:
         return f"{said}; all scores were recomputed from the runs"
-    files = ", ".join(shown(path) for path in report.not_recomputed)
+    files = ", ".join(shown_path(path) for path in report.not_recomputed)
     how = "as --no-recompute says" if no_recompute else "for want of the tasks' data"
     return (
         f"{said}, but SCORES WERE NOT RECOMPUTED of {len(report.not_recomputed)} results, {how}: "

@@ -10,17 +10,12 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from clir_bench.core.display import printable
+from clir_bench.core.display import shown_path
 from clir_bench.errors import DataError
 
 _CHUNK = 2**18
 _XZ_MEMORY_BYTES = 64 * 2**20
 _GZIP = 31  # zlib's window size of 15 bits, and the header and checksum of gzip
-
-
-def shown(path: Path) -> str:
-    """Return a path as it can be shown, whatever is in it."""
-    return printable(str(path), 300)[1:-1]
 
 
 def read_plain(path: Path, largest: int) -> bytes:
@@ -33,16 +28,16 @@ def read_plain(path: Path, largest: int) -> bytes:
         # Not to be fooled by a link, or held up by a named pipe, that a check before would miss.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DataError(f"{shown(path)}: cannot be read: {_reason(error)}") from None
+        raise DataError(f"{shown_path(path)}: cannot be read: {_reason(error)}") from None
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{shown(path)}: expected a plain file, found {kind_of(status)}")
+            raise DataError(f"{shown_path(path)}: expected a plain file, found {kind_of(status)}")
         if status.st_size > largest:
             raise _too_large(path, largest)
         data = _read(handle, largest + 1)
     except OSError as error:
-        raise DataError(f"{shown(path)}: cannot be read: {_reason(error)}") from None
+        raise DataError(f"{shown_path(path)}: cannot be read: {_reason(error)}") from None
     finally:
         os.close(handle)
     if len(data) > largest:  # it grew, or does not tell its size, as in /proc
@@ -69,7 +64,7 @@ def _read(handle: int, most: int) -> bytes:
 
 
 def _too_large(path: Path, largest: int) -> DataError:
-    return DataError(f"{shown(path)}: larger than {largest:,} bytes")
+    return DataError(f"{shown_path(path)}: larger than {largest:,} bytes")
 
 
 def _reason(error: OSError | ValueError) -> str:
@@ -97,7 +92,7 @@ def unpack_xz(data: bytes, path: Path, largest: int) -> bytes:
     unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
     text = _unpack(path, data, unpacker.decompress, lambda: unpacker.needs_input, largest)
     if not unpacker.eof or unpacker.unused_data:
-        raise DataError(f"{shown(path)}: truncated, or followed by something else")
+        raise DataError(f"{shown_path(path)}: truncated, or followed by something else")
     return text
 
 
@@ -116,7 +111,7 @@ def read_gzip(path: Path, largest_packed: int, largest: int) -> bytes:
     data = read_plain(path, largest_packed)
     text = _unpack(path, data, step, lambda: not unpacker.unconsumed_tail, largest)
     if not unpacker.eof or unpacker.unused_data:
-        raise DataError(f"{shown(path)}: truncated, or followed by something else")
+        raise DataError(f"{shown_path(path)}: truncated, or followed by something else")
     return text
 
 
@@ -147,10 +142,10 @@ def _unpack(
             parts.append(part)
             size += len(part)
             if size > largest:
-                raise DataError(f"{shown(path)}: unpacks to more than {largest:,} bytes")
+                raise DataError(f"{shown_path(path)}: unpacks to more than {largest:,} bytes")
             if not part and is_hungry():
                 return b"".join(parts)
     except (lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{shown(path)}: damaged: {error}") from None
+        raise DataError(f"{shown_path(path)}: damaged: {error}") from None
     except EOFError:  # lzma's word for being asked again after the end
         return b"".join(parts)

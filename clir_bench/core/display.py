@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 _KINDS = {
     "Cc": "a control character",
@@ -18,6 +20,8 @@ _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u28
 _JOINERS = frozenset("\u200c\u200d")
 """Invisible, but the spelling of Persian and of Indian languages, and of emoji, needs them."""
 _LAST_LATIN = "\u02ff"
+_LONGEST_LINE = 1000
+_LONGEST_TEXT, _LONGEST_VALUE = 80, 60
 
 
 def unseen(text: str, position: int) -> str | None:
@@ -63,6 +67,79 @@ def printable(text: str, longest: int = 80) -> str:
     """
     shown = ascii(text[:longest])
     return shown if len(text) <= longest else f"{shown}..."
+
+
+def line_of(text: str, longest: int = _LONGEST_LINE) -> str:
+    r"""Return a text on one line, cut, with what cannot be shown escaped.
+
+    >>> line_of("a\x1b[2Jb\n\ud800")
+    'a\\x1b[2Jb \\ud800'
+    """
+    line = " ".join(text[: 2 * longest].split())
+    cut = line[:longest] + ("..." if len(line) > longest or len(text) > 2 * longest else "")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
+
+
+def shown(value: object, longest: int = 80) -> str:
+    """Return a value as messages show it: its type unless it is plain, and its beginning.
+
+    >>> shown(1.5), shown("x"), shown(None)
+    ('1.5', "'x'", 'None')
+    """
+    if isinstance(value, str):
+        return line_of(ascii(value[:longest]), longest)
+    text = text_of(lambda: repr(value), "something that cannot be shown")
+    name = type(value).__qualname__
+    kind = "" if isinstance(value, int | float | type(None)) else f"{name} "
+    return kind + line_of(text, longest)
+
+
+def text_of(asked: Callable[[], str], otherwise: str) -> str:
+    """Return a text that a plugin's own class makes, whatever it raises instead."""
+    try:
+        return asked()
+    except BaseException as failure:
+        if isinstance(failure, KeyboardInterrupt):
+            raise
+        return otherwise
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as messages show it, whatever is in it."""
+    return printable(str(path), 300)[1:-1]
+
+
+def shortened(text: str) -> str:
+    """Return a text as shown in messages: on one line, quoted, cut after 80 characters.
+
+    >>> shortened("one\\n  two")
+    "'one two'"
+    """
+    line = " ".join(text[: 4 * _LONGEST_TEXT].split())
+    cut = line[:_LONGEST_TEXT] + ("..." if len(line) > _LONGEST_TEXT else "")
+    return repr(cut)
+
+
+def both_ends(value: object) -> str:
+    """Return a value as people read it: text quoted, its control characters escaped, cut.
+
+    The end is kept too: two long prompts, or two hashes, may well begin alike.
+    """
+    text = str(value) if isinstance(value, str) else repr(value)
+    if len(text) > _LONGEST_VALUE:
+        text = f"{text[: _LONGEST_VALUE // 2]}...{text[-_LONGEST_VALUE // 2 :]}"
+    return repr(text) if isinstance(value, str) else text
+
+
+def some_of(names: Iterable[str], n_shown: int = 5) -> str:
+    """Return the first names, and how many more there are.
+
+    >>> some_of(["en", "fi", "sw"], 2)
+    'en, fi and 1 more'
+    """
+    listed = list(names)
+    more = f" and {len(listed) - n_shown:,} more" if len(listed) > n_shown else ""
+    return ", ".join(listed[:n_shown]) + more
 
 
 def fixed(number: float, n_digits: int = 4, *, sign: bool = False) -> str:

@@ -1,12 +1,22 @@
-"""Names that come from files, joined to folders: the one place where such a name becomes a path."""
+"""Paths, hashes and writing: the one place where a name from a file becomes a path, and where a
+file is written beside and renamed."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-from clir_bench.errors import ClirBenchError, DataError
+from clir_bench.core.profiling import stage
+from clir_bench.errors import ClirBenchError, DataError, OutputError
+
+UNFINISHED = ".clir-bench"
+"""Ends the names of files that are being written, by which they are known to be ours."""
 
 _LONGEST_PART = 255
 _LONGEST_NAME = 1000  # bytes, which leaves room for the folder in what systems take for a path
@@ -91,3 +101,64 @@ def sha256_of(path: Path) -> str:
     """Return the hex sha256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@stage("write")
+def write_file(path: Path, data: bytes) -> None:
+    """Write beside, then rename: the file is never half there.
+
+    Raises:
+        OutputError: Says which path and why.
+    """
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_beside(path, suffix=UNFINISHED) as file:
+            file.write(data)
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Make an `OutputError` that names `path` of any error of the operating system."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written: {error.strerror or error}; "
+            "choose another folder with --output or make room; what was done before is kept"
+        ) from error
+
+
+@contextmanager
+def written_beside(path: Path, *, prefix: str = "", suffix: str = "") -> Iterator[IO[bytes]]:
+    """Open a new file beside `path`, which takes its place once it is whole and on the disk.
+
+    Args:
+        path: The file in the end; its folder exists.
+        prefix: Begins the new file's name; a dot and the name of `path` when empty.
+        suffix: Ends it.
+
+    Raises:
+        OSError: The folder cannot be written or the disk is full; `path` is then as it was.
+    """
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=prefix or f".{path.name}.", suffix=suffix
+    )
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        let_read(temporary)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def let_read(path: Path) -> None:
+    """Give a file made by `mkstemp` the permissions that an ordinary new file has."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)

@@ -15,10 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from clir_bench.core.display import line_of, text_of
 from clir_bench.errors import ClirBenchError
-
-_LONGEST = 1000
-"""Characters of a message that are kept."""
 
 
 def told(error: BaseException) -> str:
@@ -29,43 +27,8 @@ def told(error: BaseException) -> str:
     >>> told(SystemExit(0))
     'SystemExit: 0'
     """
-    text = _text_of(lambda: str(error), "(its text cannot be had)")
+    text = text_of(lambda: str(error), "(its text cannot be had)")
     return f"{type(error).__name__}: {line_of(text)}".removesuffix(": ")
-
-
-def _text_of(asked: Callable[[], str], otherwise: str) -> str:
-    """Return a text that a plugin's own class makes, whatever it raises instead."""
-    try:
-        return asked()
-    except BaseException as failure:
-        if isinstance(failure, KeyboardInterrupt):
-            raise
-        return otherwise
-
-
-def line_of(text: str, longest: int = _LONGEST) -> str:
-    r"""Return a text on one line, cut, with what cannot be shown escaped.
-
-    >>> line_of("a\x1b[2Jb\n\ud800")
-    'a\\x1b[2Jb \\ud800'
-    """
-    line = " ".join(text[: 2 * longest].split())
-    cut = line[:longest] + ("..." if len(line) > longest or len(text) > 2 * longest else "")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
-
-
-def shown(value: object, longest: int = 80) -> str:
-    """Return a value as messages show it: its type unless it is plain, and its beginning.
-
-    >>> shown(1.5), shown("x"), shown(None)
-    ('1.5', "'x'", 'None')
-    """
-    if isinstance(value, str):
-        return line_of(ascii(value[:longest]), longest)
-    text = _text_of(lambda: repr(value), "something that cannot be shown")
-    name = type(value).__qualname__
-    kind = "" if isinstance(value, int | float | type(None)) else f"{name} "
-    return kind + line_of(text, longest)
 
 
 @contextmanager

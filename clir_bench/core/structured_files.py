@@ -1,4 +1,4 @@
-"""TOML and JSON of files, of which everything that is wrong is one error that names the file.
+"""TOML and JSON files: whatever is wrong with one is one error that names the file.
 
 Python's own readers raise four kinds of errors for broken files, and return values that cannot be
 printed: numbers of thousands of digits, and tables within tables by the hundred.
@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from reprlib import Repr
+from typing import Any, TypeVar, get_args
 
-from clir_bench.core.guards import line_of
-from clir_bench.errors import ClirBenchError
+from pydantic import BaseModel, ValidationError
+
+from clir_bench.core.display import line_of
+from clir_bench.errors import ClirBenchError, near_names
 
 _DEEPEST = 100
 """Tables and lists within each other; the package's own files have 4."""
@@ -22,6 +25,23 @@ _PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_MOST_PARTS}}}")
 _LARGEST_INTEGER = 2**63
 """TOML's integers are between this and its negative, this one left out."""
+_MOST_PROBLEMS = 20
+_EXPECTED = {
+    "bool_type": "expected true or false",
+    "dict_type": "expected a table",
+    "int_parsing": "expected a whole number",
+    "int_type": "expected a whole number",
+    "literal_error": "expected {expected}",
+    "model_type": "expected a table",
+    "string_type": "expected a text",
+    "too_short": "expected at least one entry",
+    "tuple_type": "expected a list",
+}
+"""What pydantic says of Python's types, in the words of TOML."""
+_FOUND = Repr()
+_FOUND.maxstring = _FOUND.maxother = 60
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 def parse_toml(data: bytes, where: str, error: type[ClirBenchError]) -> dict[str, Any]:
@@ -97,3 +117,61 @@ def _require_plain(
             left += [(place, depth + 1, inner) for inner in value]
         elif largest is not None and type(value) is int and not -largest <= value < largest:
             raise error(f"{where}: {line_of(place, 60)}: a whole number of more than 64 bits")
+
+
+def validated(model: type[_Model], values: Any, where: str, error: type[ClirBenchError]) -> _Model:
+    """Return what a file's values describe.
+
+    Args:
+        model: What they must fit.
+        values: As `parse_toml` returns them.
+        where: Names the file in errors.
+        error: What is raised.
+
+    Raises:
+        ClirBenchError: As `error`: names every field that is unknown, missing or wrong.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as problem:
+        raise error(f"{where}: {'; '.join(field_problems(problem, model))}") from None
+
+
+def field_problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Return pydantic's errors, 20 at most, in the words of the file that `model` was read from.
+
+    A model's `meanings`, if it has any, explain the fields that are missing.
+    """
+    return [_field_problem(detail, model) for detail in error.errors()[:_MOST_PROBLEMS]]
+
+
+def _field_problem(detail: Any, model: type[BaseModel]) -> str:
+    *parents, name = detail["loc"] or ("",)
+    place = line_of(".".join(str(part)[:60] for part in detail["loc"]))
+    if detail["type"] == "extra_forbidden":
+        near = near_names(str(name)[:60], _fields_of(model, parents))
+        return f"unknown field {place!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+    if detail["type"] == "missing":
+        meanings: Mapping[str, str] = getattr(model, "meanings", {})
+        meaning = meanings.get(re.sub(r"\d+\.", "", place))
+        return f"field {place!r} is missing" + (f" ({meaning})" if meaning else "")
+    message = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+    message = line_of(message.format_map(detail["ctx"]) if "{expected}" in message else message)
+    if detail["type"] != "value_error":  # or a check of ours said it, which names what it found
+        message += f", found {_FOUND.repr(detail['input'])}"
+    return f"{place}: {message}" if place else message
+
+
+def _fields_of(model: type[BaseModel], parents: Iterable[str | int]) -> list[str]:
+    """Return the names of the fields of the table at `parents`."""
+    for parent in parents:
+        if field := model.model_fields.get(str(parent)):
+            model = next(_models_in(field.annotation), model)
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from clir_bench.core.files import write_file
 from clir_bench.distill.bitext.mixture import BitextCorpus, load_bitext
 from clir_bench.distill.bitext.overlap import evaluation_tasks
 from clir_bench.distill.bitext.sampling import Mixing
@@ -26,7 +27,7 @@ from clir_bench.distill.training.loop import Training, prepare
 from clir_bench.distill.training.losses import DistillationLoss, build_parts
 from clir_bench.encoders.st.loading import resolve_device
 from clir_bench.errors import OutputError, UsageError
-from clir_bench.results.store import check_writable, write_file
+from clir_bench.results.store import check_writable
 from clir_bench.tasks.cache import cache_directory
 from clir_bench.tasks.languages import load_scheme
 

@@ -23,9 +23,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from clir_bench.core.structured_files import parse_toml
+from clir_bench.core.structured_files import parse_toml, validated
 from clir_bench.distill.bitext.cleaning import CleaningRules
 from clir_bench.distill.bitext.sources import BitextSource
 from clir_bench.errors import MissingDataError, UsageError
@@ -256,12 +256,4 @@ def check_recipe(values: dict[str, Any], where: str) -> Recipe:
     Raises:
         UsageError: Says everything that is wrong with it.
     """
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in one['loc']) or 'recipe'}: "
-            f"{one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors()
-        )
-        raise UsageError(f"{where}: {problems}") from None
+    return validated(Recipe, values, where, UsageError)

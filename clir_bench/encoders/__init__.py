@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from clir_bench.core import plugins
-from clir_bench.core.guards import guarded, shown
+from clir_bench.core.display import shown
+from clir_bench.core.guards import guarded
 from clir_bench.encoders import hub
 from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.encoders.statements import dim_problems, info_problems

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clir_bench.core import profiling
-from clir_bench.core.guards import guarded, line_of, passes, told
+from clir_bench.core.display import line_of, shortened
+from clir_bench.core.guards import guarded, passes, told
 from clir_bench.errors import EncoderError
 from clir_bench.types import Encoder, EncoderInfo, TokenEncoder, Vectors
 
@@ -166,17 +167,6 @@ class CheckedTokenEncoder:
                 f"array of shape (n_tokens, {self.dim}) with at least one token, found {rows.shape}"
             )
         _require_usable(rows, [text] * len(rows), language, self.info)
-
-
-def shortened(text: str) -> str:
-    """Return a text as shown in messages: on one line, quoted, cut after 80 characters.
-
-    >>> shortened("one\\n  two")
-    "'one two'"
-    """
-    line = " ".join(text[: 4 * _SHOWN_CHARACTERS].split())
-    cut = line[:_SHOWN_CHARACTERS] + ("..." if len(line) > _SHOWN_CHARACTERS else "")
-    return repr(cut)
 
 
 @contextmanager

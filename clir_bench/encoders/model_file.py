@@ -19,15 +19,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from clir_bench.core import plugins
-from clir_bench.core.structured_files import parse_toml
+from clir_bench.core.structured_files import parse_toml, validated
 from clir_bench.encoders import catalog, hub, kinds, weights
 from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UnknownNameError, UsageError
-from clir_bench.tasks.cards import field_problem
 from clir_bench.tasks.languages import resolve
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
 
@@ -147,11 +146,7 @@ def read_description(path: Path) -> DescribedModel:
             f"model {path}: more than {_MAX_BYTES:,} bytes; expected a short TOML file"
         )
     raw = parse_toml(data, f"model {path}", UsageError)
-    try:
-        stated = Description.model_validate(raw)
-    except ValidationError as error:
-        problems = "; ".join(field_problem(detail, Description) for detail in error.errors())
-        raise UsageError(f"model {path}: {problems}") from None
+    stated = validated(Description, raw, f"model {path}", UsageError)
     return DescribedModel(path, hashlib.sha256(data).hexdigest(), stated)
 
 

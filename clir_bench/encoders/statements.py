@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TypeGuard
 
-from clir_bench.core.guards import shown
+from clir_bench.core.display import shown
 from clir_bench.types import EncoderInfo
 
 _PLACEHOLDERS = {"main", "master", "latest", "head", "unknown", "none", "local", "no_revision"}

@@ -14,6 +14,7 @@ from clir_bench.tasks.cards import SAMPLE, AnyCard, Part, TaskCard, expand_rules
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import (
     PIVOT,
+    TIERS,
     load_scheme,
     pair_readings,
     pair_tier,
@@ -24,7 +25,6 @@ from clir_bench.types import POOL, LanguagePair
 
 Names = str | Iterable[str] | None
 """Names as people give them: "sw,te", or one by one."""
-TIERS = ("low", "mid", "high", "unknown")
 
 
 def split_names(names: Names) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from clir_bench.analysis.comparison.groups import rank_groups
 from clir_bench.analysis.disparity.summary import check_unmixed, disparity_by
 from clir_bench.leaderboard.board import (
-    TIER_ORDER,
     Board,
     BoardDisparity,
     BoardLanguage,
@@ -28,7 +27,7 @@ from clir_bench.leaderboard.references import references_of
 from clir_bench.metrics.means import Estimate, Summary, summarise
 from clir_bench.results.schema import PairResult
 from clir_bench.results.system_card import CARD_FILE
-from clir_bench.tasks.languages import TierScheme, pair_language, pair_tier, resolve
+from clir_bench.tasks.languages import TIERS, TierScheme, pair_language, pair_tier, resolve
 from clir_bench.types import LanguagePair
 
 _N_DIGITS = 6
@@ -76,7 +75,7 @@ class _Section:
         self.languages = languages_of(definition.chosen_pairs, scheme)
         self.of_tier = {
             tier: {language.code for language in self.languages if language.tier == tier}
-            for tier in TIER_ORDER
+            for tier in TIERS
         }
 
     def made(
@@ -136,7 +135,7 @@ class _Section:
             overall=_rounded(summary.overall) if group else {},
             tiers={
                 tier: _rounded(summary.tiers[tier].scores)
-                for tier in TIER_ORDER
+                for tier in TIERS
                 if self.of_tier[tier] and self.of_tier[tier] <= covered
             },
             languages={
@@ -180,7 +179,7 @@ def languages_of(pairs: Sequence[LanguagePair], scheme: TierScheme) -> tuple[Boa
         tier = pair_tier(members[0], scheme)
         names = tuple(sorted(map(str, members)))
         found.append(BoardLanguage(code, known.name, known.script, known.family, tier, names))
-    return tuple(sorted(found, key=lambda one: (TIER_ORDER.index(one.tier), one.code)))
+    return tuple(sorted(found, key=lambda one: (TIERS.index(one.tier), one.code)))
 
 
 def _task(section: SectionDefinition) -> TaskFacts:

@@ -18,10 +18,8 @@ from dataclasses import dataclass, field
 
 from clir_bench.metrics.means import Estimate
 from clir_bench.results.system_card import Kind, Training
+from clir_bench.tasks.languages import TIERS
 from clir_bench.types import Tier
-
-TIER_ORDER: tuple[Tier, ...] = ("low", "mid", "high", "unknown")
-"""The order in which every table shows tiers; a section has those of its languages."""
 
 Estimates = Mapping[str, Estimate]
 """Measure to its mean and 95% interval."""
@@ -228,7 +226,7 @@ class Section:
         id: Unique within its board, safe as a file name and an anchor.
         about: One paragraph for people: what is searched, and with what.
         measures: ir-measures names, the primary one first; rows have all of them.
-        languages: By tier in `TIER_ORDER`, then by code.
+        languages: By tier in `TIERS`, then by code.
         pairs: Pair to the size of its collection.
         rows: Ranked systems by primary mean, best first (ties by name), then those with
             `group` None by name.
@@ -254,9 +252,9 @@ class Section:
 
     @property
     def tiers(self) -> tuple[Tier, ...]:
-        """The tiers of the section's languages, in `TIER_ORDER`."""
+        """The tiers of the section's languages, in `TIERS`."""
         present = {language.tier for language in self.languages}
-        return tuple(tier for tier in TIER_ORDER if tier in present)
+        return tuple(tier for tier in TIERS if tier in present)
 
     def codes_of(self, tier: Tier) -> tuple[str, ...]:
         """Return the codes of a tier's languages, in order."""

@@ -22,10 +22,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from clir_bench.core.bounded_files import read_plain
-from clir_bench.core.structured_files import parse_toml
+from clir_bench.core.structured_files import parse_toml, validated
 from clir_bench.errors import ClirBenchError, DataError, UnknownNameError, UsageError
 from clir_bench.tasks.cards import SuiteCard, TaskCard, TaskId, expand_rules
 from clir_bench.tasks.catalog import load_card
@@ -112,13 +112,7 @@ def read_definition(path: Path) -> BoardDefinition:
         raise UsageError(str(error)) from None
     if "id" in raw:
         raise UsageError(f"{path}: a board has no field 'id'; its id is the file's name")
-    try:
-        definition = BoardDefinition.model_validate({**raw, "id": path.stem})
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()
-        ]
-        raise UsageError(f"{path}: {'; '.join(problems)}") from None
+    definition = validated(BoardDefinition, {**raw, "id": path.stem}, str(path), UsageError)
     if problems := _problems(definition):
         raise UsageError(f"{path}: {'; '.join(problems)}")
     return definition

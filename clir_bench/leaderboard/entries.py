@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clir_bench.core.bounded_files import shown
+from clir_bench.core.display import shown_path
 from clir_bench.errors import DataError, ResultError
 from clir_bench.leaderboard.data_hashes import DataKey, Pinned
 from clir_bench.leaderboard.definition import SectionDefinition
@@ -136,7 +136,7 @@ class Submissions:
         said = [problem.what if problem.path == path else str(problem) for problem in problems]
         more = [f"and {len(said) - _SHOWN:,} other problems"] if len(said) > _SHOWN else []
         reason = "; ".join((*dict.fromkeys(said[:_SHOWN]), *more))
-        return visible(reason.replace(f"{shown(self.folder)}{os.sep}", ""))
+        return visible(reason.replace(f"{shown_path(self.folder)}{os.sep}", ""))
 
 
 def _check_pinned(section: SectionDefinition, official: Mapping[DataKey, Pinned]) -> None:

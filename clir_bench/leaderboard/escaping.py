@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from urllib.parse import quote
 
 from clir_bench.core.display import unseen
@@ -31,12 +30,6 @@ def spelled_out(text: str, keep: str = "") -> str:
         else character
         for position, character in enumerate(text)
     )
-
-
-def some(names: Sequence[str], n_shown: int) -> str:
-    """Return the first names, and how many more there are."""
-    shown = ", ".join(names[:n_shown])
-    return shown if len(names) <= n_shown else f"{shown} and {len(names) - n_shown} more"
 
 
 def markdown(text: str, longest: int = 200) -> str:

@@ -8,8 +8,9 @@ from textwrap import TextWrapper
 
 from tabulate import tabulate
 
+from clir_bench.core.display import some_of
 from clir_bench.leaderboard.board import Board, BoardRow, BoardSystem, Section
-from clir_bench.leaderboard.escaping import markdown, some, target
+from clir_bench.leaderboard.escaping import markdown, target
 from clir_bench.leaderboard.legend import legend
 from clir_bench.metrics.means import Estimate
 from clir_bench.types import Tier
@@ -167,7 +168,7 @@ def _languages(board: Board, section: Section) -> str:
 def _partial(board: Board, section: Section, rows: Iterable[BoardRow]) -> list[str]:
     lines = [
         f"- {_name(board, row)} has no score for {len(row.missing)} of {len(section.pairs)} pairs: "
-        f"{some(row.missing, 12)}"
+        f"{some_of(row.missing, 12)}"
         for row in rows
     ]
     return ["Means over other languages than everyone else's would say nothing.", "\n".join(lines)]
@@ -266,7 +267,7 @@ def _training(system: BoardSystem) -> str:
     codes = system.training.languages
     if not codes:
         return "nothing"
-    return markdown(some(codes, 4) if len(codes) <= 4 else f"{len(codes)} languages")
+    return markdown(some_of(codes, 4) if len(codes) <= 4 else f"{len(codes)} languages")
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[int]) -> str:

@@ -11,9 +11,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from clir_bench.leaderboard.board import TIER_ORDER, BoardLanguage, Reference
+from clir_bench.leaderboard.board import BoardLanguage, Reference
 from clir_bench.leaderboard.definition import SectionDefinition
 from clir_bench.tasks.cards import TaskId, expand_rules
+from clir_bench.tasks.languages import TIERS
 
 _FILE = Path(__file__).with_name("references.toml")
 _N_DIGITS = 6
@@ -101,8 +102,7 @@ def _reference(
         if all(pair in published.values for pair in language.pairs)
     }
     tiers = {
-        tier: _mean_of(means, [one.code for one in languages if one.tier == tier])
-        for tier in TIER_ORDER
+        tier: _mean_of(means, [one.code for one in languages if one.tier == tier]) for tier in TIERS
     }
     stated = published.overall
     mean = _mean_of(means, [one.code for one in languages]) if stated is None else stated

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from clir_bench.core.display import printable
+from clir_bench.core.display import both_ends, printable
 from clir_bench.core.files import path_problem
 from clir_bench.tasks.checks import Inspection
 from clir_bench.tasks.measures import EVERYTHING
@@ -46,7 +46,6 @@ FileName = Annotated[str, AfterValidator(_file)]
 PathPart = Annotated[str, AfterValidator(_part)]
 """A task or split, which name a folder and a file."""
 PairName = Annotated[str, AfterValidator(_pair)]
-_LONGEST_SHOWN = 60
 
 
 class _Model(BaseModel):
@@ -255,7 +254,7 @@ class SystemRecord(_Model):
         A revision that follows from the weights is not named beside them.
         """
         found = [
-            f"{field} ({shown(getattr(self, field))}, not {shown(getattr(other, field))})"
+            f"{field} ({both_ends(getattr(self, field))}, not {both_ends(getattr(other, field))})"
             for field in _OF_ONE_SYSTEM
             if getattr(self, field) != getattr(other, field)
         ]
@@ -285,17 +284,6 @@ _OF_ONE_SYSTEM = (
     "name", "revision", "weights_sha256", "query_prompt",
     "document_prompt", "max_tokens", "dtype", "dim", "similarity",
 )  # fmt: skip
-
-
-def shown(value: object) -> str:
-    """Return a value as people read it: text quoted, its control characters escaped, cut.
-
-    The end is kept too: two long prompts, or two hashes, may well begin alike.
-    """
-    text = str(value) if isinstance(value, str) else repr(value)
-    if len(text) > _LONGEST_SHOWN:
-        text = f"{text[: _LONGEST_SHOWN // 2]}...{text[-_LONGEST_SHOWN // 2 :]}"
-    return repr(text) if isinstance(value, str) else text
 
 
 def with_arithmetic(system: str, dtype: str) -> str:

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from clir_bench.core.bounded_files import read_gzip
 from clir_bench.core.display import visible
-from clir_bench.core.files import inside, sha256_of
-from clir_bench.core.profiling import stage
-from clir_bench.errors import DataError, OutputError, ResultError
+from clir_bench.core.files import UNFINISHED, inside, output_errors, sha256_of, write_file
+from clir_bench.core.structured_files import validated
+from clir_bench.errors import DataError, ResultError
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import SCHEMA_VERSION, PairResult, Result, SuiteResult
 from clir_bench.results.trec_runs import format_run
@@ -40,9 +40,7 @@ _LARGEST_VALUES_BYTES = 64 * 2**20
 _LARGEST_VALUE = 1e12
 """No measure of a query is larger; sums of millions of such values are still finite."""
 
-_UNFINISHED = ".clir-bench"
-"""Ends the names of files that are being written, by which they are known to be ours."""
-_RANDOM = rf"\.[a-z0-9_]{{8}}{re.escape(_UNFINISHED)}"  # as `mkstemp` makes names
+_RANDOM = rf"\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}"  # as `mkstemp` makes names
 _OF_PAIR = re.compile(rf"\..+\.(run|values\.tsv)\.gz{_RANDOM}")
 _SAME_MEAN = 1e-9
 """Means of the same values are no further apart, whatever computed them."""
@@ -107,14 +105,8 @@ def read_result(path: Path) -> Result | SuiteResult:
             f"{path}: schema version {version!r}, this clir-bench reads {SCHEMA_VERSION}; "
             "read it with the version that wrote it, or run again"
         )
-    try:
-        return (SuiteResult if "suite" in raw else Result).model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(visible(str(part)) for part in first["loc"])
-        raise ResultError(
-            f"{path}: {place}: {visible(first['msg'].removeprefix('Value error, '))}"
-        ) from None
+    model: type[SuiteResult] | type[Result] = SuiteResult if "suite" in raw else Result
+    return validated(model, raw, str(path), ResultError)
 
 
 def find_results(paths: Iterable[Path]) -> list[Path]:
@@ -304,9 +296,9 @@ def check_writable(path: Path) -> None:
     Raises:
         OutputError: Says which path and why.
     """
-    with _said(path):
+    with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = _unfinished(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
         now = os.fstat(handle).st_mtime  # by the clock of the file system, perhaps another machine
         os.close(handle)
         Path(name).unlink()
@@ -338,7 +330,7 @@ def locked(path: Path) -> Iterator[None]:
     """
     from filelock import FileLock
 
-    with _said(path):
+    with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.parents[2] / ".lock")
         lock.acquire()
@@ -346,52 +338,6 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@stage("write")
-def write_file(path: Path, data: bytes) -> None:
-    """Write beside, then rename: the file is never half there.
-
-    Raises:
-        OutputError: Says which path and why.
-    """
-    with _said(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = _unfinished(path)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-
-
-@contextmanager
-def _said(path: Path) -> Iterator[None]:
-    """Say of any error of the operating system that it was about `path`."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written: {error.strerror or error}; "
-            "choose another folder with --output or make room; what was done before is kept"
-        ) from error
-
-
-def _unfinished(path: Path) -> tuple[int, str]:
-    """Open a new file beside `path`, by whose name `_sweep` knows it."""
-    return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def format_values(scores: QueryScores) -> bytes:

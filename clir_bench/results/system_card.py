@@ -10,14 +10,14 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from clir_bench.core import safe_text
-from clir_bench.core.bounded_files import read_plain, shown
-from clir_bench.core.display import printable
-from clir_bench.core.structured_files import parse_toml
+from clir_bench.core.bounded_files import read_plain
+from clir_bench.core.display import printable, shown_path
+from clir_bench.core.structured_files import parse_toml, validated
 from clir_bench.encoders import catalog
 from clir_bench.errors import DataError
 from clir_bench.results.schema import SystemRecord
@@ -138,8 +138,10 @@ def read_system_card(path: Path) -> SystemCard:
         DataError: It is missing, too large, no TOML, or a field is wrong; every problem is named.
     """
     if not os.path.lexists(path):
-        raise DataError(f"{shown(path)}: no system card; `clir-bench submit` writes one to fill in")
-    return parse_system_card(read_plain(path, LARGEST_CARD_BYTES), where=shown(path))
+        raise DataError(
+            f"{shown_path(path)}: no system card; `clir-bench submit` writes one to fill in"
+        )
+    return parse_system_card(read_plain(path, LARGEST_CARD_BYTES), where=shown_path(path))
 
 
 def parse_system_card(data: bytes, *, where: str) -> SystemCard:
@@ -150,11 +152,7 @@ def parse_system_card(data: bytes, *, where: str) -> SystemCard:
     """
     if len(data) > LARGEST_CARD_BYTES:
         raise DataError(f"{where}: larger than {LARGEST_CARD_BYTES:,} bytes; shorten the card")
-    try:
-        return SystemCard.model_validate(parse_toml(data, where, DataError))
-    except ValidationError as error:
-        problems = "; ".join(_said(detail) for detail in error.errors()[:20])
-        raise DataError(f"{where}: {problems}") from None
+    return validated(SystemCard, parse_toml(data, where, DataError), where, DataError)
 
 
 def template(system: SystemRecord) -> str:
@@ -189,23 +187,3 @@ def _toml(value: str | list[str]) -> str:
     # A JSON text or list of texts is a TOML one too, but for DEL and half surrogate pairs.
     shown = json.dumps(value, ensure_ascii=True)
     return re.sub(r"\\ud[89a-f][0-9a-f]{2}(\\ud[c-f][0-9a-f]{2})?", "?", shown).replace("\x7f", "?")
-
-
-def _said(detail: Any) -> str:
-    place = ".".join(str(part)[:60] for part in detail["loc"])
-    kind = detail["type"]
-    if kind == "extra_forbidden":
-        return f"unknown field {printable(place)}"
-    if kind == "missing":
-        return f"field {place!r} is missing"
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    found = detail["input"]
-    if kind == "literal_error":
-        shown = printable(found) if isinstance(found, str) else type(found).__name__
-        message = f"expected {detail['ctx']['expected']}, found {shown}"
-    return f"{_ascii(place)}: {_ascii(message)}" if place else _ascii(message)
-
-
-def _ascii(said: object) -> str:
-    """Return a message that may quote hostile text in ASCII, on one line."""
-    return ascii(str(said)[:500])[1:-1]

@@ -13,16 +13,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clir_bench.core.files import written_beside
 from clir_bench.core.profiling import stage
 from clir_bench.errors import DataError, UsageError
 from clir_bench.search.exact import inner_products
@@ -351,20 +350,9 @@ def _store(index: Any, spec: IndexSpec, folder: Path) -> None:
         file.write((json.dumps(known, indent=1, sort_keys=True) + "\n").encode())
 
 
-@contextmanager
-def _beside(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file beside `path` and rename it when it is whole."""
+def _beside(path: Path) -> AbstractContextManager[IO[bytes]]:
     # An entry's own prefix: what a killed run leaves is swept away with its other leftovers.
-    temporary = path.with_name(f".entry.{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    return written_beside(path, prefix=f".entry.{path.name}.")
 
 
 def written(index: Any, write: Callable[[bytes], None]) -> int:

@@ -12,7 +12,7 @@ wherever they come from: the rankings are the same to the last bit.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -21,11 +21,8 @@ from clir_bench.search import exact, gpu, maxsim
 from clir_bench.search.blocks import Block
 from clir_bench.search.document_vectors import DocumentVectors, PassCost
 from clir_bench.search.topk import TopK, id_ranks
-from clir_bench.search.vectors.cache_key import Corpus
-from clir_bench.search.vectors.entry import Entry
 from clir_bench.search.workers.executor import Here, hand_out
-from clir_bench.tasks.outline import outline_of
-from clir_bench.types import Document, Encoder, Query, Run, TokenEncoder, Vectors
+from clir_bench.types import Encoder, Query, Run, TokenEncoder, Vectors
 
 _SEARCH_BLOCK_BYTES = 128 * 2**20
 _SEARCH_BLOCK_DOCUMENTS = 65_536
@@ -55,38 +52,6 @@ def encode_queries(
     return hand_out(Here(encoder), "queries", texts, language).result().vectors
 
 
-def search_corpus(
-    encoder: Encoder | TokenEncoder,
-    documents: Iterable[Document],
-    query_sets: Sequence[QuerySet],
-    *,
-    k: int,
-    language: str,
-    document_text: str,
-    advance: Callable[[int], None] = lambda _: None,
-    entry: Entry | None = None,
-) -> tuple[list[Run], PassCost]:
-    """Rank a corpus for every query set, encoding it in this process.
-
-    Args:
-        encoder: What turns documents into vectors.
-        documents: The corpus, read twice; documents without title and text are passed over.
-        query_sets: At least one.
-        k: Documents a query.
-        language: The documents' language where a document does not state its own.
-        document_text: How title and text are joined, as on the task's card.
-        advance: Called with the number of documents done since the last call.
-        entry: Where vectors are stored, already opened; None to store none.
-
-    Returns:
-        One `Run` a query set, in their order, and what it cost.
-    """
-    outline = outline_of(documents, language=language, document_text=document_text)
-    corpus = Corpus("", sum(outline.sizes), language, document_text, "documents", outline)
-    vectors = DocumentVectors(documents, Here(encoder), corpus, entry=entry)
-    return search(vectors, query_sets, k=k, advance=advance)
-
-
 def search(
     documents: DocumentVectors,
     query_sets: Sequence[QuerySet],
@@ -106,7 +71,7 @@ def search(
             compared on the processor.
 
     Returns:
-        What `search_corpus` returns.
+        One `Run` per query set, in their order, and what it cost.
     """
     # One more, for the document that `skip_same_id` takes out again.
     rankings = [TopK(len(s.query_ids), k + s.skip_same_id) for s in query_sets]

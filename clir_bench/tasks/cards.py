@@ -7,21 +7,20 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 
 from clir_bench.core import plugins
 from clir_bench.core.files import path_problem
-from clir_bench.core.structured_files import parse_toml
-from clir_bench.errors import CardError, UnknownNameError, UsageError, near_names
+from clir_bench.core.structured_files import parse_toml, validated
+from clir_bench.errors import CardError, UnknownNameError, UsageError
 from clir_bench.tasks.languages import resolve
 from clir_bench.tasks.measures import hint
 from clir_bench.tasks.pairs import PairRules, count_names, expand
@@ -108,6 +107,8 @@ class TaskCard(_Strict):
         unofficial: Why no result of this task is an official one; None when it can be.
         version: Raised whenever a change to card or adapter moves a score.
     """
+
+    meanings: ClassVar[Mapping[str, str]] = REQUIRED
 
     id: TaskId
     title: str
@@ -272,6 +273,8 @@ class Part(_Strict):
 class SuiteCard(_Strict):
     """Several tasks reported together: a line a part, and their mean as the suite's."""
 
+    meanings: ClassVar[Mapping[str, str]] = REQUIRED
+
     id: TaskId
     title: str
     description: str
@@ -309,14 +312,10 @@ def read_card(path: Path) -> AnyCard:
 
 def parse_card(raw: Mapping[str, Any], *, where: str, directory: Path | None = None) -> AnyCard:
     """Check a card already parsed from TOML; `where` names it in errors."""
-    model = SuiteCard if "parts" in raw else TaskCard
+    model: type[SuiteCard] | type[TaskCard] = SuiteCard if "parts" in raw else TaskCard
     if "directory" in raw:
         raise CardError(f"{where}: unknown field 'directory' (did you mean source.directory?)")
-    try:
-        return model.model_validate({**raw, "directory": directory})
-    except ValidationError as error:
-        problems = [field_problem(detail, model) for detail in error.errors()]
-        raise CardError(f"{where}: " + "; ".join(problems)) from None
+    return validated(model, {**raw, "directory": directory}, where, CardError)
 
 
 def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:
@@ -370,47 +369,3 @@ def _measure_problems(name: str) -> list[str]:
         said = hint(name).removesuffix(" ")
         return [f"{name!r} is no ir-measures name: {said or error}"]
     return []
-
-
-_EXPECTED = {
-    "bool_type": "expected true or false",
-    "dict_type": "expected a table",
-    "int_parsing": "expected a whole number",
-    "int_type": "expected a whole number",
-    "model_type": "expected a table",
-    "string_type": "expected a text",
-    "too_short": "expected at least one entry",
-    "tuple_type": "expected a list",
-}
-"""How TOML's readers would say what pydantic says of Python's types."""
-
-
-def field_problem(detail: Any, model: type[BaseModel]) -> str:
-    """Return one of pydantic's errors in the words of the TOML file that `model` was read from."""
-    place = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        *parents, name = detail["loc"]
-        near = near_names(str(name), _fields_of(model, parents))
-        return f"unknown field {place!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
-    if detail["type"] == "missing":
-        of_card = issubclass(model, TaskCard | SuiteCard)
-        meaning = REQUIRED.get(re.sub(r"\d+\.", "", place)) if of_card else None
-        return f"field {place!r} is missing" + (f" ({meaning})" if meaning else "")
-    message: str = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Value error, "))
-    found = repr(detail["input"])
-    found = found if len(found) <= 60 else f"{found[:57]}..."
-    whole = detail["type"] == "value_error"  # said by a check of ours, which names what it found
-    return (f"{place}: " if place else "") + message + ("" if whole else f", found {found}")
-
-
-def _fields_of(model: type[BaseModel], parents: Iterable[str | int]) -> list[str]:
-    """Return the names of the fields of the table at `parents` within a card."""
-    nested: dict[str, type[BaseModel]] = {
-        "pairs": PairRules,
-        "download": Download,
-        "sample": Sample,
-        "submission": Submission,
-        "parts": Part,
-    }
-    tables = [nested[str(parent)] for parent in parents if str(parent) in nested]
-    return list((tables or [model])[-1].model_fields)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from clir_bench.core.display import some_of
 from clir_bench.errors import DataError
 from clir_bench.tasks.cards import Counts
 from clir_bench.tasks.outline import NO_OUTLINE, Outline, Outliner
@@ -209,7 +210,7 @@ def missing_problems(missing: Sequence[str], expected: int) -> list[str]:
     """
     if len(missing) == expected:
         return []
-    named = f": {_some(missing)}" if missing else ""
+    named = f": {_ids(missing)}" if missing else ""
     return [
         f"the corpus lacks {len(missing):,} judged documents where the card states {expected:,} "
         f"(missing_judged){named}"
@@ -240,18 +241,18 @@ def _duplicates(documents: Iterable[Document], hashes: np.ndarray) -> list[str]:
             if document.doc_id in seen:
                 twice[document.doc_id] = None
             seen.add(document.doc_id)
-    return [f"{len(twice):,} document ids occur twice: {_some(list(twice))}"] if twice else []
+    return [f"{len(twice):,} document ids occur twice: {_ids(twice)}"] if twice else []
 
 
 def _query_problems(queries: Sequence[Query]) -> list[str]:
     ids = [query.query_id for query in queries]
     problems = []
     if twice := sorted(query_id for query_id, n in Counter(ids).items() if n > 1):
-        problems.append(f"{len(twice):,} query ids occur twice: {_some(twice)}")
+        problems.append(f"{len(twice):,} query ids occur twice: {_ids(twice)}")
     if odd := [query_id for query_id in ids if _unwritable(query_id)]:
-        problems.append(f"a query id {_UNWRITABLE}: {_some(odd)}")
+        problems.append(f"a query id {_UNWRITABLE}: {_ids(odd)}")
     if silent := [query.query_id for query in queries if not query.text.strip()]:
-        problems.append(f"{len(silent):,} queries have no text: {_some(silent)}")
+        problems.append(f"{len(silent):,} queries have no text: {_ids(silent)}")
     return problems
 
 
@@ -263,19 +264,19 @@ def _qrel_problems(queries: Sequence[Query], qrels: Sequence[Qrel], corpus: Corp
     if strangers := sorted({qrel.query_id for qrel in qrels} - ids):
         problems.append(
             f"judgments name {len(strangers):,} queries that are not among the {len(ids):,} "
-            f"queries: {_some(strangers)}{_normalization_hint(strangers)}"
+            f"queries: {_ids(strangers)}{_normalization_hint(strangers)}"
         )
     judged = {qrel.doc_id for qrel in qrels}
     if not judged & corpus.present:
         absent = sorted(judged)
         problems.append(
             f"judgments name {len(absent):,} documents, of which none is in the corpus: "
-            f"{_some(absent)}{_normalization_hint(absent)}; are these of one collection?"
+            f"{_ids(absent)}{_normalization_hint(absent)}; are these of one collection?"
         )
     elif other := sorted(judged & corpus.other_form):
         problems.append(
             f"judgments name {len(other):,} documents as they are not written in the corpus: "
-            f"{_some(other)}{_normalization_hint(other)}"
+            f"{_ids(other)}{_normalization_hint(other)}"
         )
     if odd := [qrel for qrel in qrels if not _is_grade(qrel.relevance)]:
         problems.append(
@@ -305,6 +306,5 @@ def _normalization_hint(strangers: Sequence[str]) -> str:
     return " (accented ids: is one file in Unicode NFC and the other in NFD?)"
 
 
-def _some(identifiers: Sequence[str]) -> str:
-    shown = ", ".join(repr(identifier) for identifier in identifiers[:_SHOWN])
-    return shown + (", ..." if len(identifiers) > _SHOWN else "")
+def _ids(identifiers: Iterable[str]) -> str:
+    return some_of(map(repr, identifiers), _SHOWN)

@@ -25,7 +25,9 @@ PIVOT = "en"
 """The language the others are paired with in most benchmarks."""
 
 _Table: TypeAlias = "Mapping[str, Any]"
-_TIERS: tuple[Tier, ...] = ("low", "mid", "high")  # the lower-resourced first
+TIERS: tuple[Tier, ...] = ("low", "mid", "high", "unknown")
+"""The order of tiers in every table and list: the lower-resourced first."""
+_TIERS = TIERS[:-1]
 _RESOURCES = ("joshi_class", "cc100_gib")
 _TABLE_FILE = Path(__file__).with_name("languages.toml")
 _SUBTAGS = re.compile(r"([A-Za-z]{2,3})(?:-[A-Za-z]{4})?(?:-([A-Za-z]{2}|[0-9]{3}))?")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from clir_bench.encoders.contract import shortened
+from clir_bench.core.display import shortened
 from clir_bench.errors import EncoderError, UnknownNameError
 from clir_bench.tasks.languages import all_languages, resolve
 from clir_bench.testing.report import BrokenPromiseError, Check, NotApplicableError

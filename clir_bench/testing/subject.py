@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from clir_bench.core.display import shortened
 from clir_bench.core.guards import guarded
 from clir_bench.encoders import load_encoder, provider, under_contract
-from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder, shortened
+from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.testing.isolation import Apart, Places, observe
 from clir_bench.testing.report import BrokenPromiseError, NotApplicableError
 from clir_bench.types import Encoder, EncoderInfo, TokenEncoder, Vectors

@@ -430,7 +430,7 @@ def test_show_as_json_is_the_stored_result(
         ("{", "not a result"),
         ("[1]", "schema version None, this clir-bench reads 1"),
         ('{"schema_version": 2}', "schema version 2, this clir-bench reads 1"),
-        ('{"schema_version": 1}', "Field required"),
+        ('{"schema_version": 1}', "is missing"),
     ],
 )
 def test_what_is_no_result_is_said(

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clir_bench.core.guards import guarded, line_of, shown, told, undisturbed
+from clir_bench.core.display import line_of, shown
+from clir_bench.core.guards import guarded, told, undisturbed
 from clir_bench.errors import EncoderError, PluginError, UsageError
 
 

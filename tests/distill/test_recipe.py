@@ -31,12 +31,12 @@ def test_recipes_of_the_comparison_differ_in_method_alone() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"bitext": [SOURCE], "steps": 3}, "steps: Extra inputs"),
+        ({"bitext": [SOURCE], "steps": 3}, "unknown field 'steps'"),
         ({"bitext": [SOURCE], "method": "ot+magic"}, "method: expected some of ot, kd"),
         ({"bitext": [SOURCE], "method": "kd", "loss": {"weights": {"ot": 2}}}, "names ot, which"),
         ({"bitext": [SOURCE], "training": {"batch_size": 1}}, "training.batch_size"),
-        ({"bitext": []}, "bitext: Tuple should have at least 1"),
-        ({}, "bitext: Field required"),
+        ({"bitext": []}, "bitext: expected at least one entry"),
+        ({}, "field 'bitext' is missing"),
     ],
 )
 def test_a_mistake_is_named(values: dict[str, Any], message: str) -> None:

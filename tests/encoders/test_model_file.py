@@ -164,7 +164,7 @@ def test_every_problem_is_named_at_once(home: Path) -> None:
     message = problem(home, "max_tokens = 0", "license = 3", 'dtype = "float16"')
     assert "max_tokens" in message
     assert "license: expected a text, found 3" in message
-    assert "dtype: Input should be 'float32', 'bfloat16' or 'mixed-bfloat16'" in message
+    assert "dtype: expected 'float32', 'bfloat16' or 'mixed-bfloat16'" in message
 
 
 @pytest.mark.parametrize(

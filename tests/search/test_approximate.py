@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folders import clir, make_folder
+from searches import search_corpus
 
 from clir_bench.errors import DataError, EncoderError, UsageError
 from clir_bench.results.schema import ApproximateSearch, Result
@@ -23,7 +24,7 @@ from clir_bench.search.approximate_index import (
 )
 from clir_bench.search.approximate_search import check_index, search_by_index
 from clir_bench.search.document_vectors import DocumentVectors
-from clir_bench.search.search import QuerySet, search_corpus
+from clir_bench.search.search import QuerySet
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.search.workers.executor import Here
 from clir_bench.tasks.outline import outline_of

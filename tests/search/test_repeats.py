@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folders import Folder, write_jsonl
+from searches import search_corpus
 from stored_vectors import (  # noqa: F401 - fixtures
     Asked,
     bytes_of,
@@ -29,7 +30,7 @@ from clir_bench.evaluation.sharded_encoding import Job
 from clir_bench.results.trec_runs import read_run
 from clir_bench.search import repeats, search
 from clir_bench.search.repeats import FirstVectors
-from clir_bench.search.search import QuerySet, encode_queries, search_corpus
+from clir_bench.search.search import QuerySet, encode_queries
 from clir_bench.search.vectors.store import Keeping
 from clir_bench.tasks import outline
 from clir_bench.tasks.outline import outline_of

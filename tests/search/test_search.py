@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from searches import search_corpus
 
 from clir_bench.search import gpu
 from clir_bench.search import search as search_module
 from clir_bench.search.document_vectors import DocumentVectors
-from clir_bench.search.search import QuerySet, encode_queries, search_corpus
+from clir_bench.search.search import QuerySet, encode_queries
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.search.workers.executor import Here
 from clir_bench.tasks import outline

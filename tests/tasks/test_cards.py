@@ -253,7 +253,7 @@ def test_rules_that_do_not_hold_for_the_samples_languages_are_found_when_the_car
         (raw_card(languages={}), "languages: expected at least one entry, found {}"),
         (raw_card(measures=[]), "measures: expected at least one entry, found []"),
         (raw_card(id="De mo"), "id: String should match pattern"),
-        (raw_card(document_text="{body}"), "document_text: Input should be '{title} {text}'"),
+        (raw_card(document_text="{body}"), "document_text: expected '{title} {text}'"),
         (raw_card(directory="/tmp"), "unknown field 'directory'"),  # noqa: S108
         (raw_card(measures=["nDCG@10", "nDCG10"]), "'nDCG10' is no ir-measures name"),
         (raw_card(measures=["P"]), "'P' is no ir-measures name"),

@@ -117,7 +117,7 @@ def test_all_problems_of_queries_and_judgments_are_reported_together() -> None:
 
 def test_long_lists_of_problems_are_cut() -> None:
     qrels = [Qrel("q1", f"x{number}", 1) for number in range(7)]
-    with pytest.raises(DataError, match=r"name 7 documents, .* 'x0', 'x1', 'x2', \.\.\.; are"):
+    with pytest.raises(DataError, match=r"name 7 documents, .* 'x0', 'x1', 'x2' and 4 more; are"):
         check(collection(qrels=qrels))
 
 

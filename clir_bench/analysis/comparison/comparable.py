@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from clir_bench.core.display import some_of
 from clir_bench.errors import UsageError
 from clir_bench.results.schema import Result
 from clir_bench.results.summary import no_score
 from clir_bench.tasks.measures import EVERYTHING, at_depth, is_cut, looks_at, too_deep
 from clir_bench.tasks.pairs import expand
 from clir_bench.types import POOL, LanguagePair
-
-_SHOWN = 5
 
 
 def problems_of(result: Result) -> list[str]:
@@ -94,7 +93,7 @@ def notes_on(results: Sequence[Result], compared: set[str]) -> list[str]:
         notes.append(f"not the official data: {'; '.join(reasons)}")
     left_out = set().union(*(done_pairs(result) for result in results)) - compared
     if left_out:
-        notes.append(f"left out: {_some(left_out)}")
+        notes.append(f"left out: {some_of(sorted(left_out))}")
     if not all(result.task.complete for result in results):
         notes.append("not all official pairs of the task have been run")
     return notes
@@ -139,7 +138,7 @@ def _pair_problems(
         problems.append(f"no pair{' that is asked for' if rules else ''} is done in both")
     elif one != two and not common_pairs:
         only = [
-            f"{_some(mine - theirs)} only in {result.system.name}"
+            f"{some_of(sorted(mine - theirs))} only in {result.system.name}"
             for mine, theirs, result in ((one, two, baseline), (two, one, other))
             if mine - theirs
         ]
@@ -154,12 +153,7 @@ def _pair_problems(
     }
     if changed:
         problems.append(
-            f"other data: documents, queries or judgments differ in {_some(changed)}; run both on "
-            "the same files"
+            f"other data: documents, queries or judgments differ in {some_of(sorted(changed))}; "
+            "run both on the same files"
         )
     return problems
-
-
-def _some(names: set[str]) -> str:
-    shown = ", ".join(sorted(names)[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN:,} more"

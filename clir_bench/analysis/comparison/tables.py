@@ -12,9 +12,8 @@ from clir_bench.core.display import fixed
 from clir_bench.core.tables import Column, Fold, Table, cut
 from clir_bench.metrics.means import Estimate
 from clir_bench.results.schema import with_arithmetic
-from clir_bench.tasks.languages import resolve
+from clir_bench.tasks.languages import TIERS, resolve
 
-_TIERS = ("low", "mid", "high", "unknown")
 _LONGEST_HEADING = 12
 
 
@@ -182,7 +181,7 @@ def _kind(level: Level, number: int) -> str:
 
 
 def _by_tier(row: Row) -> tuple[int, str]:
-    return _TIERS.index(row.found.target.tier or "unknown"), row.found.target.name
+    return TIERS.index(row.found.target.tier or "unknown"), row.found.target.name
 
 
 def _difference(value: Estimate) -> str:

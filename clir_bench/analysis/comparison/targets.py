@@ -14,12 +14,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from clir_bench.tasks.languages import TierScheme, pair_language, pair_tier
+from clir_bench.tasks.languages import TIERS, TierScheme, pair_language, pair_tier
 from clir_bench.types import LanguagePair, Tier
 
 Level: TypeAlias = Literal["pair", "language", "tier", "overall", "gap"]
 LEVELS: tuple[Level, ...] = ("pair", "language", "tier", "overall", "gap")
-_TIERS: tuple[Tier, ...] = ("low", "mid", "high", "unknown")
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def targets_of(
         tier: np.mean([language_weights[code] for code in codes], axis=0)
         for tier, codes in of_tier.items()
     }
-    for tier in (tier for tier in _TIERS if tier in of_tier):
+    for tier in (tier for tier in TIERS if tier in of_tier):
         targets.append(Target("tier", tier, tier, tuple(of_tier[tier])))
         columns.append(tier_weights[tier])
     targets.append(Target("overall", "all languages", None, tuple(of_language)))

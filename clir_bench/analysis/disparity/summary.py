@@ -20,10 +20,9 @@ from clir_bench.metrics.means import N_RESAMPLES, Estimate, Summary, summarise
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import Result
 from clir_bench.results.summary import is_pool
-from clir_bench.tasks.languages import TierScheme
+from clir_bench.tasks.languages import TIERS, TierScheme
 from clir_bench.types import LanguagePair, Tier
 
-_TIERS: tuple[Tier, ...] = ("low", "mid", "high")
 _Replicates = NDArray[np.float64]
 
 
@@ -219,10 +218,9 @@ def apart(
 
 def _disparity(summary: Summary, scheme: TierScheme, measure: str, column: int) -> Disparity:
     rows = {code: rows[:, column] for code, rows in summary.language_rows.items()}
-    order: list[Tier] = [*_TIERS, "unknown"]
-    codes = sorted(rows, key=lambda code: (order.index(summary.languages[code].tier), code))
+    codes = sorted(rows, key=lambda code: (TIERS.index(summary.languages[code].tier), code))
     matrix = np.stack([rows[code] for code in codes])
-    present = [tier for tier in order if tier in summary.tiers]
+    present = [tier for tier in TIERS if tier in summary.tiers]
     tier_rows = {
         tier: np.mean([rows[code] for code in summary.tiers[tier].members], axis=0)
         for tier in present
@@ -255,9 +253,9 @@ def _disparity(summary: Summary, scheme: TierScheme, measure: str, column: int) 
 
 
 def _contrasts(rows: Mapping[Tier, _Replicates]) -> tuple[TierContrast, ...]:
-    present = [tier for tier in _TIERS if tier in rows]
+    present = [tier for tier in TIERS if tier in rows and tier != "unknown"]
     pairs = sorted(
-        combinations(present, 2), key=lambda pair: _TIERS.index(pair[0]) - _TIERS.index(pair[1])
+        combinations(present, 2), key=lambda pair: TIERS.index(pair[0]) - TIERS.index(pair[1])
     )
     return tuple(
         TierContrast(

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from clir_bench.core.files import write_file
 from clir_bench.core.structured_files import parse_json
 from clir_bench.errors import DataError, OutputError, UsageError
-from clir_bench.results.store import write_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

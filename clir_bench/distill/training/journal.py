@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from clir_bench.core.guards import shown
+from clir_bench.core.display import shown
+from clir_bench.core.files import write_file
 from clir_bench.core.structured_files import parse_json
 from clir_bench.errors import DataError, OutputError
-from clir_bench.results.store import write_file
 
 _LOGGER = logging.getLogger(__name__)
 _REMEDY = "remove the line, which changes nothing but the log"

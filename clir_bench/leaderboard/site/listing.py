@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from clir_bench.leaderboard.board import TIER_ORDER, Board, BoardRow, Section
+from clir_bench.leaderboard.board import Board, BoardRow, Section
+from clir_bench.tasks.languages import TIERS
 from clir_bench.types import Tier
 
 _MANY = 18
@@ -88,6 +89,6 @@ def choices(listings: Sequence[Listing]) -> Choices:
     return Choices(
         kinds=[(kind, kind) for kind in sorted(kinds)],
         tasks=[(one.key, one.title) for one in listings],
-        tiers=[(tier, tier) for tier in TIER_ORDER if tier in tiers],
+        tiers=[(tier, tier) for tier in TIERS if tier in tiers],
         languages=[(code, f"{language} ({code})") for code, language in named],
     )

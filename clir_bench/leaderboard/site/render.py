@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from clir_bench.core.display import fixed
-from clir_bench.leaderboard.board import TIER_ORDER, Board, BoardRow, BoardSystem
-from clir_bench.leaderboard.escaping import some, spelled_out
+from clir_bench.core.display import fixed, some_of
+from clir_bench.leaderboard.board import Board, BoardRow, BoardSystem
+from clir_bench.leaderboard.escaping import spelled_out
 from clir_bench.leaderboard.site import palette
 from clir_bench.leaderboard.site.listing import Listing, choices, listings_of
 from clir_bench.leaderboard.site.plot import plot
-from clir_bench.tasks.languages import resolve
+from clir_bench.tasks.languages import TIERS, resolve
 
 _HERE = Path(__file__).parent
 # 'self' is every file for a page opened from disk, in browsers that take it so; others need file:.
@@ -51,7 +51,7 @@ def render_site(boards: Sequence[Board]) -> dict[str, bytes]:
             known[1].append((one, row))
     systems, tasks = dict(sorted(systems.items())), dict(sorted(tasks.items()))
     present = {tier for one in listings for tier in one.section.tiers}
-    tiers = [tier for tier in TIER_ORDER if tier in present]
+    tiers = [tier for tier in TIERS if tier in present]
     files = {
         "index.html": _page("index.html", "Leaderboards", boards=boards, listings=listings,
                             tiers=tiers),
@@ -110,7 +110,7 @@ def environment() -> Environment:
         "number": number,
         "number_of": lambda n, one: f"{n:,} {one}{'' if n == 1 else 's'}",
         "plot": plot,
-        "some": some,
+        "some_of": some_of,
         "step": palette.step,
     }
     made.tests |= {

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from clir_bench.core.bounded_files import read_plain, shown
-from clir_bench.core.display import printable
+from clir_bench.core.bounded_files import read_plain
+from clir_bench.core.display import printable, shown_path, some_of
 from clir_bench.core.safe_text import LONGEST_TEXT, name_problem, text_problem
+from clir_bench.core.structured_files import field_problems
 from clir_bench.errors import DataError
 from clir_bench.leaderboard.submission.layout import PAIR, VALUES, card_of
 from clir_bench.leaderboard.submission.make import SETTINGS
@@ -56,7 +57,7 @@ class Statement:
 
     def place(self, pair: LanguagePair) -> str:
         """Return where that is, for errors."""
-        return f"{shown(self.path)}: pair {pair}"
+        return f"{shown_path(self.path)}: pair {pair}"
 
     def run_path(self, pair: LanguagePair) -> Path:
         """Return the file of a pair's run; nothing that the result states leads elsewhere."""
@@ -85,7 +86,7 @@ def read_statement(path: Path, largest: int) -> Result:
             twice, a number or text that is unsafe to show, or is not of the schema.
     """
     data = read_plain(path, largest)
-    where = shown(path)
+    where = shown_path(path)
     try:
         raw = json.loads(
             data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
@@ -94,15 +95,11 @@ def read_statement(path: Path, largest: int) -> Result:
         raise DataError(f"{where}: not valid JSON: {printable(str(error), 200)}") from None
     problems = list(_unsafe(raw))
     if problems:
-        raise DataError(f"{where}: {_some(problems)}")
+        raise DataError(f"{where}: {some_of(problems)}")
     try:
         return Result.model_validate_json(data, strict=True)
     except ValidationError as error:
-        said = [
-            f"{printable('.'.join(map(str, detail['loc'])), 200)[1:-1]}: "
-            f"{printable(str(detail['msg']), 200)[1:-1]}"
-            for detail in error.errors(include_url=False, include_input=False)[:_SHOWN]
-        ]
+        said = [ascii(problem)[1:-1] for problem in field_problems(error, Result)[:_SHOWN]]
         raise DataError(f"{where}: not a result of this schema: {'; '.join(said)}") from None
 
 
@@ -126,7 +123,7 @@ def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[
         for name, pair in result.pairs.items()
         if pair.status != "done" or pair.unofficial or not pair.official
     ]:
-        problems.append(f"pairs that are not done, or not official: {_some(map(printable, odd))}")
+        problems.append(f"pairs that are not done, or not official: {some_of(map(printable, odd))}")
     if submission is None:
         return None, [*problems, "not made by `clir-bench submit`, which cuts runs to what is kept"]
     plan = plan_of(card)
@@ -135,7 +132,9 @@ def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[
     if odd := [
         name for name, pair in result.pairs.items() if pair.depth is not None or not pair.cut
     ]:
-        problems.append(f"depths of pairs that no submission states: {_some(map(printable, odd))}")
+        problems.append(
+            f"depths of pairs that no submission states: {some_of(map(printable, odd))}"
+        )
     if result.settings != SETTINGS.model_copy(update={"top_k": plan.depth}):
         problems.append("intervals must be made with seed 0 and 1000 resamples; submit it again")
     if bad := list(_bad_measures(task.measures, plan)):
@@ -175,9 +174,10 @@ def _bad_measures(measures: tuple[str, ...], plan: Plan) -> Iterator[str]:
 def _about_pairs(result: Result, card: TaskCard, plan: Plan) -> Iterator[str]:
     available = {str(pair) for pair in card.available_pairs()}
     if strange := [name for name in result.pairs if name not in available]:
-        yield f"pairs that the task has not: {_some(map(printable, strange))}"
+        yield f"pairs that the task has not: {some_of(map(printable, strange))}"
     if missing := [str(pair) for pair in plan.pairs if str(pair) not in result.pairs]:
-        yield f"partial: pairs that boards show are missing: {_some(missing)}; run and submit them"
+        named = some_of(missing)
+        yield f"partial: pairs that boards show are missing: {named}; run and submit them"
     for name, pair in result.pairs.items():
         if not PAIR.fullmatch(name):
             continue
@@ -219,9 +219,3 @@ def _unsafe(raw: Any) -> Iterator[str]:
             yield f"{printable(name)} is not finite"
         elif isinstance(value, int) and abs(value) >= _LARGEST_INTEGER:
             yield f"{printable(name)} is too large a number"
-
-
-def _some(said: Iterable[str]) -> str:
-    listed = list(said)
-    more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clir_bench.core.bounded_files import kind_of, shown
+from clir_bench.core.bounded_files import kind_of
+from clir_bench.core.display import shown_path
 from clir_bench.errors import ResultError
 from clir_bench.leaderboard.submission.run_format import SUFFIX
 from clir_bench.results.system_card import CARD_FILE
@@ -37,7 +38,7 @@ class Problem:
     what: str
 
     def __str__(self) -> str:
-        return f"{shown(self.path)}: {self.what}"
+        return f"{shown_path(self.path)}: {self.what}"
 
 
 @dataclass
@@ -70,24 +71,28 @@ def find_systems(path: Path) -> list[Path]:
     """
     kind = _kind(path)
     if kind is None or kind == "link":
-        raise ResultError(f"{shown(path)}: no such folder or file (links are not followed)")
+        raise ResultError(f"{shown_path(path)}: no such folder or file (links are not followed)")
     if kind == "file":
         if path.name == CARD_FILE:
             return [path.absolute().parent]
         if path.suffix == ".json":
             return [path.absolute().parent.parent]
     if kind != "folder":
-        raise ResultError(f"{shown(path)}: expected a folder of results, a system's, or a result")
+        raise ResultError(
+            f"{shown_path(path)}: expected a folder of results, a system's, or a result"
+        )
     try:
         inside = [entry for entry in sorted(path.iterdir()) if _kind(entry) == "folder"]
     except OSError as error:
-        raise ResultError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
+        raise ResultError(
+            f"{shown_path(path)}: cannot be read: {error.strerror or error}"
+        ) from None
     # A folder that has a card is a system, whatever else lies in it by mistake.
     tasks = (_is_task(entry) and _kind(entry / CARD_FILE) is None for entry in inside)
     if _kind(path / CARD_FILE) is not None or any(tasks):
         return [path]
     if not inside:
-        raise ResultError(f"{shown(path)}: no submission in this folder")
+        raise ResultError(f"{shown_path(path)}: no submission in this folder")
     return inside
 
 

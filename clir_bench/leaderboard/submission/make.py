@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import clir_bench
-from clir_bench.core.files import sha256_of
+from clir_bench.core.files import sha256_of, write_file
 from clir_bench.core.safe_text import name_problem, without_folders
 from clir_bench.errors import DataError, ResultError
 from clir_bench.leaderboard.submission import run_format
@@ -34,7 +34,6 @@ from clir_bench.results.store import (
     result_file,
     result_path,
     system_folder,
-    write_file,
     write_result,
     write_values,
 )

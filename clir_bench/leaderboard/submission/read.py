@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clir_bench.core.bounded_files import read_gzip, shown
-from clir_bench.core.display import printable
+from clir_bench.core.bounded_files import read_gzip
+from clir_bench.core.display import printable, shown_path
 from clir_bench.core.files import sha256_of
 from clir_bench.core.safe_text import looks
 from clir_bench.encoders import catalog
@@ -119,7 +119,7 @@ def open_system(folder: Path, only: Path | None = None) -> SubmittedSystem:
     for path, result in system.results.items():
         differences = result.system.differences(system.results[first or path].system)
         if differences:
-            what = f"is of another system than {shown(first or path)}: another"
+            what = f"is of another system than {shown_path(first or path)}: another"
             problems.append(Problem(path, f"{what} {', '.join(differences)}"))
     return system
 
@@ -181,8 +181,8 @@ def as_problem(path: Path, error: ClirBenchError) -> Problem:
     """Return an error as a problem of the file that it names, of `path` where it names none."""
     said = str(error)
     for place in (path, *_beside(path)):
-        if said.startswith(f"{shown(place)}:"):
-            what = said.removeprefix(f"{shown(place)}:").lstrip()
+        if said.startswith(f"{shown_path(place)}:"):
+            what = said.removeprefix(f"{shown_path(place)}:").lstrip()
             return Problem(place, re.sub(r"^(\d+): ", r"line \1: ", what))
     return Problem(path, said)
 
@@ -241,11 +241,11 @@ def _values(statement: Statement, pair: LanguagePair, pinned: Pinned) -> QuerySc
     largest = max(largest, _LEAST_VALUES_BYTES)
     values = parse_values(read_gzip(file, largest, largest), file)
     if values.measures != measures:
-        raise DataError(f"{shown(file)}: its columns are not the result's measures, in order")
+        raise DataError(f"{shown_path(file)}: its columns are not the result's measures, in order")
     if len(set(values.query_ids)) < len(values.query_ids):
-        raise DataError(f"{shown(file)}: a query is there twice")
+        raise DataError(f"{shown_path(file)}: a query is there twice")
     if not ((values.values >= 0) & (values.values <= 1)).all():
-        raise DataError(f"{shown(file)}: has a value outside of 0 to 1")
+        raise DataError(f"{shown_path(file)}: has a value outside of 0 to 1")
     n_values = len(values.query_ids)
     if n_values > n_queries or (stated is not None and n_values != stated.judged_queries):
         raise DataError(
@@ -253,5 +253,7 @@ def _values(statement: Statement, pair: LanguagePair, pinned: Pinned) -> QuerySc
             "of those judged"
         )
     if pinned.queries not in ("", queries_sha256(values.query_ids)):
-        raise DataError(f"{shown(file)}: its queries are not the judged ones of the official data")
+        raise DataError(
+            f"{shown_path(file)}: its queries are not the judged ones of the official data"
+        )
     return values

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from clir_bench.core.bounded_files import read_plain, shown, unpack_xz
-from clir_bench.core.display import printable
+from clir_bench.core.bounded_files import read_plain, unpack_xz
+from clir_bench.core.display import printable, shown_path
 from clir_bench.errors import ClirBenchError, DataError
 from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.claims import Statement
@@ -107,7 +107,7 @@ def _packed_run(statement: Statement, pair: LanguagePair) -> bytes:
     file = statement.run_path(pair)
     data = read_plain(file, run_format.LARGEST_PACKED_BYTES)
     if hashlib.sha256(data).hexdigest() != statement.stated(pair).run_sha256:
-        raise DataError(f"{shown(file)}: is not the file of the result's run_sha256")
+        raise DataError(f"{shown_path(file)}: is not the file of the result's run_sha256")
     return data
 
 
@@ -142,8 +142,9 @@ def _score_group(statement: Statement, group: Group, loader: Loader, done: Recom
     for pair, ids in ranked.items():
         if odd := sorted(strangers & ids):
             some = ", ".join(printable(doc_id) for doc_id in odd[:_SHOWN])
+            where = shown_path(statement.run_path(pair))
             what = (
-                f"{shown(statement.run_path(pair))}: {len(odd):,} documents are not in the corpus: "
+                f"{where}: {len(odd):,} documents are not in the corpus: "
                 f"{some}; is it the run of another pair?"
             )
             done.problems.append(DataError(what))
@@ -154,7 +155,7 @@ def _score_pair(
 ) -> Iterator[str]:
     """Yield what is wrong with a pair, and add its scores to `done`."""
     pair, inspection = prepared.pair, prepared.inspection
-    place, file = statement.place(pair), shown(statement.run_path(pair))
+    place, file = statement.place(pair), shown_path(statement.run_path(pair))
     stated = statement.stated(pair)
     if prepared.unofficial:
         yield f"{place}: the data is not official: {'; '.join(prepared.unofficial)}"
@@ -195,12 +196,13 @@ def _value_problems(
 ) -> Iterator[str]:
     file = statement.values_path(pair)
     if values.query_ids != scores.query_ids:
-        yield f"{shown(file)}: its queries are not the judged ones, sorted"
+        yield f"{shown_path(file)}: its queries are not the judged ones, sorted"
     elif not np.array_equal(values.values, scores.values):
         row, column = np.argwhere(values.values != scores.values)[0].tolist()
         yield (
-            f"{shown(file)}: {values.measures[column]} of query {printable(values.query_ids[row])} "
-            f"is stated as {values.values[row, column].item()!r}, the run and the judgments give "
+            f"{shown_path(file)}: {values.measures[column]} of query "
+            f"{printable(values.query_ids[row])} is stated as "
+            f"{values.values[row, column].item()!r}, the run and the judgments give "
             f"{scores.values[row, column].item()!r}"
         )
 
@@ -246,7 +248,7 @@ def read_run(statement: Statement, pair: LanguagePair) -> Run:
         depth=depth,
         n_queries=n_queries,
         tag=system_folder(statement.result.system.name),
-        where=shown(file),
+        where=shown_path(file),
     )
 
 

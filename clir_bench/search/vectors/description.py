@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from clir_bench.core.display import line_of
+
 FILE = "entry.json"
 _LARGEST_BYTES = 1 << 20
 _MOST_DOCUMENTS = 10**12
@@ -45,7 +47,7 @@ class Description(BaseModel):
             value = json.loads(self.key.get(f"encoder.{name}", '""'))
         except (ValueError, RecursionError):
             return ""
-        return visible(value) if isinstance(value, str) else ""
+        return line_of(value, 120) if isinstance(value, str) else ""
 
 
 def read_description(folder: Path) -> Description | None:
@@ -55,16 +57,3 @@ def read_description(folder: Path) -> Description | None:
             return Description.model_validate_json(file.read(_LARGEST_BYTES))
     except (OSError, ValidationError):
         return None
-
-
-def visible(text: str, longest: int = 120) -> str:
-    r"""Return a text of moderate length on which no terminal can choke.
-
-    >>> visible("LaBSE\x1b[2J")
-    'LaBSE\\x1b[2J'
-    """
-    shown = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text[:longest]
-    )
-    return shown if len(text) <= longest else f"{shown}..."

@@ -39,7 +39,7 @@ MANIFEST = re.compile(r"(\d{6,})\.json")
 DATA = re.compile(r"\d{6,}-[0-9a-f]{16}\.f32")
 INDEX = r"index-[0-9a-f]{16}\.(faiss|json)"
 LEFT_BY_KILLED = re.compile(
-    rf"\.(\d{{6,}}(\.json)?|entry\.json)\.[a-z0-9_]{{8}}|\.entry\.{INDEX}\.[0-9a-f]{{32}}"
+    rf"\.(\d{{6,}}(\.json)?|entry\.json)\.[a-z0-9_]{{8}}|\.entry\.{INDEX}\.(?:[a-z0-9_]{{8}}|[0-9a-f]{{32}})"
 )
 KEPT = ".keep"
 KEY_DIGITS = 32
@@ -156,15 +156,6 @@ class Entry:
                 "here; run its job again"
             )
         return shard
-
-    @contextmanager
-    def writing(self, number: int) -> Iterator[Writing]:
-        """Write a shard; what is not finished leaves nothing behind."""
-        writing = Writing(self, number)
-        try:
-            yield writing
-        finally:
-            writing.abandon()
 
     def _describe(self, keep: bool) -> None:
         if keep and not (self.folder / KEPT).exists():

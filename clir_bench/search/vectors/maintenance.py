@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from clir_bench.core.display import line_of
 from clir_bench.core.locks import LOCK, alone
-from clir_bench.search.vectors.description import FILE, read_description, visible
+from clir_bench.search.vectors.description import FILE, read_description
 from clir_bench.search.vectors.entry import KEPT, done_shards, drop_shard, sweep
 from clir_bench.search.vectors.removal import REMOVED, is_entry, remove, remove_aside
 from clir_bench.search.vectors.shards import DamagedShardError, check_data, read_manifest
@@ -111,9 +112,9 @@ def _stored(folder: Path) -> Stored | None:
         return None
     return Stored(
         folder=folder,
-        name=visible(folder.name),
+        name=line_of(folder.name, 120),
         readable=known is not None,
-        corpus="" if known is None else visible(known.corpus),
+        corpus="" if known is None else line_of(known.corpus, 120),
         model="" if known is None else known.of_encoder("name"),
         revision="" if known is None else known.of_encoder("revision"),
         n_documents=0 if known is None else known.n_documents,

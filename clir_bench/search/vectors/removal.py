@@ -7,9 +7,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from clir_bench.core.display import line_of
 from clir_bench.core.locks import LOCK, alone
 from clir_bench.search.vectors.cache_key import key_sha256
-from clir_bench.search.vectors.description import FILE, read_description, visible
+from clir_bench.search.vectors.description import FILE, read_description
 from clir_bench.search.vectors.entry import (
     DATA,
     INDEX,
@@ -102,7 +103,7 @@ def _problem(folder: Path, name: str) -> str:
         if not _OURS.fullmatch(path.name) or not stat.S_ISREG(path.lstat().st_mode)
     ]
     if strange:
-        return f"it holds {visible(min(strange))}, which clir-bench did not make"
+        return f"it holds {line_of(min(strange), 120)}, which clir-bench did not make"
     return ""
 
 

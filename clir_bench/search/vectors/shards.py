@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from clir_bench.core.files import let_read, written_beside
 from clir_bench.core.profiling import stage
 from clir_bench.types import Vectors
 
@@ -157,7 +158,7 @@ class ShardWriter:
             encode_seconds=round(seconds, 6),
             made_with=made_with,
         )
-        _let_read(self._temporary)
+        let_read(self._temporary)
         self._temporary.replace(data_path(self._folder, self._number, manifest))
         write_beside(
             manifest_path(self._folder, self._number), manifest.model_dump_json(indent=1) + "\n"
@@ -278,23 +279,5 @@ def write_beside(path: Path, text: str) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        _let_read(temporary)
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def _let_read(path: Path) -> None:
-    """Give a file made by `mkstemp` the permissions that an ordinary new file has."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod(0o666 & ~mask)
+    with written_beside(path) as file:
+        file.write(text.encode())

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from clir_bench.core.display import line_of
 from clir_bench.errors import EncoderError, MissingDataError, OutputError, ResultError, UsageError
 from clir_bench.search.vectors.cache_key import Corpus, Identity, key_of
-from clir_bench.search.vectors.description import Description, read_description, visible
+from clir_bench.search.vectors.description import Description, read_description
 from clir_bench.search.vectors.entry import KEPT, Entry, entry_folder, repair_remedy
 from clir_bench.search.vectors.removal import remove
 from clir_bench.tasks.cache import cache_directory
@@ -257,7 +258,7 @@ class EmbeddingStore:
         for other in self._others(wanted):
             differing = _differing(other.key, wanted)
             shown = [
-                visible(f"{name}: {other.key.get(name)}, here {wanted.get(name)}", 300)
+                line_of(f"{name}: {other.key.get(name)}, here {wanted.get(name)}", 300)
                 for name in differing
             ]
             remedy = ""

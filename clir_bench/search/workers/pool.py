@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from clir_bench.core import profiling
-from clir_bench.encoders.contract import shortened
+from clir_bench.core.display import shortened
 from clir_bench.errors import ClirBenchError, WorkerError
 from clir_bench.search.workers.executor import Encoded, Pending, TextBatch
 

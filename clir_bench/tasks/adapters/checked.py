@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from clir_bench.core.guards import passes, shown, told
+from clir_bench.core.display import shown
+from clir_bench.core.guards import passes, told
 from clir_bench.core.profiling import staged
 from clir_bench.errors import PluginError
 from clir_bench.types import LARGEST_GRADE, Collection, Document, Qrel, Query

@@ -54,6 +54,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from clir_bench.core.display import some_of
 from clir_bench.core.text_files import (
     JsonlDocuments,
     parse_grade,
@@ -128,10 +129,12 @@ def _read_beir(
     judged = {qrel.query_id for qrel in qrels}
     of_split = [query for query in queries if query.query_id in judged]
     if not of_split:
+        asked = sorted(repr(query.query_id) for query in queries)
         raise DataError(
             f"{paths['qrels']}: none of the {len(queries)} queries of {paths['queries']} is judged "
-            f"here (queries: {_some(query.query_id for query in queries)}; "
-            f"judged: {_some(judged)}); are these the files of one collection?"
+            f"here (queries: {some_of(asked, 3) or 'none'}; judged: "
+            f"{some_of(sorted(map(repr, judged)), 3) or 'none'}); are these the files of one "
+            "collection?"
         )
     return documents, of_split, qrels
 
@@ -195,11 +198,6 @@ def _trec_documents(path: Path) -> JsonlDocuments:
             )
         keys += present
     return JsonlDocuments([path], doc_id=keys[0], text=keys[1])
-
-
-def _some(identifiers: Iterable[str]) -> str:
-    shown = sorted(identifiers)[:3]
-    return ", ".join(repr(identifier) for identifier in shown) or "none"
 
 
 _LAYOUTS = {

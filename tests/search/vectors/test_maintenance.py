@@ -17,7 +17,7 @@ from folders import clir
 from clir_bench.search.vectors import maintenance
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.search.vectors.description import read_description
-from clir_bench.search.vectors.entry import Entry, entry_folder
+from clir_bench.search.vectors.entry import Entry, Writing, entry_folder
 from clir_bench.search.vectors.maintenance import stored
 from clir_bench.search.vectors.removal import remove
 from clir_bench.search.vectors.shards import ShardWriter
@@ -204,7 +204,8 @@ def entry_of(root: Path, key: dict[str, str] = KEY) -> Path:
     """Write an entry as a run does: two shards, one of them half written."""
     folder = entry_folder(root, "labse", key)
     entry = Entry(folder, key, Corpus("c", 10, "sw", "{text}", "mine"), 4, late=False)
-    with entry.opened(keep=True), entry.writing(0) as writing:
+    with entry.opened(keep=True):
+        writing = Writing(entry, 0)
         writing.add(np.ones((2, 2), dtype=np.float32))
         writing.finish(["a", "b"], 4, 0.1)
     (folder / ".000001.abcd_123").write_bytes(b"half")

@@ -1,4 +1,4 @@
-"""Write every sample in its official format: `python -m clir_bench.tasks.samples.build`.
+"""Write every sample in its official format: `python tools/build_samples.py`.
 
 With a folder as argument the samples are written there, else where the package keeps them. The
 same texts give the same bytes; only compressed ones may differ with the zlib at hand. Languages are
@@ -16,19 +16,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sample_texts import LANGUAGES, TOPICS, Fact, Texts, read_texts
+
+import clir_bench.tasks.samples
 from clir_bench.errors import UsageError
 from clir_bench.tasks.adapters.patterns import fill, setting
 from clir_bench.tasks.cache import folder_name
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.catalog import load_card
-from clir_bench.tasks.samples.texts import LANGUAGES, TOPICS, Fact, Texts, read_texts
 from clir_bench.types import LanguagePair
 
 _ENGLISH = LANGUAGES[0]
+_SHIPPED = Path(clir_bench.tasks.samples.__file__).parent
 
 
 def build(out: Path) -> None:
-    """Write the sample of every task below `out`, one folder a task.
+    """Write the sample of every task below `out`, one folder per task.
 
     Raises:
         DataError: The texts break one of their rules.
@@ -292,5 +295,5 @@ def _write(path: Path, text: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Write every task's embedded sample.")
-    parser.add_argument("out", nargs="?", type=Path, default=Path(__file__).parent)
+    parser.add_argument("out", nargs="?", type=Path, default=_SHIPPED)
     build(parser.parse_args().out)
