@@ -23,15 +23,16 @@ def shown(path: Path) -> str:
     return printable(str(path), 300)[1:-1]
 
 
-def read_plain(path: Path, largest: int) -> bytes:
-    """Return the bytes of a plain file.
+def read_plain(path: Path, largest: int, *, follow_links: bool = False) -> bytes:
+    """Return the bytes of a plain file; of one that a user names, also through links.
 
     Raises:
         DataError: It is missing, a link, no plain file, or larger than `largest` bytes.
     """
     try:
         # Not to be fooled by a link, or held up by a named pipe, that a check before would miss.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        no_links = 0 if follow_links else os.O_NOFOLLOW
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | no_links)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise DataError(f"{shown(path)}: cannot be read: {_reason(error)}") from None
     try:

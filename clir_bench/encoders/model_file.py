@@ -22,12 +22,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from clir_bench.core import plugins as registry
+from clir_bench.core.bounded_files import read_plain
 from clir_bench.core.structured_files import parse_toml
 from clir_bench.encoders import catalog as models
 from clir_bench.encoders import hub, kinds, weights
 from clir_bench.encoders.st import loading as sbert
 from clir_bench.encoders.weights import Weights
-from clir_bench.errors import EncoderError, UnknownNameError, UsageError
+from clir_bench.errors import DataError, EncoderError, UnknownNameError, UsageError
 from clir_bench.tasks.cards import field_problem
 from clir_bench.tasks.languages import resolve
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
@@ -139,14 +140,9 @@ def read_description(path: Path) -> DescribedModel:
             problem is named.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"model {path}: cannot be read: {error.strerror or error}") from None
-    if len(data) > _MAX_BYTES:
-        raise UsageError(
-            f"model {path}: more than {_MAX_BYTES:,} bytes; expected a short TOML file"
-        )
+        data = read_plain(path, _MAX_BYTES, follow_links=True)
+    except DataError as error:
+        raise UsageError(f"model {error}") from None
     raw = parse_toml(data, f"model {path}", UsageError)
     try:
         stated = Description.model_validate(raw)

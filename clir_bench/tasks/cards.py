@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from pydantic import (
 
 from clir_bench.core import plugins as registry
 from clir_bench.core.files import path_problem
-from clir_bench.core.structured_files import parse_toml
+from clir_bench.core.structured_files import read_toml
 from clir_bench.errors import CardError, UnknownNameError, UsageError, near_names
 from clir_bench.tasks.languages import resolve
 from clir_bench.tasks.measures import hint
@@ -294,13 +295,9 @@ def read_card(path: Path) -> AnyCard:
         CardError: The file is missing, is not TOML, or a field is unknown, missing, of the wrong
             type or contradicts another; every problem is named.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise CardError(f"{path}: no such card") from None
-    except OSError as error:
-        raise CardError(f"{path}: cannot be read: {error.strerror or error}") from error
-    raw = parse_toml(data, str(path), CardError)
+    if not os.path.lexists(path):
+        raise CardError(f"{path}: no such card")
+    raw = read_toml(path, CardError)
     return parse_card(raw, where=str(path), directory=path.parent)
 
 
