@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from clir_bench.cli.progress import Bar
 from clir_bench.core import plugins as registry
+from clir_bench.core.progress import Bar
 from clir_bench.encoders import load_encoder
 from clir_bench.errors import ClirBenchError
 from clir_bench.evaluation.evaluate import System, evaluate

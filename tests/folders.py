@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from clir_bench.cli import main
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.encoders.hashing import DIM, HashingEncoder
 from clir_bench.evaluation.evaluate import Settings, System, evaluate
@@ -223,7 +223,7 @@ def load(request):
 """What a plugin's code begins with."""
 
 
-def write_plugin(site: Path, name: str, code: str = "", group: str = registry.ENCODERS) -> None:
+def write_plugin(site: Path, name: str, code: str = "", group: str = plugins.ENCODERS) -> None:
     """Make folder `site` hold package `acme` 3.1, whose entry point `name` is its `load`."""
     metadata = site / "acme-3.1.dist-info"
     metadata.mkdir(parents=True)
@@ -236,14 +236,14 @@ def install_plugin(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the package in `site` importable; `forget_plugins` must follow."""
     monkeypatch.delitem(sys.modules, "acme_plugin", raising=False)
     monkeypatch.syspath_prepend(str(site))
-    registry._entry_points.cache_clear()
+    plugins._entry_points.cache_clear()
 
 
 def forget_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo `install_plugin`."""
     monkeypatch.undo()
     sys.modules.pop("acme_plugin", None)
-    registry._entry_points.cache_clear()
+    plugins._entry_points.cache_clear()
 
 
 def clir(*arguments: object) -> int:

@@ -29,7 +29,7 @@ from typing import Any
 
 from folders import DOCUMENTS, Folder, make_folder, write_jsonl
 
-from clir_bench.core import provenance as environment
+from clir_bench.core import provenance
 from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.encoders.hashing import HashingEncoder
 from clir_bench.evaluation.evaluate import Settings, System, evaluate
@@ -166,7 +166,7 @@ def warm_up() -> None:
     for name in ("faiss", "ir_measures", "pytrec_eval", "ir_datasets"):
         importlib.import_module(name)
     Counting().encode_documents(["text"], language="en")
-    environment.packages(), environment.hardware(), environment.git_state()
+    provenance.packages(), provenance.hardware(), provenance.git_state()
 
 
 def main(root: Path, n_runs: int, seed: int) -> None:

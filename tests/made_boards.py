@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from clir_bench.leaderboard.board import (
     Board,
+    BoardDisparity,
     BoardLanguage,
-    Disparity,
+    BoardRow,
+    BoardSystem,
     PairFacts,
     Reference,
-    Row,
     Section,
     Speed,
-    System,
     TaskFacts,
 )
 from clir_bench.metrics.means import Estimate
@@ -37,7 +37,7 @@ def estimate(mean: float, half: float = 0.01) -> Estimate:
     return Estimate(round(mean, 6), round(mean - half, 6), round(mean + half, 6))
 
 
-def made_system(name: str, kind: Kind = "dense", **changed: object) -> System:
+def made_system(name: str, kind: Kind = "dense", **changed: object) -> BoardSystem:
     """Return a system; `changed` replaces fields."""
     fields: dict[str, object] = {
         "name": name,
@@ -62,7 +62,7 @@ def made_system(name: str, kind: Kind = "dense", **changed: object) -> System:
         "weights_sha256": "0" * 64,
         "card_file": f"results/{name}/system.toml",
     }
-    return System(**{**fields, **changed})  # type: ignore[arg-type]
+    return BoardSystem(**{**fields, **changed})  # type: ignore[arg-type]
 
 
 def score(system: str, code: str) -> float:
@@ -72,7 +72,7 @@ def score(system: str, code: str) -> float:
     return round(0.9 - 0.12 * place - fall - 0.01 * list(TIERS).index(code), 6)
 
 
-def made_row(system: str, codes: tuple[str, ...], group: int | None, task: str) -> Row:
+def made_row(system: str, codes: tuple[str, ...], group: int | None, task: str) -> BoardRow:
     """Return a system's row over languages `codes`."""
     languages = {code: {"nDCG@10": estimate(score(system, code))} for code in codes}
     means = {code: scores["nDCG@10"].mean for code, scores in languages.items()}
@@ -86,7 +86,7 @@ def made_row(system: str, codes: tuple[str, ...], group: int | None, task: str) 
     worst = min(means, key=lambda code: means[code])
     overall = estimate(sum(means.values()) / len(means))
     ranked = group is not None
-    return Row(
+    return BoardRow(
         system=system,
         group=group,
         overall={"nDCG@10": overall} if ranked else {},
@@ -94,13 +94,12 @@ def made_row(system: str, codes: tuple[str, ...], group: int | None, task: str) 
         languages=languages,
         pairs={f"{code}-en": languages[code] for code in codes},
         missing=() if ranked else ("xx-en",),
-        disparity=Disparity(
+        disparity=BoardDisparity(
             gap=gap,
             ratio=None,
             worst_language=worst,
             worst=estimate(means[worst]),
             spread=estimate(0.05),
-            bias={},
         )
         if ranked
         else None,
@@ -176,7 +175,7 @@ def made_section(
     )
 
 
-def made_board(name: str = "made", *sections: Section, **systems: System) -> Board:
+def made_board(name: str = "made", *sections: Section, **systems: BoardSystem) -> Board:
     """Return a board of `sections`, or of one with all languages and systems."""
     return Board(
         id=name,

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from clir_bench.leaderboard.assembly import assemble
-from clir_bench.leaderboard.board import Board, Row, Section
+from clir_bench.leaderboard.board import Board, BoardRow, Section
 from clir_bench.leaderboard.data_hashes import (
     FILE_NAME,
     DataKey,
@@ -25,7 +25,7 @@ from clir_bench.leaderboard.data_hashes import (
 )
 from clir_bench.leaderboard.definition import read_definition
 from clir_bench.leaderboard.entries import Submissions
-from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.make import SETTINGS, means_update, task_record
 from clir_bench.leaderboard.submission.plan import plan_of
 from clir_bench.metrics.scoring import QueryScores
@@ -223,7 +223,7 @@ def change_values(path: Path, pair: str, text: str) -> None:
 def _pair(path: Path, pair: LanguagePair, scores: QueryScores) -> PairResult:
     ids = scores.query_ids
     run = Run(ids, [("d1",)] * len(ids), [np.array([1], dtype=np.float32)] * len(ids))
-    data = compact.compress(compact.format_compact(run, 10, system_folder(path.parts[-3])))
+    data = run_format.compress(run_format.format_compact(run, 10, system_folder(path.parts[-3])))
     write_file(path.parent / "test" / f"{pair}.run.xz", data)
     values_file, values_sha256 = write_values(path, pair, scores)
     return PairResult(
@@ -261,7 +261,7 @@ def only_section(folder: Path) -> Section:
     return section
 
 
-def only_row(folder: Path) -> Row:
+def only_row(folder: Path) -> BoardRow:
     (row,) = only_section(folder).rows
     return row
 

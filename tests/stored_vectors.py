@@ -22,7 +22,7 @@ from clir_bench.encoders.hashing import DIM, HashingEncoder
 from clir_bench.evaluation.evaluate import Settings, System, evaluate
 from clir_bench.evaluation.sharded_encoding import Job, encode_job
 from clir_bench.results.schema import Result
-from clir_bench.search import search as retrieval
+from clir_bench.search import search
 from clir_bench.search.vectors.store import Keeping
 from clir_bench.tasks import outline
 from clir_bench.tasks.source import locate
@@ -77,7 +77,7 @@ class Asked:
 @pytest.fixture(name="folder")
 def folder_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", WINDOW)
-    monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_DOCUMENTS", 20)
+    monkeypatch.setattr(search, "_SEARCH_BLOCK_DOCUMENTS", 20)
     monkeypatch.setenv("CLIR_BENCH_CACHE", str(tmp_path / "cache"))
     return larger_folder(tmp_path)
 

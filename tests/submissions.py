@@ -14,8 +14,8 @@ import pytest
 from folders import Folder, clir, make_folder
 
 from clir_bench.cli.validate import find_source
-from clir_bench.leaderboard.submission import run_format as compact
-from clir_bench.leaderboard.submission.validate import Report, validate
+from clir_bench.leaderboard.submission import run_format
+from clir_bench.leaderboard.submission.validate import ValidationReport, validate
 from clir_bench.tasks import catalog
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.source import Source
@@ -82,7 +82,7 @@ class Submitted:
 
         text = lzma.decompress(self.run(pair).read_bytes())
         assert old in text
-        self.replace_run(compact.compress(text.replace(old, new)), pair)
+        self.replace_run(run_format.compress(text.replace(old, new)), pair)
 
     def edit_values(self, change: Callable[[str], str], pair: str = "en-sw") -> None:
         text = gzip.decompress(self.values(pair).read_bytes()).decode()
@@ -92,7 +92,7 @@ class Submitted:
         """Return all problems, a line each."""
         return "\n".join(map(str, self.report(path).problems))
 
-    def report(self, path: Path | None = None) -> Report:
+    def report(self, path: Path | None = None) -> ValidationReport:
         return validate(path or self.system, local_data)
 
 

@@ -1,8 +1,7 @@
 """CONTRIBUTING.md, run as it is read: every file is written and every command run, in order.
 
-A block is a fenced one: `sh` holds commands; a language with a file name (```toml my-task.toml) is
-that file; anything else is only read. Commands run in one folder, in a fresh virtual environment
-that also sees this interpreter's packages, without a network.
+Blocks are those of `pages`; a `python` block is only read. Commands run in one folder, in a fresh
+virtual environment that also sees this interpreter's packages, without a network.
 """
 
 from __future__ import annotations
@@ -14,59 +13,16 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pages import Block, blocks_of
 from tiny_distill import write_teacher
 
 from clir_bench.encoders.hub import is_hub_id
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "CONTRIBUTING.md"
-NEEDS_DATA = "<!-- needs the benchmark's data -->"
-_FENCE = re.compile(r"^```(.*)$")
-
-
-@dataclass(frozen=True)
-class Block:
-    """One fenced block of the page."""
-
-    line: int
-    info: str
-    text: str
-    needs_data: bool
-
-    @property
-    def path(self) -> str:
-        return self.info.partition(" ")[2]
-
-    @property
-    def is_commands(self) -> bool:
-        return self.info == "sh"
-
-    def __str__(self) -> str:
-        return f"{self.line}: {self.path or self.text.splitlines()[0]}"
-
-
-def blocks_of(text: str) -> list[Block]:
-    found: list[Block] = []
-    opened: tuple[int, str] | None = None
-    lines = text.splitlines()
-    body: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        fence = _FENCE.match(line)
-        if fence and opened is None:
-            opened, body = (number, fence[1]), []
-        elif fence and opened is not None:
-            needs_data = lines[opened[0] - 2] == NEEDS_DATA
-            found.append(Block(*opened, "\n".join(body) + "\n", needs_data))
-            opened = None
-        else:
-            body.append(line)
-    assert opened is None, "a block is not closed"
-    return found
-
 
 BLOCKS = blocks_of(PAGE.read_text(encoding="utf-8"))
 _DATA_MARKS = (pytest.mark.realdata, pytest.mark.slow)  # a run on a whole task, and its submission

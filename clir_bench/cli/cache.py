@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
+from clir_bench.cli import options
+from clir_bench.cli.output import echo, show
+from clir_bench.core.tables import Column, Format, Table, json_line
 from clir_bench.errors import UnknownNameError
 from clir_bench.search.vectors.maintenance import (
     Stored,
@@ -42,15 +43,14 @@ def command() -> None:
 
 @command.command("list")
 @_folder
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def list_(folder: Path | None, as_json: bool) -> None:
+@options.formats("an entry", "an entry", "json")
+def list_(folder: Path | None, form: Format) -> None:
     """List what is stored."""
     root = folder or embeddings_directory()
     entries = stored(root)
-    if as_json:
+    if form == "json":
         for entry in entries:
-            values = {**asdict(entry), "folder": str(entry.folder)}
-            click.echo(json.dumps(values, sort_keys=True))
+            echo(json_line({**asdict(entry), "folder": str(entry.folder)}))
         return
     rows = [
         [
@@ -58,19 +58,26 @@ def list_(folder: Path | None, as_json: bool) -> None:
             entry.model if entry.readable else "unreadable",
             entry.revision[:12],
             entry.corpus,
-            f"{entry.n_documents:,}" if entry.readable else "",
+            entry.n_documents if entry.readable else "",
             f"{entry.n_done} of {entry.n_shards}" if entry.readable else str(entry.n_done),
-            size_text(entry.size_bytes),
-            _age(entry.idle_seconds),
+            entry.size_bytes,
+            entry.idle_seconds,
             "yes" if entry.kept else "until scored",
         ]
         for entry in entries
     ]
-    header = ["key", "model", "revision", "corpus", "documents", "shards", "size", "used", "kept"]
-    if rows:
-        click.echo(tabulate(rows, header, disable_numparse=True))
+    columns = [
+        Column("key"), Column("model"), Column("revision", drop=1), Column("corpus"),
+        Column("documents", right=True, drop=3), Column("shards", drop=4),
+        Column("size", size_text, right=True, key="size_bytes"),
+        Column("used", _age, drop=5, key="idle_seconds"), Column("kept", drop=2),
+    ]  # fmt: skip
+    if rows or form == "csv":
+        show([Table(columns=columns, rows=rows)], form)
+    if form == "csv":
+        return
     total = sum(entry.size_bytes for entry in entries)
-    click.echo(f"{len(entries)} corpora, {size_text(total)} in {root}")
+    echo(f"{len(entries)} corpora, {size_text(total)} in {root}")
 
 
 @command.command()
@@ -89,19 +96,19 @@ def verify(ctx: click.Context, keys: tuple[str, ...], folder: Path | None, repai
     for entry in entries:
         if not entry.readable:
             n_unreadable += 1
-            click.echo(
+            echo(
                 f"{entry.name}: entry.json cannot be read; `clir-bench cache prune "
                 f"{entry.name[-12:]}` removes it, and a run that uses it writes it anew"
             )
         found = []
         for number, problem in damages(entry):
-            click.echo(f"{entry.name}: shard {number}: {problem}")
+            echo(f"{entry.name}: shard {number}: {problem}")
             found.append(number)
         n_damaged += len(found)
         if repairing and found and not repair(entry, found):
-            click.echo(f"{entry.name}: in use; its shards are left as they are")
+            echo(f"{entry.name}: in use; its shards are left as they are")
     n_shards = sum(entry.n_done for entry in entries)
-    click.echo(f"{n_shards} shards of {len(entries)} corpora checked, {n_damaged} damaged")
+    echo(f"{n_shards} shards of {len(entries)} corpora checked, {n_damaged} damaged")
     if n_damaged or n_unreadable:
         ctx.exit(1)
 
@@ -141,11 +148,11 @@ def prune(
     ]
     for entry in chosen:
         if problem := discard(entry):
-            click.echo(f"kept {entry.name} ({_label(entry)}): {problem}")
+            echo(f"kept {entry.name} ({_label(entry)}): {problem}")
             continue
         freed += entry.size_bytes
-        click.echo(f"removed {entry.name} ({_label(entry)}, {size_text(entry.size_bytes)})")
-    click.echo(f"{size_text(freed)} freed in {root}")
+        echo(f"removed {entry.name} ({_label(entry)}, {size_text(entry.size_bytes)})")
+    echo(f"{size_text(freed)} freed in {root}")
 
 
 def _chosen(entries: list[Stored], keys: tuple[str, ...]) -> list[Stored]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from clir_bench.cli import options
+from clir_bench.cli.output import echo
+from clir_bench.encoders import at_revision
 from clir_bench.testing import LoadOptions, examine_encoder
 
 
@@ -14,6 +16,7 @@ from clir_bench.testing import LoadOptions, examine_encoder
 @options.dtype
 @options.batch_size
 @options.trust_remote_code
+@options.revision
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -24,6 +27,7 @@ def command(
     dtype: str,
     batch_size: int | None,
     trust_remote_code: bool,
+    revision: str | None,
 ) -> None:
     """Check that the encoder MODEL keeps an encoder's promises.
 
@@ -31,7 +35,8 @@ def command(
     and once more in a process of its own, where every connection is refused. The command exits
     with 1 when a check fails. In pytest: `from clir_bench.testing import encoder_checks`.
     """
-    report = examine_encoder(model, LoadOptions(device, dtype, batch_size, trust_remote_code))
-    click.echo(report.text())
+    loading = LoadOptions(device, dtype, batch_size, trust_remote_code)
+    report = examine_encoder(at_revision(model, revision), loading)
+    echo(report.text())
     if report.failed:
         ctx.exit(1)

@@ -26,7 +26,7 @@ COMMANDS = {
     "encoders": "List the models that can be named.",
     "languages": "List the languages and their resource tiers.",
     "cache": "List, check and remove stored vectors.",
-    "download": "Fetch a task's data ahead of time.",
+    "download": "Fetch tasks' data and models ahead of time.",
     "leaderboard": "Make leaderboards from stored results.",
     "distill": "Teach a multilingual student from an English model and bitext.",
     "new-encoder": "Write a package with an encoder of your own.",
@@ -76,7 +76,7 @@ def cli() -> None:
     """Evaluate cross-lingual retrieval: the right number, per language and per resource tier.
 
     Run a model on a task, score a run made elsewhere, or look at what is stored. Results go to
-    the folder `results`, one JSON file a system and task, with run files beside it.
+    the folder `results`, one JSON file per system and task, with run files beside it.
     """
 
 
@@ -144,5 +144,6 @@ def _log_to_stderr() -> None:
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         logger.addHandler(handler)
         logger.propagate = False
-    # What a run will take on disk is for its person to know, not only when it goes wrong.
-    logging.getLogger("clir_bench.search.vectors").setLevel(logging.INFO)
+    # What a run takes on disk, and where a training goes on, is for people to know in any case.
+    for name in ("search.vectors", "distill.training"):
+        logging.getLogger(f"clir_bench.{name}").setLevel(logging.INFO)

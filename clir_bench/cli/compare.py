@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
-from clir_bench.analysis.comparison.files import comparison_csv, comparison_json
+from clir_bench.analysis.comparison.files import comparison_record, comparison_rows
 from clir_bench.analysis.comparison.groups import ALPHA
 from clir_bench.analysis.comparison.paired import N_RESAMPLES, Settings
 from clir_bench.analysis.comparison.report import Selection, compare
 from clir_bench.analysis.comparison.systems import find_systems, put_first
-from clir_bench.analysis.comparison.tables import comparison_text
+from clir_bench.analysis.comparison.tables import comparison_tables
 from clir_bench.cli import options
-from clir_bench.cli.output import echo
-from clir_bench.cli.selection import split_measures
+from clir_bench.cli.output import echo, show
+from clir_bench.core.tables import Format, json_line, written
+from clir_bench.evaluation.selection import split_names
 from clir_bench.metrics.significance import N_FLIPS
 from clir_bench.results.store import check_writable, write_file
 from clir_bench.tasks.languages import load_scheme
@@ -23,8 +25,8 @@ from clir_bench.tasks.measures import parse_measures
 _EPILOG = """\b
 Examples:
   clir-bench compare results/hashing results/my-encoder
-  clir-bench compare results --baseline multilingual-e5-base --task tatoeba --tiers cc100
-  clir-bench compare a/xquad-r/validation.json b/xquad-r/validation.json --pairs '*-en' --by-pair
+  clir-bench compare results --baseline labse --task tatoeba --tiers cc100
+  clir-bench compare a/xquad-r b/xquad-r --pairs '*-en' --by-pair
 """
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -41,7 +43,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @options.tiers
 @click.option("--common-pairs", is_flag=True, help="Compare the pairs that all systems have.")
-@click.option("--by-pair", is_flag=True, help="A line a pair instead of a line a language.")
+@click.option("--by-pair", is_flag=True, help="One line per pair instead of one per language.")
 @click.option(
     "--flips",
     type=click.IntRange(100, 10_000_000),
@@ -66,7 +68,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of both."
 )
-@click.option("--markdown", is_flag=True, help="Print Markdown.")
+@options.formats("the comparison", "a difference", "markdown")
 @click.option("--json", "json_file", type=_FILE, help="Write every number to this file as JSON.")
 @click.option("--csv", "csv_file", type=_FILE, help="Write every number to this file as CSV.")
 @click.pass_context
@@ -86,7 +88,7 @@ def command(
     resamples: int,
     alpha: float,
     seed: int,
-    markdown: bool,
+    form: Format,
     json_file: Path | None,
     csv_file: Path | None,
 ) -> None:
@@ -108,16 +110,21 @@ def command(
         alpha=alpha,
         selection=Selection(
             tasks=tasks,
-            measures=tuple(parse_measures(split_measures(",".join(measures) or None))),
+            measures=tuple(parse_measures(split_names(measures))),
             pairs=_rules(pairs),
             common_pairs=common_pairs,
         ),
     )
+    record, rows = comparison_record(comparison), [comparison_rows(comparison)]
     if json_file is not None:
-        write_file(json_file, comparison_json(comparison).encode())
+        text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        write_file(json_file, f"{text}\n".encode())
     if csv_file is not None:
-        write_file(csv_file, comparison_csv(comparison).encode())
-    echo(comparison_text(comparison, by_pair=by_pair, markdown=markdown))
+        write_file(csv_file, f"{written(rows, 'csv')}\n".encode())
+    if form == "json":
+        echo(json_line(record))
+    else:
+        show(rows if form == "csv" else comparison_tables(comparison, by_pair=by_pair), form)
     for refusal in comparison.refused:
         echo(f"refused: {refusal}", err=True)
     if comparison.refused:

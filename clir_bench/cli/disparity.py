@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +11,12 @@ from clir_bench.analysis.disparity.loading import load_pool, pool_pairs
 from clir_bench.analysis.disparity.pool import PoolDisparity, pool_disparity
 from clir_bench.analysis.disparity.report import Report, Row, as_record, as_rows, report_of
 from clir_bench.cli import options
-from clir_bench.cli.disparity_tables import disparity_text
-from clir_bench.cli.output import echo
-from clir_bench.cli.progress import Bar
-from clir_bench.cli.selection import one_folder, split_measures
+from clir_bench.cli.disparity_tables import disparity_tables
+from clir_bench.cli.output import echo, show
+from clir_bench.core.progress import Bar
+from clir_bench.core.tables import Column, Format, Table, json_line
 from clir_bench.errors import MissingDataError, UsageError
+from clir_bench.evaluation.selection import one_folder, split_names
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, read_scores, shown_result
 from clir_bench.tasks.languages import TierScheme, load_scheme, scheme_names
@@ -27,7 +25,7 @@ from clir_bench.tasks.measures import parse_measures
 _EPILOG = """\b
 Examples:
   clir-bench disparity results/hashing/xquad/validation.json
-  clir-bench disparity results/*/xquad-r/validation.json --tiers joshi --tiers my-tiers.toml --csv
+  clir-bench disparity results/*/xquad-r/*.json --tiers mine.toml --csv
 """
 
 
@@ -57,8 +55,7 @@ Examples:
 )
 @options.data_dir
 @options.tasks_dir
-@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON a result.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print every number as a line of CSV.")
+@options.formats("a result's disparity", "a number", "json", "csv")
 def command(
     *,
     results: tuple[Path, ...],
@@ -68,20 +65,17 @@ def command(
     depth: int | None,
     data_dir: Path | None,
     tasks_dir: Path | None,
-    as_json: bool,
-    as_csv: bool,
+    form: Format,
 ) -> None:
     """Measure how unequally systems serve languages.
 
-    RESULTS are stored results. Told are the gap and ratio between resource tiers, the worst
+    RESULTS are stored results. Reports the gap and ratio between resource tiers, the worst
     language, and the spread over languages; where queries were put to a pool of several
     languages also the max rank distance between the answers in different languages, the language
     preference of the first ten documents, and PEER. docs/disparity.md says what each means.
     """  # fmt: skip
-    if as_json and as_csv:
-        raise UsageError("--json and --csv: choose one")
     schemes = [load_scheme(name) for name in tiers or scheme_names()]
-    names = tuple(parse_measures(split_measures(",".join(measures) or None)))
+    names = tuple(parse_measures(split_names(measures)))
     stored = [(path, _read(path)) for path in results]
     if pool:
         one_folder(data_dir, len({result.task.id for _, result in stored if pool_pairs(result)}))
@@ -91,14 +85,13 @@ def command(
             replace(report, pool=_bias(path, result, depth, data_dir, tasks_dir))
             for report, (path, result) in zip(reports, stored, strict=True)
         ]
-    if as_json:
-        for report in reports:
-            record = as_record(report)
-            echo(json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False))
-    elif as_csv:
-        echo(_csv(reports), nl=False)
+    if form == "json":
+        echo("\n".join(json_line(as_record(report)) for report in reports))
+    elif form == "csv":
+        rows = [row for report in reports for row in as_rows(report)]
+        show([Table(columns=[Column(name) for name in Row._fields], rows=rows)], form)
     else:
-        echo(disparity_text(reports))
+        show(disparity_tables(reports), form)
 
 
 def _read(path: Path) -> Result:
@@ -129,18 +122,8 @@ def _bias(
     except MissingDataError as error:
         raise MissingDataError(
             f"{path}: language bias on the pool needs the languages of its documents: {error} "
-            "With --no-pool the rest is told without them."
+            "With --no-pool the rest is reported without them."
         ) from error
     finally:
         bar.end()
     return pool_disparity(pool, depth)
-
-
-def _csv(reports: list[Report]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(Row._fields)
-    for report in reports:
-        for row in as_rows(report):
-            writer.writerow(["" if cell is None else cell for cell in row])
-    return buffer.getvalue()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from clir_bench.cli.output import echo, say
 from clir_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+_EVERY_SECONDS = 60
 _SIMPLE = {
     "method": ("method",),
     "seed": ("seed",),
@@ -80,7 +84,8 @@ def command(
 ) -> None:
     """Teach a multilingual student what an English model knows, from bitext.
 
-    The same command again goes on where a training was stopped.
+    The same command again goes on where a training was stopped. Ctrl-C and SIGTERM write a
+    checkpoint first; a second one stops at once.
     """
     from clir_bench.distill.distillation import Places, distill, size_bytes
     from clir_bench.distill.recipe import check_recipe, read_recipe
@@ -95,17 +100,17 @@ def command(
         values["bitext"] = [_source(one) for one in bitext]
     checked = check_recipe(values, str(recipe) if recipe else "options")
     root = bitext_root or (recipe.parent if recipe and not bitext else Path())
-    watch = _Bars()
+    watch = _Watch()
     try:
         card = distill(checked, Places(output, root.resolve(), cache), device=device, watch=watch)
     finally:
         watch.end()
     if as_json:
-        click.echo(json.dumps(card, sort_keys=True, indent=1, ensure_ascii=False))
+        echo(json.dumps(card, sort_keys=True, indent=1, ensure_ascii=False))
         return
     for name, value in sorted(card["validation"].items()):
-        click.echo(f"held-back bitext, {name}: {value:.4f}")
-    click.echo(
+        echo(f"held-back bitext, {name}: {value:.4f}")
+    echo(
         f"{output}: {size_bytes(output) / 1e6:.1f} MB, {len(card['languages'])} languages, "
         f"{sum(card['pairs'].values()):,} pairs; use it as --model optical:{output}"
     )
@@ -134,8 +139,8 @@ def _source(option: str) -> dict[str, Any]:
     }
 
 
-class _Bars:
-    """One progress bar at a time on stderr, none when stderr is no terminal."""
+class _Watch:
+    """One progress bar at a time on stderr; a line once a minute where stderr is no terminal."""
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
@@ -145,14 +150,26 @@ class _Bars:
         from tqdm import tqdm
 
         self.end()
+        self._label, self._total, self._done = label, total, 0
+        self._began = self._told = time.monotonic()
         self._bar = tqdm(desc=label, total=total, dynamic_ncols=True, leave=False, disable=None)
 
     def advance(self, n: int, note: str = "") -> None:
         """Say that `n` more are done."""
-        if self._bar is not None:
+        self._done += n
+        if self._bar is not None and not self._bar.disable:
             self._bar.update(n)
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
+        elif (now := time.monotonic()) - self._told >= _EVERY_SECONDS:
+            self._told = now
+            say(f"{self._label}: {note or f'{self._done:,} done'}{self._left(now)}")
+
+    def _left(self, now: float) -> str:
+        if not self._total or not self._done:
+            return ""
+        seconds = (self._total - self._done) * (now - self._began) / self._done
+        return f", {timedelta(seconds=round(seconds))} left"
 
     def end(self) -> None:
         """Take the bar away."""

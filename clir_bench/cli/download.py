@@ -7,21 +7,26 @@ from pathlib import Path
 import click
 
 from clir_bench.cli import options
-from clir_bench.cli.selection import select_pairs
-from clir_bench.errors import ClirBenchError
-from clir_bench.evaluation.evaluate import card_for
-from clir_bench.evaluation.suite import part_of
+from clir_bench.cli.output import echo, say
+from clir_bench.encoders import at_revision, fetch
+from clir_bench.errors import ClirBenchError, UsageError
+from clir_bench.evaluation.selection import Selection, TaskPlan, plan_runs, split_names
 from clir_bench.tasks.adapters.irds import prefetch, uses_ir_datasets
-from clir_bench.tasks.cards import SuiteCard, TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.download import download_all
-from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.source import locate
-from clir_bench.types import LanguagePair
 
 
-@click.command(epilog="Example: clir-bench download miracl --languages sw,te")
-@click.argument("tasks", nargs=-1, required=True)
+@click.command(epilog="Example: clir-bench download miracl --languages sw,te --model labse")
+@click.argument("tasks", nargs=-1)
+@click.option(
+    "--model",
+    "-m",
+    "models",
+    multiple=True,
+    help="A model to fetch, as `run --model` takes it. May be given several times.",
+)
+@options.revision
 @options.languages
 @options.pairs
 @options.split
@@ -32,60 +37,63 @@ def command(
     /,
     *,
     tasks: tuple[str, ...],
+    models: tuple[str, ...],
+    revision: str | None,
     languages: str | None,
     pairs: str | None,
     split: str | None,
     tasks_dir: Path | None,
 ) -> None:
-    """Fetch the data of TASKS ahead of time; runs work offline afterwards.
+    """Fetch the data of TASKS, and models, ahead of time; runs work offline afterwards.
 
     An interrupted download goes on where it was. Files whose sha256 is known are compared with it,
-    and fetched for all of the task's languages, as there is little of them.
+    and fetched for all of the task's languages, as there is little of them. Models go to the Hub's
+    own cache (HF_HOME), which a cluster's nodes without a network must see too.
     """
-    jobs = [
-        _job(card, languages, pairs, split)
-        for card in _tasks([load_card(task, tasks_dir) for task in tasks], tasks_dir)
-    ]
+    if not tasks and not models:
+        raise UsageError("name a task, as in `clir-bench download miracl`, or a --model")
+    wanted = [at_revision(model, revision) for model in models]
+    plans, notes = plan_runs(
+        [load_card(task, tasks_dir) for task in tasks],
+        Selection(languages=split_names(languages), pairs=split_names(pairs)),
+        split=split,
+        tasks_dir=tasks_dir,
+    )
+    for note in notes:
+        say(f"note: {note}")
     problems = []
-    for card, of_split, chosen in jobs:
+    for model in wanted:
         try:
-            click.echo(f"{card.id}: {_fetch(card, of_split, chosen)}")
+            echo(f"{model}: {_fetch_model(model)}")
+        except ClirBenchError as error:
+            problems.append(f"model {model}: {error}")
+    for task in {task.card.id: task for plan in plans for task in plan.tasks}.values():
+        try:
+            echo(f"{task.card.id}: {_fetch(task)}")
         except ClirBenchError as error:
             problems.append(str(error))
     for problem in problems:
-        click.echo(f"failed: {problem}", err=True)
+        echo(f"failed: {problem}", err=True)
     if problems:
         ctx.exit(1)
 
 
-def _tasks(cards: list[TaskCard | SuiteCard], tasks_dir: Path | None) -> list[TaskCard]:
-    found: dict[str, TaskCard] = {}
-    for card in cards:
-        parts = (
-            [part_of(part, tasks_dir) for part in card.parts]
-            if isinstance(card, SuiteCard)
-            else [card]
-        )
-        found.update((part.id, part) for part in parts)
-    return list(found.values())
+def _fetch_model(model: str) -> str:
+    """Fetch one model and return where it lies, in words."""
+    found = fetch(model)
+    if found is None:
+        return "loaded once; it keeps no weights in the Hub's cache"
+    size = sum(path.stat().st_size for path in found.folder.rglob("*") if path.is_file())
+    return f"{size / 1e6:,.1f} MB at revision {found.revision} are in {found.folder}"
 
 
-def _job(
-    card: TaskCard, languages: str | None, pairs: str | None, split: str | None
-) -> tuple[TaskCard, str, list[LanguagePair]]:
-    split = split or card.default_split
-    card, scheme = card_for(card, split), load_scheme("joshi")
-    chosen = select_pairs(card, pairs=pairs, languages=languages, tiers=(), scheme=scheme)
-    return card, split, chosen
-
-
-def _fetch(card: TaskCard, split: str, pairs: list[LanguagePair]) -> str:
+def _fetch(task: TaskPlan) -> str:
     """Fetch one task and return what was done, in words."""
-    source = locate(card, split)
+    source = locate(task.card, task.split)
     if source.origin == "local":
         return f"read from {source.directory}; nothing to fetch"
-    if uses_ir_datasets(card):
-        prefetch(card, pairs, split)
-        return f"{len(pairs)} pairs are in the cache of ir_datasets"
-    files = download_all(card)
+    if uses_ir_datasets(task.card):
+        prefetch(task.card, list(task.pairs), task.split)
+        return f"{len(task.pairs)} pairs are in the cache of ir_datasets"
+    files = download_all(task.card)
     return f"{len(files)} files are in {source.directory}"

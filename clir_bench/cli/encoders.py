@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import click
-from tabulate import tabulate
 
-from clir_bench.core import plugins as registry
+from clir_bench.cli import options
+from clir_bench.cli.output import show
+from clir_bench.core import plugins
+from clir_bench.core.tables import Column, Fold, Format, Table
 from clir_bench.encoders.catalog import table
 
 
+def _millions(number: int | None) -> str:
+    return "-" if number is None else f"{number / 1e6:,.0f}"
+
+
 @click.command(epilog="Example: clir-bench encoders")
-def command() -> None:
-    """List the models that can be named, and the packages they come from.
+@options.formats("a model", "a model")
+def command(form: Format) -> None:
+    """List the models that have a name here, and the packages they come from.
 
     Any other sentence-transformers model is named st:HUB_ID or st:FOLDER.
     """
     known = table()
     rows = []
-    for name in registry.names(registry.ENCODERS):
-        package = registry.provider(registry.ENCODERS, name)
+    for name in plugins.names(plugins.ENCODERS):
         model = known.get(name)
-        if model is None:
-            rows.append([name, "", "", "", "", package])
-        else:
-            size = f"{model.n_parameters / 1e6:,.0f}" if model.n_parameters else "-"
-            limit = str(model.max_tokens or "-")
-            rows.append([name, model.hub_id, size, limit, model.license, package])
-    header = ["model", "hub id", "parameters (M)", "max tokens", "license", "package"]
-    click.echo(tabulate(rows, header, disable_numparse=True))
-    click.echo("\nany sentence-transformers model: st:HUB_ID or st:FOLDER")
+        facts = (
+            (model.hub_id, model.n_parameters, model.max_tokens, model.license)
+            if model
+            else (None, None, None, None)
+        )
+        rows.append([name, *facts, plugins.provider(plugins.ENCODERS, name)])
+    columns = [
+        Column("model"),
+        Column("hub id", drop=4, key="hub_id"),
+        Column("parameters (M)", _millions, right=True, key="n_parameters",
+               folds=(Fold(0, "params (M)", _millions),)),
+        Column("max tokens", right=True, drop=3, key="max_tokens"),
+        Column("license", drop=2),
+        Column("package", drop=1),
+    ]  # fmt: skip
+    notes = ("any sentence-transformers model: st:HUB_ID or st:FOLDER",)
+    show([Table(columns=columns, rows=rows, notes=notes)], form)

@@ -14,12 +14,12 @@ from clir_bench.core.bounded_files import read_unpacked
 from clir_bench.core.display import printable, visible
 from clir_bench.core.files import inside, sha256_of
 from clir_bench.errors import DataError, ResultError, UsageError
-from clir_bench.leaderboard.submission.make import not_for_boards
 from clir_bench.results.export.ir_metadata import header
 from clir_bench.results.export.model_index import model_index
 from clir_bench.results.export.mteb import is_known_to_mteb, task_result
 from clir_bench.results.schema import PairResult, Result
 from clir_bench.results.store import read_result, result_file, system_folder, write_file
+from clir_bench.results.summary import not_for_boards
 from clir_bench.results.system_card import card_path, read_system_card
 from clir_bench.tasks.measures import looks_at, too_deep
 from clir_bench.types import LanguagePair
@@ -28,8 +28,8 @@ _LARGEST_RUN_BYTES = 512 * 2**20
 _EPILOG = """\b
 Examples:
   clir-bench export --format mteb results/my-encoder/xquad/validation.json
-  clir-bench export --format model-index results/my-encoder/*/*.json > front-matter.md
-  clir-bench export --format ir-metadata --output runs results/my-encoder/xquad/validation.json
+  clir-bench export --format model-index results/my-encoder/*/*.json > card.md
+  clir-bench export --format ir-metadata -o runs results/labse/xquad/*.json
 """
 
 
@@ -63,7 +63,7 @@ def command(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
         return
     if form == "mteb":
         if len(results) > 1:
-            raise UsageError("--format mteb writes one result a file; export them one by one")
+            raise UsageError("--format mteb writes one result per file; export them one by one")
         [result] = results.values()
         text = json.dumps(task_result(result), indent=2, ensure_ascii=False) + "\n"
         if not is_known_to_mteb(result.task.id):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import click
-from tabulate import tabulate
 
 from clir_bench.cli import options
+from clir_bench.cli.output import show
+from clir_bench.core.tables import Column, Format, Table
 from clir_bench.tasks.languages import all_languages, load_scheme, resolve, scheme_names
 
 
 @click.command(epilog="Example: clir-bench languages sw Somali tgl --tiers optical")
 @click.argument("names", nargs=-1)
 @options.tiers
-def command(names: tuple[str, ...], tiers: str) -> None:
+@options.formats("a language", "a language")
+def command(names: tuple[str, ...], tiers: str, form: Format) -> None:
     """List the languages and their resource tiers.
 
     NAMES may be codes or names, in any common form: sw, swa, swh, Swahili, zh-cn. Without any, all
@@ -22,18 +24,20 @@ def command(names: tuple[str, ...], tiers: str) -> None:
     languages = [resolve(name) for name in names] if names else all_languages()
     rows = [
         [
-            language.code,
-            language.iso639_3 or "-",
-            language.name,
-            language.script,
-            language.family,
-            "-" if language.joshi_class is None else language.joshi_class,
-            "-" if language.cc100_gib is None else language.cc100_gib,
-            scheme.tier(language.code),
+            language.code, language.iso639_3, language.name, language.script, language.family,
+            language.joshi_class, language.cc100_gib, scheme.tier(language.code),
         ]
         for language in languages
+    ]  # fmt: skip
+    columns = [
+        Column("code"),
+        Column("ISO 639-3", drop=1, key="iso639_3"),
+        Column("name"),
+        Column("script"),
+        Column("family", drop=2),
+        Column("Joshi", right=True, key="joshi_class"),
+        Column("CC-100 GiB", right=True, key="cc100_gib"),
+        Column(scheme.name, key="tier"),
     ]
-    header = ["code", "ISO 639-3", "name", "script", "family", "Joshi", "CC-100 GiB", scheme.name]
-    click.echo(tabulate(rows, header, disable_numparse=True))
-    click.echo(f"\n{scheme.name}: {scheme.note.strip()}")
-    click.echo(f"schemes: {', '.join(scheme_names())}")
+    notes = ((f"{scheme.name}: {scheme.note.strip()}", f"schemes: {', '.join(scheme_names())}"),)
+    show([Table(columns=columns, rows=rows, notes=notes)], form)

@@ -7,14 +7,19 @@ from pathlib import Path
 import click
 
 from clir_bench.cli.output import echo
-from clir_bench.cli.progress import Bar
+from clir_bench.core.progress import Bar
 from clir_bench.errors import UnknownNameError
 from clir_bench.leaderboard.assembly import assemble
 from clir_bench.leaderboard.build import board_files, differences, leftovers, write_files
-from clir_bench.leaderboard.data_hashes import FILE_NAME, format_official, read_official
+from clir_bench.leaderboard.data_hashes import (
+    FILE_NAME,
+    format_official,
+    hashes_of,
+    read_official,
+    wanted,
+)
 from clir_bench.leaderboard.definition import read_definitions
 from clir_bench.leaderboard.entries import Submissions
-from clir_bench.leaderboard.hashed_data import data_hashes, wanted
 from clir_bench.results.store import write_file
 
 _FOLDER = Path("leaderboards")
@@ -123,7 +128,7 @@ def pin(*, tasks: tuple[str, ...], boards: Path, data_dir: Path | None) -> None:
             continue
         bar = Bar(f"{one.card.id} {one.split}")
         bar.begin("reading", None)
-        hashes |= data_hashes(one, data_dir=data_dir, advance=bar.advance)
+        hashes |= hashes_of(one, data_dir=data_dir, advance=bar.advance)
         bar.end()
     write_file(boards / FILE_NAME, format_official(hashes))
     echo(f"{boards / FILE_NAME}: {len(hashes)} pairs")

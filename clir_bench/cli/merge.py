@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 
 import click
 
-from clir_bench.cli import run
+from clir_bench.cli.run import RunOptions, run, run_options
 
-_HELP = """Make results from the vectors that `run --num-shards` has stored.
 
-Takes the options the jobs were given, encodes the queries, searches and scores. Refuses to encode
-documents: shards that are missing are named.
-"""
-_DIVIDING = ("num_shards", "shard_id")
+@click.command(epilog="Example: clir-bench merge --model labse --task miracl --embeddings vectors")
+@run_options
+@click.pass_context
+def command(ctx: click.Context, /, **values: Any) -> None:
+    """Make results from the vectors that `run --num-shards` has stored.
 
-command = click.Command(
-    "merge",
-    params=[option for option in run.command.params if option.name not in _DIVIDING],
-    callback=run.command.callback
-    and partial(run.command.callback, num_shards=None, shard_id=None, stored_only=True),
-    help=_HELP,
-    epilog="Example: clir-bench merge --model labse --task miracl --embeddings vectors",
-)
+    Takes the options that the jobs were given, encodes the queries, searches and scores. Refuses to
+    encode documents: shards that are missing are named.
+    """
+    run(ctx, RunOptions(**values), stored_only=True)

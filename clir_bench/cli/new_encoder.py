@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from clir_bench.cli.output import echo
 from clir_bench.testing.project import ProjectNames, write_project
 
 
@@ -28,8 +29,8 @@ def command(name: str, directory: Path | None) -> None:
     names = ProjectNames.of(name)
     folder = directory or Path(names.package)
     for path in write_project(names, folder):
-        click.echo(path)
-    click.echo(
+        echo(path)
+    echo(
         f"\nnext: python -m pip install -e {shlex.quote(str(folder))}\n"
         f"      python -m pytest {shlex.quote(str(folder))}\n"
         f"      clir-bench check-encoder {name}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args
 
 import click
 
+from clir_bench.core.tables import Format
+from clir_bench.errors import UsageError
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.store import Keeping
 
@@ -16,6 +20,49 @@ def _keeping(_: click.Context, __: click.Parameter, value: str) -> Keeping:
 
 def _joined(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> str | None:
     return ",".join(values) or None
+
+
+_SHORT = "clir_bench.cli.short_formats"
+
+
+def _short(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta.setdefault(_SHORT, []).append(parameter.name)
+
+
+def _format(ctx: click.Context, _: click.Parameter, value: str | None) -> str:
+    wanted = {*ctx.meta.pop(_SHORT, []), *([value] if value else [])}
+    if len(wanted) > 1:
+        raise UsageError(f"{', '.join(sorted(wanted))} are several formats; choose one")
+    return wanted.pop() if wanted else "table"
+
+
+def formats(json: str, csv: str, *short: str) -> Callable[[Any], Any]:
+    """Return the option `--format`, which fills `form`.
+
+    Args:
+        json: What a line of JSON is.
+        csv: What a line of CSV is.
+        short: Formats that have an option of their own too.
+    """
+    option = click.option(
+        "--format",
+        "form",
+        type=click.Choice(get_args(Format)),
+        callback=_format,
+        help=f"How to print. table fits the terminal; json: {json} per line; csv: {csv} per line, "
+        "with every number in full. Default: table.",
+    )
+
+    def add(command: Any) -> Any:
+        for name in short:
+            command = click.option(
+                f"--{name}", name, is_flag=True, is_eager=True, expose_value=False,
+                callback=_short, help=f"The same as --format {name}.",
+            )(command)  # fmt: skip
+        return option(command)
+
+    return add
 
 
 languages = click.option(
@@ -69,7 +116,7 @@ dtype = click.option(
     help="Arithmetic of the model; auto measures which one that keeps scores is fast here, and "
     "records it.",
 )
-batch_size = click.option("--batch-size", type=click.IntRange(1), help="Texts a forward pass.")
+batch_size = click.option("--batch-size", type=click.IntRange(1), help="Texts per forward pass.")
 
 
 def _tokens(_: click.Context, __: click.Parameter, value: str) -> int | None:
@@ -86,10 +133,14 @@ batch_tokens = click.option(
     show_default=True,
     callback=_tokens,
     metavar="N",
-    help="Tokens a forward pass, halved when memory runs out.",
+    help="Tokens per forward pass, halved when memory runs out.",
 )
 trust_remote_code = click.option(
     "--trust-remote-code", is_flag=True, help="Let code shipped with the model run."
+)
+revision = click.option(
+    "--revision",
+    help="Branch, tag or commit of a model st:owner/name; also st:owner/name@REVISION.",
 )
 embeddings = click.option(
     "--embeddings",
@@ -132,7 +183,7 @@ workers = click.option(
     default="auto",
     show_default=True,
     callback=_workers,
-    help="Processes that encode. auto: one a GPU, or one a core, where the work is worth it; 1: "
+    help="Processes that encode. auto: one per GPU or per core, where the work is worth it; 1: "
     "this process alone.",
 )
 worker_threads = click.option(

@@ -4,22 +4,51 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
+import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from clir_bench.core.display import visible
+from clir_bench.core.tables import Format, Table, written
 from clir_bench.errors import OutputError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+_NARROWEST = 40
+
+
+def typed_command() -> str:
+    """Return the command that a person typed, for the record."""
+    return shlex.join(["clir-bench", *sys.argv[1:]])
+
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print a text; unseen characters but line ends and tabs are spelled out, as JSON does."""
-    click.echo(visible(str(text), keep="\n\t"), err=err, nl=nl)
+    """Print a text; unseen characters but line ends and tabs are spelled out, as JSON does.
+
+    So are the characters that the stream's encoding lacks.
+    """
+    stream = sys.stderr if err else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    shown = visible(str(text), keep="\n\t").encode(encoding, "backslashreplace").decode(encoding)
+    click.echo(shown, err=err, nl=nl)
+
+
+def width() -> int | None:
+    """Return how many columns the terminal has, None where standard output is no terminal."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    return max(shutil.get_terminal_size().columns, _NARROWEST)
+
+
+def show(tables: Sequence[Table], form: Format) -> None:
+    """Print tables, fitted to the terminal."""
+    echo(written(tables, form, width()))
 
 
 class ReaderGoneError(BrokenPipeError):

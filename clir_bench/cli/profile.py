@@ -5,34 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
-from clir_bench.core import provenance as environment
+from clir_bench.cli.output import echo
+from clir_bench.core import provenance
 from clir_bench.core.profiling import Profile, profiled
-from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
-from clir_bench.search.workers.plan import Workers
+from clir_bench.evaluation.system import System
 
 STAGES = ("read", "tokenize", "encode", "write", "search", "score")
 
 
 @contextmanager
-def reported(
-    wanted: bool,
-    label: str,
-    encoder: CheckedEncoder | CheckedTokenEncoder,
-    workers: Workers | None = None,
-) -> Iterator[None]:
+def reported(wanted: bool, label: str, system: System) -> Iterator[None]:
     """Measure the block and print to stderr where its time went, if that is wanted."""
     if not wanted:
         yield
         return
     with profiled() as profile:
         yield
-    click.echo(profile_text(label, profile), err=True)
-    if (share := _share_text(profile, encoder, workers)) is not None:
-        click.echo(share, err=True)
-    if encoder.info.dtype_reason:
-        click.echo(f"  {encoder.info.dtype}, because {encoder.info.dtype_reason}", err=True)
+    echo(profile_text(label, profile), err=True)
+    if (share := _share_text(profile, system)) is not None:
+        echo(share, err=True)
+    info = system.encoder.info
+    if info.dtype_reason:
+        echo(f"  {info.dtype}, because {info.dtype_reason}", err=True)
 
 
 def profile_text(label: str, profile: Profile) -> str:
@@ -49,15 +43,13 @@ def profile_text(label: str, profile: Profile) -> str:
         lines.append(
             f"  encode is waiting for workers, who took {profile.worker_seconds:,.2f} s in all"
         )
-    lines.append(f"  peak memory {environment.peak_memory_bytes() / 2**20:,.0f} MiB")
+    lines.append(f"  peak memory {provenance.peak_memory_bytes() / 2**20:,.0f} MiB")
     return "\n".join(lines)
 
 
-def _share_text(
-    profile: Profile, encoder: CheckedEncoder | CheckedTokenEncoder, workers: Workers | None
-) -> str | None:
+def _share_text(profile: Profile, system: System) -> str | None:
     """Return the encoder's throughput, None for encoders that do not tell of their tokens."""
-    operations = getattr(encoder.inner, "operations", None)
+    operations = getattr(getattr(system.encoder, "inner", None), "operations", None)
     n_tokens, waited = profile.counts["tokens"], profile.seconds["encode"]
     if operations is None or not n_tokens or not waited:
         return None
@@ -65,30 +57,30 @@ def _share_text(
         f"  encoded {profile.counts['texts']:,} texts of {n_tokens:,} tokens, "
         f"{n_tokens / waited:,.0f} tokens a second"
     )
-    threads = None if workers is None else workers.threads_each
+    threads = None if system.workers is None else system.workers.threads_each
     done = operations(profile.counts) / (profile.worker_seconds or waited)
     # Other machines' rates are not known here, and models without layers multiply nothing.
     if not done or (profile.worker_seconds and threads is None):
         return text
-    rate, dtype = _rate(encoder, threads)
+    rate, dtype = _rate(system, threads)
     return (
-        f"{text}: {done / 1e9:,.0f} Gflop/s in {encoder.info.dtype}"
+        f"{text}: {done / 1e9:,.0f} Gflop/s in {system.encoder.info.dtype}"
         f"{' by each worker' if profile.worker_seconds else ''}, {done / rate:.0%} of the "
         f"{rate / 1e9:,.0f} Gflop/s of a {dtype} matrix product here"
     )
 
 
-def _rate(encoder: CheckedEncoder | CheckedTokenEncoder, threads: int | None) -> tuple[float, str]:
+def _rate(system: System, threads: int | None) -> tuple[float, str]:
     """Return the operations a second of a matrix product as the encoder makes them, and in what."""
     import torch
 
     from clir_bench.encoders.st.rates import matrix_rate
 
-    dtype = torch.float32 if encoder.info.dtype == "float32" else torch.bfloat16
+    dtype = torch.float32 if system.encoder.info.dtype == "float32" else torch.bfloat16
     own = torch.get_num_threads()
     torch.set_num_threads(threads or own)
     try:
-        rate = matrix_rate(dtype, str(encoder.inner.device))  # type: ignore[union-attr]
+        rate = matrix_rate(dtype, system.device)
     finally:
         torch.set_num_threads(own)
     return rate, str(dtype).removeprefix("torch.")

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from clir_bench.cli.output import echo
 from clir_bench.results.schema import Result, SuiteResult
 
 
@@ -14,4 +15,4 @@ from clir_bench.results.schema import Result, SuiteResult
 def command(suite: bool) -> None:
     """Print the JSON schema of results."""
     model = SuiteResult if suite else Result
-    click.echo(json.dumps(model.model_json_schema(), indent=1, sort_keys=True))
+    echo(json.dumps(model.model_json_schema(), indent=1, sort_keys=True))

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
 from clir_bench.cli import options
-from clir_bench.cli.output import echo
-from clir_bench.cli.progress import Bar
-from clir_bench.cli.selection import select_pairs, split_measures
-from clir_bench.cli.tables import result_text
+from clir_bench.cli.output import echo, typed_command
+from clir_bench.cli.tables import Printer
+from clir_bench.core.progress import Bar
+from clir_bench.core.tables import Format
 from clir_bench.errors import UsageError
-from clir_bench.evaluation.evaluate import Settings, card_for
+from clir_bench.evaluation.evaluate import card_for
 from clir_bench.evaluation.score_runs import score_runs
-from clir_bench.results.store import result_path, to_json
+from clir_bench.evaluation.selection import select_pairs, split_names
+from clir_bench.evaluation.system import Settings
+from clir_bench.results.store import result_path
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.catalog import load_card
-from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.measures import parse_measures
 from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 
 _EPILOG = """\b
 Examples:
-  clir-bench score --task miracl --system my-bm25 sw-sw=bm25.sw.run.gz te-te=bm25.te.run.gz
+  clir-bench score --task miracl --system my-bm25 sw-sw=sw.run.gz te-te=te.run
   clir-bench score --task xquad --system lucene en-en=run.txt --json
 """
 
@@ -44,7 +43,7 @@ Examples:
 @options.output
 @options.seed
 @click.option("--overwrite", is_flag=True, help="Replace what is stored under that system's name.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@options.formats("the stored result", "a mean by one measure", "json")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -62,7 +61,7 @@ def command(
     output: Path,
     seed: int,
     overwrite: bool,
-    as_json: bool,
+    form: Format,
 ) -> None:
     """Score TREC run files made elsewhere against a task.
 
@@ -81,18 +80,18 @@ def command(
         name, equals, path = run.partition("=")
         if not (name and equals and path):
             raise UsageError(f"{run!r}: write the pair and its run file, as in en-sw=my.run")
-        chosen = select_pairs(card, pairs=name, languages=None, tiers=(), scheme=load_scheme(tiers))
+        chosen = select_pairs(card, name)
         if len(chosen) > 1:
             raise UsageError(f"{run!r} names {len(chosen)} pairs; a run file is of one, as en-sw")
         if chosen[0] in files:
             raise UsageError(f"{run!r}: pair {chosen[0]} has a run file already")
         files[chosen[0]] = Path(path)
     settings = Settings(
-        measures=tuple(parse_measures(split_measures(measures))),
+        measures=tuple(parse_measures(split_names(measures))),
         tiers=tiers,
         seed=seed,
         overwrite=overwrite,
-        command=shlex.join(["clir-bench", *sys.argv[1:]]),
+        command=typed_command(),
     )
     result, notes = score_runs(
         card,
@@ -104,10 +103,10 @@ def command(
         settings=settings,
         progress=Bar(f"{system} on {card.id}"),
     )
-    if as_json:
-        echo(to_json(result))
-    elif any(pair.status == "done" for pair in result.pairs.values()):
-        echo(result_text(result))
+    done = any(pair.status == "done" for pair in result.pairs.values())
+    if done or form == "json":
+        Printer(form).show(result)
+    if done and form == "table":
         echo(f"\nresult: {result_path(output, system, card.id, split)}")
     for note in notes:
         echo(f"note: {note}", err=True)

@@ -10,12 +10,11 @@ import click
 
 from clir_bench.cli import options
 from clir_bench.cli.output import echo
-from clir_bench.cli.progress import Bar
-from clir_bench.cli.selection import one_folder, select_pairs, split_measures
 from clir_bench.core.bounded_files import read_plain
+from clir_bench.core.progress import Bar
 from clir_bench.errors import DataError, ResultError, UsageError
+from clir_bench.evaluation.selection import one_folder, select_pairs, split_names
 from clir_bench.leaderboard.submission.make import (
-    SCHEME,
     Cut,
     NotForBoardsError,
     check_free,
@@ -30,7 +29,6 @@ from clir_bench.results.system_card import (
     template,
 )
 from clir_bench.tasks.cards import TaskCard
-from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 
@@ -38,7 +36,7 @@ _Choice = Callable[[TaskCard], Sequence[LanguagePair]]
 _EPILOG = """\b
 Examples:
   clir-bench submit results/my-encoder --card my-encoder.toml
-  clir-bench submit results/my-encoder/xquad/validation.json --to leaderboards/results
+  clir-bench submit results/my-encoder/xquad --to leaderboards/results
 """
 
 
@@ -79,12 +77,9 @@ def command(
     """
 
     def choose(task: TaskCard) -> Sequence[LanguagePair]:
-        if not pairs:
-            return ()
-        scheme = load_scheme(SCHEME)
-        return select_pairs(task, pairs=",".join(pairs), languages=None, tiers=(), scheme=scheme)
+        return select_pairs(task, pairs) if pairs else ()
 
-    cuts = _open(paths, choose, tuple(split_measures(measures)))
+    cuts = _open(paths, choose, split_names(measures))
     one_folder(data_dir, len({cut.card.id for cut in cuts}))
     if not overwrite:
         for cut in cuts:

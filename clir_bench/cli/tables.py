@@ -1,15 +1,18 @@
-"""Results as text tables."""
+"""Results as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from tabulate import tabulate
 
+from clir_bench.cli.output import echo, show
+from clir_bench.core.display import fixed
+from clir_bench.core.tables import Column, Fold, Format, Note, Table, csv_text
+from clir_bench.results.lines import POOL_TITLE, task_title
 from clir_bench.results.schema import (
     Group,
-    PairResult,
     Result,
     Score,
     Scores,
@@ -17,14 +20,49 @@ from clir_bench.results.schema import (
     SystemRecord,
     TierSummary,
     shown,
+    with_arithmetic,
 )
+from clir_bench.results.store import shown_result, to_json
 from clir_bench.search.vectors.store import size_text
 from clir_bench.tasks.cards import SAMPLE
 from clir_bench.tasks.languages import resolve
 
 _MANY = 12
-_SAMPLE_MARK = "embedded sample, for trying out: not a score of the benchmark"
+_ROW = (
+    "system", "dtype", "task", "split", "scheme", "part", "level", "name", "tier", "members",
+    "queries", "status", "measure", "mean", "low", "high",
+)  # fmt: skip
 TIER_ORDER = ("low", "mid", "high", "unknown")
+
+
+class Printer:
+    """Prints results one after the other, as soon as there is one."""
+
+    def __init__(self, form: Format, *, by_pair: bool = False, failures: bool = False) -> None:
+        """Print in one of the formats.
+
+        Args:
+            form: The format.
+            by_pair: One line per pair instead of one per language.
+            failures: Say below a table which pairs failed.
+        """
+        self.form, self.by_pair, self.failures = form, by_pair, failures
+        self.n_printed = 0
+
+    def show(self, result: Result | SuiteResult) -> None:
+        """Print a result."""
+        self.n_printed += 1
+        if self.form == "json":
+            echo(to_json(result))
+            return
+        result = shown_result(result)
+        if self.form == "csv":
+            echo(csv_text([result_rows(result)], heading=self.n_printed == 1))
+            return
+        tables = result_tables(result, by_pair=self.by_pair)
+        if self.n_printed > 1:
+            echo()
+        show([*tables, failure_table(result)] if self.failures else tables, self.form)
 
 
 def format_score(score: Score | None, *, interval: bool = False) -> str:
@@ -32,8 +70,7 @@ def format_score(score: Score | None, *, interval: bool = False) -> str:
     if score is None:
         return "-"
     low, high = score.interval
-    bounds = f" [{_fixed(low, 3)}, {_fixed(high, 3)}]" if interval else ""
-    return _fixed(score.mean, 4) + bounds
+    return fixed(score.mean) + (f" [{fixed(low, 3)}, {fixed(high, 3)}]" if interval else "")
 
 
 def some_of(names: Sequence[str]) -> str:
@@ -42,57 +79,119 @@ def some_of(names: Sequence[str]) -> str:
     return shown if len(names) <= _MANY else f"{shown} and {len(names) - _MANY:,} more"
 
 
-def _fixed(number: float, n_digits: int) -> str:
-    """Return a number with `n_digits` decimals, and zero without a sign."""
-    text = f"{number:.{n_digits}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
-
-
-def result_text(result: Result, *, by_pair: bool = False) -> str:
+def result_tables(result: Result | SuiteResult, *, by_pair: bool = False) -> list[Table]:
     """Return the tables of one result: languages by tier, tier means, gap, and what is missing."""
-    measures = result.task.measures
-    lines = [_title(result), *prompt_lines(result.system), ""]
+    if isinstance(result, SuiteResult):
+        return [_suite_table(result)]
+    measures, title, about = (
+        result.task.measures,
+        _title(result),
+        tuple(prompt_lines(result.system)),
+    )
+    tables = []
     if by_pair:
-        lines.append(_pair_table(result, measures))
+        tables.append(_pair_table(result, measures))
     else:
         if result.languages:
-            lines.append(_language_table(result, result.languages, measures))
+            tables.append(_language_table(result, result.languages, measures))
         if result.pool is not None:
-            lines += ["", "one pool of all languages (*-mul):"]
-            lines.append(_language_table(result, result.pool.languages, measures))
+            pool = _language_table(result, result.pool.languages, measures)
+            tables += [_below(f"{POOL_TITLE} (*-mul):", pool)]
     if result.overall:
-        lines += ["", _mean_table(result.tiers, result.overall, measures)]
+        tables.append(_mean_table(result.tiers, result.overall, measures))
     if result.pool is not None:
-        lines += ["", "pool:", _mean_table(result.pool.tiers, result.pool.overall, measures)]
-    if approximate := approximate_text(result):
-        lines += ["", approximate]
-    lines += [*_notes(result), *_remarks(result)]
-    return "\n".join(lines)
+        pool = _mean_table(result.pool.tiers, result.pool.overall, measures)
+        tables.append(_below("pool:", pool))
+    notes = [approximate_text(result), *_notes(result)]
+    if not result.task.sample:
+        notes += _reasons(result.task.unofficial)
+    return [Table(title, about=about), *tables, Table(notes=tuple(filter(None, notes)))]
 
 
-def suite_text(result: SuiteResult) -> str:
-    """Return the table of a suite: a line a part, and the suite's."""
+def _below(title: str, table: Table) -> Table:
+    return Table(title, table.columns, table.rows, level=3)
+
+
+def result_rows(result: Result | SuiteResult) -> Table:
+    """Return every number of a result in full, one row per mean and measure."""
+    of: dict[str, Any] = {"system": result.system.name, "dtype": result.system.dtype}
+    if isinstance(result, SuiteResult):
+        rows = _suite_rows(result)
+    else:
+        of |= {"task": result.task.id, "split": result.task.split, "scheme": result.tiers.scheme}
+        rows = _result_rows(result)
+    return Table(
+        columns=[Column(key) for key in _ROW],
+        rows=[[(of | row).get(key) for key in _ROW] for row in rows],
+    )
+
+
+def _result_rows(result: Result) -> Iterable[dict[str, Any]]:
+    for name, pair in result.pairs.items():
+        of = {
+            "part": "pool" if result.pool is not None and name.endswith("-mul") else "pairs",
+            "level": "pair", "name": name, "tier": pair.tier, "status": pair.status,
+            "queries": pair.counts.judged_queries if pair.counts else None,
+        }  # fmt: skip
+        yield from _score_rows(of, pair.scores) if pair.scores else [of]
+    for part, means in (("pairs", result), ("pool", result.pool)):
+        if means is None:
+            continue
+        for level, groups in (("language", means.languages), ("tier", means.tiers.means)):
+            for name, group in groups.items():
+                of = {"part": part, "level": level, "name": name, "tier": group.tier}
+                yield from _score_rows({**of, "members": group.members}, group.scores)
+        for level, name, scores in (
+            ("overall", "all languages", means.overall),
+            ("gap", "high - low", means.tiers.gap),
+            ("ratio", "low / high", means.tiers.ratio),
+        ):
+            yield from _score_rows({"part": part, "level": level, "name": name}, scores)
+        for measure, code in means.tiers.worst_language.items():
+            worst = {measure: means.languages[code].scores[measure]}
+            of = {"part": part, "level": "worst language", "name": code}
+            yield from _score_rows({**of, "tier": means.languages[code].tier}, worst)
+
+
+def _suite_rows(result: SuiteResult) -> Iterable[dict[str, Any]]:
+    for part in result.parts:
+        of: dict[str, Any] = {
+            "task": part.task,
+            "split": part.split,
+            "level": "overall",
+            "members": part.pairs,
+        }
+        of |= {"name": "all languages", "status": "failed" if part.error else None}
+        yield from _score_rows(of, {part.measure: part.score}) if part.score else [of]
+    if result.mean is not None:
+        of = {"task": result.suite, "level": "suite", "name": "mean of the parts"}
+        yield from _score_rows(of, {"": result.mean})
+
+
+def _score_rows(of: Mapping[str, Any], scores: Scores) -> Iterable[dict[str, Any]]:
+    for measure, score in scores.items():
+        low, high = score.interval
+        yield {**of, "measure": measure, "mean": score.mean, "low": low, "high": high}
+
+
+def _suite_table(result: SuiteResult) -> Table:
+    """Return the table of a suite: one line per part, and the suite's."""
     rows = [
-        [part.task, part.split, len(part.pairs), part.measure,
-         format_score(part.score, interval=True)]
-        for part in result.parts
+        [part.task, part.split, len(part.pairs), part.measure, part.score] for part in result.parts
+    ]
+    rows.append([f"{result.suite} (mean of the parts)", "", "", "", result.mean])
+    sample = any(part.split == SAMPLE for part in result.parts)
+    notes = [] if sample or result.official else _reasons(result.unofficial)
+    columns = [
+        Column("part"), Column("split", drop=20), Column("pairs", right=True, drop=10),
+        Column("measure"), _score_column("score", interval=True),
     ]  # fmt: skip
-    mean = format_score(result.mean, interval=True)
-    rows.append([f"{result.suite} (mean of the parts)", "", "", "", mean])
-    header = ["part", "split", "pairs", "measure", "score [95% interval]"]
-    table = tabulate(rows, header, disable_numparse=True)
-    mark = "" if result.official else " (NOT OFFICIAL)"
-    if any(part.split == SAMPLE for part in result.parts):
-        mark = f" ({_SAMPLE_MARK})"
-    title = f"{result.system.name} on {result.title}{mark}"
-    lines = [title, *prompt_lines(result.system), "", table]
-    if mark and _SAMPLE_MARK not in mark:
-        lines += _reasons(result.unofficial)
-    return "\n".join(lines)
+    about = tuple(prompt_lines(result.system))
+    return Table(_title(result), columns, rows, about=about, notes=tuple(notes))
 
 
 def prompt_lines(system: SystemRecord) -> list[str]:
-    """Return a line a side with what was put before its texts, none for a model without weights."""
+    """Return one line per side with what was put before its texts; none for weightless models."""
     if system.weights_sha256 is None and not (system.query_prompt or system.document_prompt):
         return []
     prompts = {"query": system.query_prompt, "document": system.document_prompt}
@@ -120,100 +219,74 @@ def approximate_text(result: Result) -> str:
     )
 
 
-def failure_text(result: Result | SuiteResult) -> str:
-    """Return a line a pair or part that failed with its error, "" when none did."""
+def failure_table(result: Result | SuiteResult) -> Table:
+    """Return one line per pair or part that failed, with its error; empty when none did."""
     if isinstance(result, SuiteResult):
         errors = {part.task: part.error for part in result.parts if part.error}
     else:
         failed = {name: pair for name, pair in result.pairs.items() if pair.status == "failed"}
         errors = {name: pair.error or "" for name, pair in failed.items()}
-    if not errors:
-        return ""
-    return "\n".join(["", "Failed:", *(f"- {name}: {error}" for name, error in errors.items())])
+    lines = tuple(f"- {name}: {error}" for name, error in errors.items())
+    return Table(notes=(("Failed:", *lines),) if errors else ())
 
 
-def _title(result: Result) -> str:
-    task = result.task
-    marks = []
-    if task.sample:
-        marks.append(_SAMPLE_MARK)
-    elif task.limit is not None:
-        marks.append(f"partial, --limit {task.limit}")
-    elif task.unofficial:
-        marks.append("NOT OFFICIAL")
-    if not task.complete:
-        marks.append("not all official pairs")
-    mark = f" ({'; '.join(marks)})" if marks else ""
-    return f"{result.system.name} on {task.title}, {task.split}{mark}"
+def _title(result: Result | SuiteResult) -> str:
+    system = with_arithmetic(result.system.name, result.system.dtype)
+    return f"{system} on {task_title(result)}"
 
 
-def _language_table(result: Result, groups: Mapping[str, Group], measures: Sequence[str]) -> str:
+def _language_table(result: Result, groups: Mapping[str, Group], measures: Sequence[str]) -> Table:
     rows = []
-    for tier in TIER_ORDER:
-        of_tier = sorted(code for code, group in groups.items() if group.tier == tier)
-        for code in of_tier:
-            group = groups[code]
-            pairs = [result.pairs[name] for name in group.members if name in result.pairs]
-            n_queries = sum(pair.counts.judged_queries for pair in pairs if pair.counts)
-            members = group.members[0] if len(group.members) == 1 else f"{len(group.members)} pairs"
-            rows.append(
-                [
-                    tier,
-                    f"{code} {resolve(code).name}",
-                    members,
-                    f"{n_queries:,}",
-                    *_score_cells(group.scores, measures),
-                ]
-            )
-    header = ["tier", "language", "pairs", "queries", f"{measures[0]} [95% interval]"]
-    return tabulate(
-        rows, [*header, *measures[1:]], disable_numparse=True, colalign=_align(measures)
-    )
+    for code in sorted(groups, key=lambda code: (TIER_ORDER.index(groups[code].tier), code)):
+        group = groups[code]
+        pairs = [result.pairs[name] for name in group.members if name in result.pairs]
+        n_queries = sum(pair.counts.judged_queries for pair in pairs if pair.counts)
+        members = group.members[0] if len(group.members) == 1 else f"{len(group.members)} pairs"
+        language = f"{code} {resolve(code).name}"
+        rows.append([group.tier, language, members, n_queries, *_scores(group.scores, measures)])
+    columns = [
+        Column("tier", drop=130), Column("language"), Column("pairs", drop=95),
+        Column("queries", right=True, drop=110), *_score_columns(measures),
+    ]  # fmt: skip
+    return Table(columns=columns, rows=rows)
 
 
-def _pair_table(result: Result, measures: Sequence[str]) -> str:
-    rows = []
-    not_run = []
-    for name, pair in _by_tier(result.pairs):
-        if pair.status == "not run":
-            not_run.append(name)
-            continue
-        n_queries = f"{pair.counts.judged_queries:,}" if pair.counts else "-"
-        cells = _score_cells(pair.scores, measures)
-        rows.append([pair.tier, name, pair.status, n_queries, *cells])
-    header = ["tier", "pair", "status", "queries", f"{measures[0]} [95% interval]", *measures[1:]]
-    parts = []
-    if rows:
-        parts.append(tabulate(rows, header, disable_numparse=True, colalign=_align(measures)))
-    if not_run:
-        parts.append(f"not run: {some_of(not_run)}")
-    return "\n\n".join(parts)
+def _pair_table(result: Result, measures: Sequence[str]) -> Table:
+    pairs = sorted(result.pairs.items(), key=lambda item: (TIER_ORDER.index(item[1].tier), item[0]))
+    rows = [
+        [pair.tier, name, pair.status, pair.counts.judged_queries if pair.counts else None,
+         *_scores(pair.scores, measures)]
+        for name, pair in pairs
+        if pair.status != "not run"
+    ]  # fmt: skip
+    columns = [
+        Column("tier", drop=130), Column("pair"), Column("status", drop=95),
+        Column("queries", right=True, drop=110), *_score_columns(measures),
+    ]  # fmt: skip
+    not_run = [name for name, pair in pairs if pair.status == "not run"]
+    notes = (f"not run: {some_of(not_run)}",) if not_run else ()
+    return Table(columns=columns if rows else (), rows=rows, notes=notes)
 
 
-def _by_tier(pairs: Mapping[str, PairResult]) -> list[tuple[str, PairResult]]:
-    return sorted(pairs.items(), key=lambda item: (TIER_ORDER.index(item[1].tier), item[0]))
-
-
-def _mean_table(tiers: TierSummary, overall: Scores, measures: Sequence[str]) -> str:
-    rows = []
+def _mean_table(tiers: TierSummary, overall: Scores, measures: Sequence[str]) -> Table:
+    rows: list[list[Any]] = []
     for tier in TIER_ORDER:
         if tier in tiers.means:
             group = tiers.means[tier]
-            rows.append([f"{tier} ({len(group.members)})", *_score_cells(group.scores, measures)])
-    rows.append(["all languages", *_score_cells(overall, measures)])
-    if tiers.gap:
-        rows.append(["gap, high - low", *_score_cells(tiers.gap, measures)])
-    if tiers.ratio:
-        rows.append(["ratio, low / high", *_score_cells(tiers.ratio, measures)])
-    rows.append(["worst language", *(tiers.worst_language.get(m, "-") for m in measures)])
-    header = [f"tiers: {tiers.scheme}", f"{measures[0]} [95% interval]", *measures[1:]]
-    return tabulate(
-        rows, header, disable_numparse=True, colalign=("left", *["right"] * len(measures))
-    )
+            rows.append([f"{tier} ({len(group.members)})", *_scores(group.scores, measures)])
+    for name, scores in (
+        ("all languages", overall), ("gap, high - low", tiers.gap),
+        ("ratio, low / high", tiers.ratio),
+    ):  # fmt: skip
+        if scores:
+            rows.append([name, *_scores(scores, measures)])
+    rows.append(["worst language", *(tiers.worst_language.get(m) for m in measures)])
+    columns = [Column(f"tiers: {tiers.scheme}"), *_score_columns(measures)]
+    return Table(columns=columns, rows=rows)
 
 
-def _notes(result: Result) -> list[str]:
-    """Return what keeps documents out of rankings, a line per pair where it differs by pair."""
+def _notes(result: Result) -> list[Note]:
+    """Return what keeps documents out of rankings, one line per pair where it differs by pair."""
     lines = []
     for name, pair in result.pairs.items():
         counts = pair.counts
@@ -231,25 +304,39 @@ def _notes(result: Result) -> list[str]:
         lines[_MANY:] = [f"and {len(lines) - _MANY:,} more, by pair in the result"]
     if any(pair.skip_same_id for pair in result.pairs.values()):
         lines.append("a document with a query's own id is taken out of that query's ranking")
-    return ["", *(f"note: {line}" for line in lines)] if lines else []
+    return [tuple(f"note: {line}" for line in lines)] if lines else []
 
 
-def _remarks(result: Result) -> list[str]:
-    if not result.task.unofficial or result.task.sample:
-        return []
-    return _reasons(result.task.unofficial)
+def _reasons(unofficial: Sequence[str]) -> list[Note]:
+    return [("Not official:", *(f"- {reason}" for reason in unofficial))] if unofficial else []
 
 
-def _reasons(unofficial: Sequence[str]) -> list[str]:
-    return ["", "Not official:", *(f"- {reason}" for reason in unofficial)] if unofficial else []
+def _scores(scores: Scores, measures: Sequence[str]) -> list[Score | None]:
+    return [scores.get(measure) for measure in measures]
 
 
-def _score_cells(scores: Scores, measures: Sequence[str]) -> list[str]:
+def _score_columns(measures: Sequence[str]) -> list[Column]:
+    """Return a column per measure: the last is left out first, the first one never."""
+    first, *others = measures
     return [
-        format_score(scores.get(measure), interval=number == 0)
-        for number, measure in enumerate(measures)
+        _score_column(first, interval=True),
+        *(
+            _score_column(measure, drop=max(100 - 2 * number, 1))
+            for number, measure in enumerate(others, 1)
+        ),
     ]
 
 
-def _align(measures: Sequence[str]) -> tuple[str, ...]:
-    return ("left", "left", "left", "right", *["right"] * len(measures))
+def _score_column(name: str, *, interval: bool = False, drop: int | None = None) -> Column:
+    def mean(value: Score | str | None) -> str:
+        return value if isinstance(value, str) else format_score(value)
+
+    def with_interval(value: Score | str | None) -> str:
+        return value if isinstance(value, str) else format_score(value, interval=True)
+
+    if not interval:
+        return Column(name, mean, right=True, drop=drop)
+    short, without = (
+        Fold(0, f"{name} [95%]", with_interval), Fold(120, name, mean, "intervals"),
+    )  # fmt: skip
+    return Column(f"{name} [95% interval]", with_interval, right=True, folds=(short, without))

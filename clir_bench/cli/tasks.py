@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
 from clir_bench.cli import options
+from clir_bench.cli.output import echo, show, width
 from clir_bench.cli.tables import some_of
+from clir_bench.core.tables import Column, Fold, Format, Table, cut
 from clir_bench.results.store import to_json
 from clir_bench.tasks.cards import SAMPLE, AnyCard, SuiteCard, TaskCard
 from clir_bench.tasks.catalog import discover, load_card
@@ -18,35 +20,48 @@ from clir_bench.tasks.languages import resolve
 _MANY = 12
 
 
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+_COLUMNS = (
+    Column("task"),
+    Column("title", folds=(Fold(10, "title", partial(cut, width=32, end=False), "long titles"),)),
+    Column("languages", _count, right=True),
+    Column("pairs", _count, right=True),
+    Column("available", _count, right=True, drop=40, key="available_pairs"),
+    Column("splits", drop=30),
+    Column("measures", folds=(Fold(20, "measure", lambda names: "".join(names[:1]), "measures"),)),
+)
+
+
 @click.command(epilog="Example: clir-bench tasks tatoeba")
 @click.argument("name", required=False)
 @options.tasks_dir
-@click.option("--json", "as_json", is_flag=True, help="Print cards as JSON, one a line.")
-def command(name: str | None, tasks_dir: Path | None, as_json: bool) -> None:
+@options.formats("a card", "a task", "json")
+def command(name: str | None, tasks_dir: Path | None, form: Format) -> None:
     """List the tasks, or describe the one called NAME."""
     cards = [load_card(task, tasks_dir) for task in ([name] if name else discover(tasks_dir))]
-    if as_json:
+    if form == "json":
         for card in cards:
-            click.echo(to_json(card))
-    elif name:
-        click.echo(_description(cards[0]))
+            echo(to_json(card))
+    elif name and form == "table":
+        _describe(cards[0])
     else:
-        rows = [_row(card) for card in cards]
-        click.echo(tabulate(rows, ["task", "title", "languages", "pairs", "splits", "measures"]))
+        show([Table(columns=_COLUMNS, rows=[_row(card) for card in cards])], form)
 
 
 def _row(card: AnyCard) -> list[object]:
     if isinstance(card, SuiteCard):
         parts = ", ".join(part.task for part in card.parts)
-        return [card.id, f"{card.title} (suite: {parts})", "", "", "", ""]
-    official, available = len(card.official_pairs()), len(card.available_pairs())
-    pairs = f"{official}" if official == available else f"{official} of {available}"
-    splits = ", ".join(card.splits)
-    return [card.id, card.title, len(card.languages), pairs, splits, ", ".join(card.measures)]
+        return [card.id, f"{card.title} (suite: {parts})", None, None, None, (), ()]
+    pairs = len(card.official_pairs()), len(card.available_pairs())
+    return [card.id, card.title, len(card.languages), *pairs, tuple(card.splits), card.measures]
 
 
-def _description(card: AnyCard) -> str:
-    lines = [card.title, "", *textwrap.wrap(" ".join(card.description.split()), 96), ""]
+def _describe(card: AnyCard) -> None:
+    columns = min(width() or 100, 100)
+    echo("\n".join([card.title, "", *_wrapped(card.description, min(columns, 96), ""), ""]))
     facts = [("id", card.id), ("version", str(card.version)), ("homepage", card.homepage)]
     facts += [("license", card.license), ("citation", card.citation)]
     if isinstance(card, SuiteCard):
@@ -56,19 +71,20 @@ def _description(card: AnyCard) -> str:
         ]
     else:
         facts += _task_facts(card)
-    indent = " " * 14
     for label, value in facts:
         if value:
-            lines += textwrap.wrap(
-                " ".join(value.split()),
-                100,
-                initial_indent=f"{label:<14}",
-                subsequent_indent=indent,
-                break_on_hyphens=False,
-            )
+            echo("\n".join(_wrapped(value, columns, f"{label:<14}")))
     if isinstance(card, TaskCard) and card.counts:
-        lines += ["", _counts(card)]
-    return "\n".join(lines)
+        echo()
+        show([_counts(card)], "table")
+
+
+def _wrapped(text: str, columns: int, label: str) -> list[str]:
+    """Return a text as lines, the later ones below where it begins."""
+    return textwrap.wrap(
+        " ".join(text.split()), columns, initial_indent=label, subsequent_indent=" " * len(label),
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _task_facts(card: TaskCard) -> list[tuple[str, str]]:
@@ -98,14 +114,13 @@ def _task_facts(card: TaskCard) -> list[tuple[str, str]]:
     return facts
 
 
-def _counts(card: TaskCard) -> str:
-    rows = []
+def _counts(card: TaskCard) -> Table:
+    rows: list[list[object]] = []
     for split in (*card.splits, SAMPLE):
         for pair, counts in list(card.counts.get(split, {}).items())[:_MANY]:
-            rows.append([split, pair, *(f"{n:,}" for n in counts)])
+            rows.append([split, pair, *counts])
         left = len(card.counts.get(split, {})) - _MANY
         if left > 0:
             rows.append([split, f"and {left} more", "", "", ""])
-    header = ["split", "pair", "documents", "queries", "judgments"]
-    return tabulate(rows, header, colalign=("left", "left", "right", "right", "right"),
-                    disable_numparse=True)  # fmt: skip
+    numbers = (Column(name, right=True) for name in ("documents", "queries", "judgments"))
+    return Table(columns=[Column("split"), Column("pair"), *numbers], rows=rows)

@@ -10,7 +10,7 @@ from clir_bench.cli.output import echo
 from clir_bench.core.bounded_files import shown
 from clir_bench.errors import MissingDataError
 from clir_bench.leaderboard.data_hashes import FILE_NAME, DataKey, Pinned, read_official
-from clir_bench.leaderboard.submission.validate import Report, validate
+from clir_bench.leaderboard.submission.validate import ValidationReport, validate
 from clir_bench.tasks.cache import folder_name
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.source import Source, locate
@@ -95,7 +95,7 @@ def _official(path: Path) -> dict[DataKey, Pinned]:
     return {}
 
 
-def _summary(report: Report, no_recompute: bool) -> str:
+def _summary(report: ValidationReport, no_recompute: bool) -> str:
     n_results = len(report.recomputed) + len(report.not_recomputed)
     if report.problems:
         return f"{len(report.problems)} problems; no leaderboard takes this"

@@ -68,11 +68,11 @@ def printable(text: str, longest: int = 80) -> str:
 def fixed(number: float, n_digits: int = 4, *, sign: bool = False) -> str:
     """Return a number with `n_digits` decimals, and zero without a sign.
 
-    >>> fixed(-0.00001), fixed(0.25, 2, sign=True)
-    ('0.0000', '+0.25')
+    >>> fixed(-0.00001), fixed(0.25, 2, sign=True), fixed(1234.5, 1)
+    ('0.0000', '+0.25', '1,234.5')
     """
-    text = f"{number:{'+' if sign else ''}.{n_digits}f}"
-    return text.lstrip("+-") if float(text) == 0 else text
+    text = f"{number:{'+' if sign else ''},.{n_digits}f}"
+    return text.lstrip("+-") if float(text.replace(",", "")) == 0 else text
 
 
 def _escaped(character: str) -> str:

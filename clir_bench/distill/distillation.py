@@ -13,7 +13,7 @@ import numpy as np
 
 from clir_bench.distill.bitext.mixture import BitextCorpus, Mixing, load_bitext
 from clir_bench.distill.bitext.overlap import evaluation_tasks
-from clir_bench.distill.model import card as cards
+from clir_bench.distill.model import card
 from clir_bench.distill.model.students import from_teacher, is_static, load, pretrained, save
 from clir_bench.distill.model.teacher import Teacher
 from clir_bench.distill.model.teacher_vectors import VectorStore
@@ -113,7 +113,7 @@ def distill(
 
     output, work = places.output, places.output / _TRAINING
     _require_free(output)
-    check_writable(output / cards.NAME)
+    check_writable(output / card.NAME)
     chosen = torch.device(resolve_device(device))
     if corpus is None:
         watch.begin("reading bitext", None)
@@ -122,6 +122,7 @@ def distill(
         recipe.teacher.model,
         layer=recipe.teacher.layer,
         max_tokens=recipe.teacher.max_tokens,
+        must_fit="max_tokens" in recipe.teacher.model_fields_set,
         device=str(chosen),
     )
     cache = (places.cache or cache_directory()) / "teachers"
@@ -131,15 +132,14 @@ def distill(
         model = _student(recipe, corpus, teacher, work, watch).to(chosen)
         training = _training(recipe, corpus, model, store, rows, output, watch)
         training.resume()
-        watch.begin("training", recipe.training.steps)
-        watch.advance(training.step)
+        watch.begin("training", recipe.training.steps - training.step)
         training.run()
     finally:
         store.close()
     training.take_best()
-    card = cards.make_card(recipe, corpus, teacher, training)
-    _finish(training, card, output)
-    return card
+    facts = card.make_card(recipe, corpus, teacher, training)
+    _finish(training, facts, output)
+    return facts
 
 
 def first_student(recipe: Recipe, places: Places, corpus: BitextCorpus, watch: Watch) -> Path:
@@ -166,7 +166,7 @@ def size_bytes(folder: Path) -> int:
 
 
 def _require_free(output: Path) -> None:
-    if (output / cards.NAME).is_file():
+    if (output / card.NAME).is_file():
         raise UsageError(f"{output} already holds a finished model; choose another --output")
     if output.is_dir():
         stray = [p.name for p in output.iterdir() if p.name not in (_TRAINING, "log.jsonl")]
@@ -268,7 +268,7 @@ def _training(
         batches,
         output / _TRAINING,
         Journal(output / "log.jsonl"),
-        advance=lambda _, value: watch.advance(1, f"loss {value:.4f}"),
+        advance=lambda note: watch.advance(1, note),
     )
 
 
@@ -305,7 +305,7 @@ def idf(texts: Iterable[Any], n_pieces: int) -> torch.Tensor:
     return torch.from_numpy(np.maximum(values, 0.01).astype(np.float32))
 
 
-def _finish(training: Training, card: dict[str, Any], output: Path) -> None:
+def _finish(training: Training, facts: dict[str, Any], output: Path) -> None:
     """Write the model and its card; the card comes last, by which the model counts as finished."""
     temporary = output / _TRAINING / ".finished"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -322,6 +322,6 @@ def _finish(training: Training, card: dict[str, Any], output: Path) -> None:
             f"{output}: the model cannot be written: {error.strerror or error}; make room and run "
             "the same command again"
         ) from error
-    write_file(output / "README.md", cards.write_readme(card))
+    write_file(output / "README.md", card.write_readme(facts))
     training.journal.plot(output / "log.png")
-    write_file(output / cards.NAME, cards.write_card(card))
+    write_file(output / card.NAME, card.write_card(facts))

@@ -12,16 +12,19 @@ returns and every vector it makes. A path ending in .toml is a model that the fi
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.core.guards import guarded, shown
+from clir_bench.encoders import hub
 from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.encoders.statements import dim_problems, info_problems
+from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, PluginError, UnknownNameError, UsageError, near_names
 from clir_bench.types import EncoderInfo, EncoderRequest
 
-__all__ = ["load_encoder", "provider", "under_contract"]
+__all__ = ["at_revision", "check_name", "fetch", "load_encoder", "provider", "under_contract"]
 
 DESCRIBED = ".toml"
 """How the path of a model's own file ends; no entry point can be called that."""
@@ -60,7 +63,7 @@ def load_encoder(
         EncoderError: The model cannot be had or loaded.
     """
     name, argument = _split(spec)
-    if name != DESCRIBED and name not in registry.names(registry.ENCODERS):
+    if name != DESCRIBED and name not in plugins.names(plugins.ENCODERS):
         raise _unknown(spec, name)
     if dtype not in get_args(_Dtype):
         raise UsageError(f"dtype {dtype!r}: expected one of {', '.join(get_args(_Dtype))}")
@@ -84,30 +87,90 @@ def load_encoder(
     return under_contract(loaded, spec, provider(spec))
 
 
+def check_name(spec: str) -> None:
+    """Refuse a misspelt model before another one has run for hours.
+
+    Raises:
+        UnknownNameError: No encoder is registered under that name.
+        UsageError: The model's own file is missing or wrong.
+    """
+    name, _ = _split(spec)
+    if name == DESCRIBED:
+        from clir_bench.encoders.model_file import read_description
+
+        read_description(Path(spec))
+    elif name not in plugins.names(plugins.ENCODERS):
+        raise _unknown(spec, name)
+
+
+def at_revision(spec: str, revision: str | None) -> str:
+    """Return `spec` with a branch, tag or commit of the Hub; as it is where there is none.
+
+    >>> at_revision("st:acme/model", "v2")
+    'st:acme/model@v2'
+
+    Raises:
+        UsageError: It names no model of the Hub, or states a revision itself.
+    """
+    if revision is None:
+        return spec
+    name, argument = _split(spec)
+    if name == "st" and hub.is_hub_id(argument) and not Path(argument).expanduser().is_dir():
+        return f"{spec}@{revision}"
+    from clir_bench.encoders.catalog import table
+
+    hub_id = table()[name].hub_id if name in table() else "owner/name"
+    raise UsageError(
+        f"--revision {revision} goes with a model of the Hub, st:owner/name without a revision of "
+        f"its own, found {spec!r}; name it as st:{hub_id}@{revision}"
+    )
+
+
+def fetch(spec: str) -> Weights | None:
+    """Fetch what a later run of the model `spec` needs, code of other repositories included.
+
+    Returns:
+        The model's folder, or None: the encoder has no weights that clir-bench knows of, and was
+        loaded once, by which its package fetches what it needs.
+
+    Raises:
+        ClirBenchError: As `load_encoder`.
+    """
+    from clir_bench.encoders import catalog, model_file
+
+    name, argument = _split(spec)
+    if name == DESCRIBED:
+        return model_file.find_weights(model_file.read_description(Path(argument)), trust=True)
+    if name == "st" or (name in catalog.table() and not argument):
+        return catalog.find(argument if name == "st" else name, trust=True)
+    load_encoder(spec, device="cpu")
+    return None
+
+
 def provider(spec: str) -> str:
     """Return "package version" of the package that provides the encoder `spec` names."""
     name, _ = _split(spec)
-    return registry.provider(registry.ENCODERS, "st" if name == DESCRIBED else name)
+    return plugins.provider(plugins.ENCODERS, "st" if name == DESCRIBED else name)
 
 
 def _split(spec: str) -> tuple[str, str]:
     """Return the registered name and the argument of `spec`; a file's path has no such name."""
     name, _, argument = spec.partition(":")
-    if spec.endswith(DESCRIBED) and name not in registry.names(registry.ENCODERS):
+    if spec.endswith(DESCRIBED) and name not in plugins.names(plugins.ENCODERS):
         return DESCRIBED, spec
     return name, argument
 
 
 def _entry_point(name: str) -> Callable[..., Any]:
     if name == DESCRIBED:
-        from clir_bench.encoders import model_file as described
+        from clir_bench.encoders import model_file
 
-        return described.load
-    return registry.load(registry.ENCODERS, name)
+        return model_file.load
+    return plugins.load(plugins.ENCODERS, name)
 
 
 def _unknown(spec: str, name: str) -> UnknownNameError:
-    known = registry.names(registry.ENCODERS)
+    known = plugins.names(plugins.ENCODERS)
     remedy = "`clir-bench encoders` lists them."
     if "/" in spec:
         from clir_bench.encoders.catalog import short_name

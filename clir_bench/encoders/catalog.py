@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clir_bench.core.files import sha256_of
 from clir_bench.encoders import hub, weights
-from clir_bench.encoders.st import loading as sbert
+from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UsageError
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
@@ -75,14 +76,16 @@ def short_name(hub_id: str) -> str | None:
     )
 
 
-def find(name: str) -> Weights:
-    """Return the weights of a short name, a Hub id, or a folder.
+def find(name: str, *, trust: bool = False) -> Weights:
+    """Return the weights of a short name, a Hub id (owner/name[@revision]), or a folder.
 
     Raises:
         UsageError: It is none of these.
         EncoderError: The weights cannot be had.
     """
-    return _pinned(name, table()[name]) if name in table() else weights.resolve(name)
+    if name in table():
+        return _pinned(name, table()[name], trust)
+    return weights.resolve(name, trust=trust)
 
 
 def load(request: EncoderRequest) -> Encoder | TokenEncoder:
@@ -105,7 +108,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
         found = _copy(request.name, facts, Path(request.argument).expanduser(), trust)
     else:
         found = _pinned(request.name, facts, trust)
-    return sbert.build(request, found, stated)
+    return loading.build(request, found, stated)
 
 
 def load_checkpoint(request: EncoderRequest) -> Encoder | TokenEncoder:
@@ -121,10 +124,10 @@ def load_checkpoint(request: EncoderRequest) -> Encoder | TokenEncoder:
             f"--model {request.name}:intfloat/multilingual-e5-small"
         )
     found = weights.resolve(request.argument, trust=request.trust_remote_code)
-    return sbert.build(request, found, known(found, sbert.Stated()))
+    return loading.build(request, found, known(found, loading.Stated()))
 
 
-def known(found: Weights, stated: sbert.Stated) -> sbert.Stated:
+def known(found: Weights, stated: loading.Stated) -> loading.Stated:
     """Return what is stated, completed by what the table knows of the model.
 
     The table's prompts, limit, similarity and license are the model's at any commit. A model is
@@ -139,8 +142,8 @@ def known(found: Weights, stated: sbert.Stated) -> sbert.Stated:
     return replace(stated, **{field: facts[field] for field in missing})
 
 
-def _settings(facts: ModelFacts) -> sbert.Stated:
-    return sbert.Stated(
+def _settings(facts: ModelFacts) -> loading.Stated:
+    return loading.Stated(
         query_prompt=facts.query_prompt,
         document_prompt=facts.document_prompt,
         max_tokens=facts.max_tokens,
@@ -186,7 +189,7 @@ def _verify(name: str, facts: ModelFacts, folder: Path) -> None:
     path = folder / _MAIN_WEIGHTS
     if not path.is_file():
         raise EncoderError(f"model {name!r}: {folder} holds no {_MAIN_WEIGHTS}")
-    found = weights.file_sha256(path)
+    found = sha256_of(path)
     if found != facts.sha256:
         raise EncoderError(
             f"model {name!r}: {path} is not the model of that name: expected sha256 "

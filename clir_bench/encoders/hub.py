@@ -1,25 +1,53 @@
-"""Model repositories in the Hub's own cache, fetched where they are not there yet."""
+"""Models of the Hub: how they are named, and their files in the Hub's own cache."""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from clir_bench.encoders.quiet import quiet
 from clir_bench.errors import EncoderError
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_ID = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
+_NAMED = re.compile(rf"({_ID})(?:@([A-Za-z0-9][\w./-]*))?")
 _CACHED = re.compile(r"models--([A-Za-z0-9][\w.-]*?)--([A-Za-z0-9][\w.-]*)")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _NOT_FETCHED = [
     *("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack", "*.ot", "*.gguf"),
     *("*.onnx", "*.onnx_data", "*.mlmodel", "*.tflite", "onnx/*", "openvino/*", "*/onnx/*"),
     *("*.png", "*.jpg", "*.jpeg", "*.gif", "*.pdf", "*.parquet", "*.csv"),
 ]
+_PATIENCE_SECONDS = 10
+
+
+class HubName(NamedTuple):
+    """A model of the Hub, `owner/name`, and its branch, tag or commit; None: the default branch."""
+
+    hub_id: str
+    revision: str | None = None
+
+
+def parse_name(text: str) -> HubName | None:
+    """Return what `owner/name` or `owner/name@revision` names, None for any other text.
+
+    >>> parse_name("intfloat/multilingual-e5-small@v1.0")
+    HubName(hub_id='intfloat/multilingual-e5-small', revision='v1.0')
+    """
+    found = _NAMED.fullmatch(text)
+    return HubName(found[1], found[2]) if found and ".." not in (found[2] or "") else None
 
 
 def is_hub_id(text: str) -> bool:
     """Return whether `text` is written as the Hub's ids are, owner/name."""
-    return _HUB_ID.fullmatch(text) is not None
+    return re.fullmatch(_ID, text) is not None
+
+
+def is_commit(revision: str) -> bool:
+    """Return whether a revision is a commit, which never moves; branches and tags do."""
+    return _COMMIT.fullmatch(revision) is not None
 
 
 def id_of(folder: Path) -> str | None:
@@ -49,8 +77,9 @@ def snapshot(hub_id: str, revision: str | None = None, *, code: bool = False) ->
 
     Args:
         hub_id: The repository.
-        revision: The commit; where the default branch is when None.
-        code: Whether its .py files are all that is wanted.
+        revision: A commit, branch or tag; the default branch when None. Offline, branches and tags
+            are where they were when they were last fetched.
+        code: Whether only its .py files are wanted.
 
     Raises:
         EncoderError: It is not there and cannot be fetched; the message says what to do.
@@ -62,18 +91,21 @@ def snapshot(hub_id: str, revision: str | None = None, *, code: bool = False) ->
         RevisionNotFoundError,
     )
 
+    option = f" --revision {revision}" if revision else ""
     by_hand = (
-        f"fetch {hub_id}{f' at {revision}' if revision else ''} on a machine that has it "
-        f"(`hf download {hub_id}{f' --revision {revision}' if revision else ''} "
-        "--local-dir FOLDER`) and name the folder instead: st:FOLDER, or SHORT-NAME:FOLDER for a "
-        "model of `clir-bench encoders`"
+        f"fetch {hub_id}{f' at {revision}' if revision else ''} on a machine that has it: "
+        f"`clir-bench download --model st:{hub_id}{f'@{revision}' if revision else ''}` into a "
+        "cache that both machines see (HF_HOME), or "
+        f"`hf download {hub_id}{option} --local-dir FOLDER`, and name the folder instead: "
+        "st:FOLDER, or SHORT-NAME:FOLDER for a model of `clir-bench encoders`"
     )
+    away = "the Hub is switched off (offline mode)" if _offline() else _unreachable()
     try:
-        return _download(hub_id, revision, local_files_only=False, code=code)
+        return _download(hub_id, revision, local_files_only=bool(away), code=code)
     except LocalEntryNotFoundError as error:
-        why = "the Hub is switched off (offline mode)" if _offline() else "the Hub did not answer"
         raise EncoderError(
-            f"model {hub_id!r} is not in the local cache and {why}; {by_hand}"
+            f"model {hub_id!r} is not in the local cache and {away or 'the Hub did not answer'}; "
+            f"{by_hand}"
         ) from error
     except GatedRepoError as error:
         raise EncoderError(
@@ -81,7 +113,10 @@ def snapshot(hub_id: str, revision: str | None = None, *, code: bool = False) ->
             f"(`hf auth login`), or {by_hand}"
         ) from error
     except RevisionNotFoundError as error:
-        raise EncoderError(f"model {hub_id!r} has no revision {revision!r} on the Hub") from error
+        raise EncoderError(
+            f"model {hub_id!r} has no revision {revision!r} on the Hub; expected a branch, a tag "
+            "or a commit"
+        ) from error
     except RepositoryNotFoundError as error:
         raise EncoderError(
             f"model {hub_id!r} is not on the Hub, or is private and you are not logged in"
@@ -93,21 +128,43 @@ def snapshot(hub_id: str, revision: str | None = None, *, code: bool = False) ->
 def _download(
     hub_id: str, revision: str | None, *, local_files_only: bool, code: bool = False
 ) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import snapshot_download, utils
 
-    return Path(
-        snapshot_download(
-            hub_id,
-            revision=revision,
-            cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"),
-            local_files_only=local_files_only,
-            ignore_patterns=_NOT_FETCHED,
-            allow_patterns=["*.py"] if code else None,
+    theirs: Any = utils  # annotated because it does not export all of its names
+    with quiet():
+        if not sys.stderr.isatty():
+            theirs.disable_progress_bars()
+        return Path(
+            snapshot_download(
+                hub_id,
+                revision=revision,
+                cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"),
+                local_files_only=local_files_only,
+                ignore_patterns=_NOT_FETCHED,
+                allow_patterns=["*.py"] if code else None,
+            )
         )
-    )
 
 
 def _offline() -> bool:
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE)
+
+
+def _unreachable() -> str:
+    """Return why the Hub cannot be reached, "" when it answers.
+
+    The Hub's library tries six times over 24 seconds; without a network that helps nobody.
+    """
+    import requests
+    from huggingface_hub import constants
+    from requests.exceptions import SSLError
+
+    try:
+        requests.head(constants.ENDPOINT, timeout=_PATIENCE_SECONDS)
+    except SSLError:
+        return ""  # somebody answers; the Hub's library has certificates of its own
+    except (requests.ConnectionError, requests.Timeout):
+        return f"the Hub ({constants.ENDPOINT}) did not answer"
+    return ""

@@ -21,12 +21,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.core.bounded_files import read_plain
 from clir_bench.core.structured_files import parse_toml
-from clir_bench.encoders import catalog as models
-from clir_bench.encoders import hub, kinds, weights
-from clir_bench.encoders.st import loading as sbert
+from clir_bench.encoders import catalog, hub, kinds, weights
+from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import DataError, EncoderError, UnknownNameError, UsageError
 from clir_bench.tasks.cards import field_problem
@@ -80,7 +79,7 @@ class Description(BaseModel):
     @field_validator("name")
     @classmethod
     def _not_taken(cls, name: str) -> str:
-        if name in registry.names(registry.ENCODERS):
+        if name in plugins.names(plugins.ENCODERS):
             raise ValueError(
                 f"{name!r} is a registered encoder (`clir-bench encoders`); choose another name"
             )
@@ -168,7 +167,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
                 f"{request.dtype!r}; leave one of them out"
             )
         request = replace(request, dtype=stated.dtype)
-    found = _weights(model, request.trust_remote_code)
+    found = find_weights(model, trust=request.trust_remote_code)
     late = kinds.is_late_interaction(found)
     if stated.similarity is not None and late != (stated.similarity == "maxsim"):
         # sentence-transformers would convert it, drawing the weights that are missing at random.
@@ -177,7 +176,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
             f"model {model.path} states similarity {stated.similarity!r}, but the files of "
             f"{found.name} are of a model with {kind}; correct `similarity`, or leave it out"
         )
-    settings = sbert.Stated(
+    settings = loading.Stated(
         query_prompt=stated.query_prompt,
         document_prompt=stated.document_prompt,
         max_tokens=stated.max_tokens,
@@ -188,12 +187,19 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
         license=stated.license,
         description=_origin(model, found),
     )
-    encoder = sbert.build(request, replace(found, name=stated.name), models.known(found, settings))
+    encoder = loading.build(
+        request, replace(found, name=stated.name), catalog.known(found, settings)
+    )
     encoder.info = replace(encoder.info, training_languages=stated.training_languages)
     return encoder
 
 
-def _weights(model: DescribedModel, trust: bool) -> Weights:
+def find_weights(model: DescribedModel, *, trust: bool = False) -> Weights:
+    """Return the weights that a model's file names.
+
+    Raises:
+        EncoderError: They cannot be had, or are not those of the stated `sha256`.
+    """
     stated = model.stated
     if stated.folder is not None:
         found = weights.from_folder(

@@ -14,7 +14,7 @@ from typing import Any
 
 from clir_bench.encoders import weights
 from clir_bench.encoders.contents import read_json
-from clir_bench.encoders.st import loading as sbert
+from clir_bench.encoders.st import loading
 from clir_bench.errors import EncoderError, UsageError
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
 
@@ -42,7 +42,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
     kind = kind or str(card.get("default", ""))
     name = request.name + ("-pooled" if kind == "pooled" else "")
     named = replace(found, name=f"{name}@{found.sha256[:8]}" if argument else name)
-    encoder = sbert.build(request, named, sbert.Stated(late=_KINDS.get(kind)))
+    encoder = loading.build(request, named, loading.Stated(late=_KINDS.get(kind)))
     if languages := card.get("languages"):
         encoder.info = replace(encoder.info, training_languages=tuple(languages))
     return encoder

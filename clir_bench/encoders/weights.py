@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clir_bench.encoders import contents, hub
 from clir_bench.errors import EncoderError, UsageError
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -35,21 +32,23 @@ class Weights:
 
 
 def resolve(argument: str, *, trust: bool = False) -> Weights:
-    """Return the weights `argument` names: a folder if there is one, else a Hub id.
+    """Return the weights `argument` names: a folder if there is one, else a model of the Hub.
 
     Raises:
-        UsageError: It is neither a folder nor written like a Hub id.
+        UsageError: It is neither a folder nor written like a Hub id, owner/name[@revision].
         EncoderError: As `from_folder` and `from_hub`.
     """
     folder = Path(argument).expanduser()
     if folder.is_dir():
         return from_folder(folder, trust=trust)
-    if not hub.is_hub_id(argument):
+    named = hub.parse_name(argument)
+    if named is None:
         raise UsageError(
             f"model {argument!r}: no such folder, and no Hub id either (those are written "
-            "owner/name, as in st:intfloat/multilingual-e5-small)"
+            "owner/name, as in st:intfloat/multilingual-e5-small, or owner/name@revision with a "
+            "branch, a tag or a commit)"
         )
-    return from_hub(argument, trust=trust)
+    return from_hub(*named, trust=trust)
 
 
 def from_folder(folder: Path, *, trust: bool = False) -> Weights:
@@ -74,22 +73,21 @@ def from_folder(folder: Path, *, trust: bool = False) -> Weights:
 def from_hub(hub_id: str, revision: str | None = None, *, trust: bool = False) -> Weights:
     """Return a Hub model's snapshot at one commit, fetched unless it is in the Hub's own cache.
 
-    Without `revision` the commit is the one the default branch is at (offline: the one last
-    fetched), and is what gets recorded. `HF_HOME`, `HF_HUB_OFFLINE` and the rest of the Hub
-    library's variables apply, and `SENTENCE_TRANSFORMERS_HOME` as the cache.
+    `revision` is a commit, a branch or a tag, None the default branch. The commit that it stands
+    for (offline: when it was last fetched) is what gets recorded. `HF_HOME`, `HF_HUB_OFFLINE` and
+    the rest of the Hub library's variables apply, and `SENTENCE_TRANSFORMERS_HOME` as the cache.
 
     Raises:
         EncoderError: It is not there and cannot be fetched, has only pickled weights, or refers to
             a model that cannot be had.
     """
-    folder = hub.cached(hub_id, revision) if revision else None
+    folder = hub.cached(hub_id, revision) if revision and hub.is_commit(revision) else None
     folder = folder or hub.snapshot(hub_id, revision)
     require_safetensors(folder, hub_id)
-    commit = folder.name if _COMMIT.fullmatch(folder.name) else revision
-    if commit is None:
+    if not hub.is_commit(folder.name):
         raise EncoderError(f"model {hub_id!r}: its commit cannot be told from {folder}")
     sha256, state = _hashed(folder, trust)
-    return Weights(folder, hub_id, commit, sha256, trust, state)
+    return Weights(folder, hub_id, folder.name, sha256, trust, state)
 
 
 def _hashed(folder: Path, trust: bool) -> tuple[str, tuple[object, ...]]:
@@ -179,9 +177,3 @@ def require_unchanged(found: Weights) -> None:
             f"model {found.name!r}: its files changed while it was loaded; run again when nothing "
             f"writes to {', '.join(str(place) for _, place in model)}"
         )
-
-
-def file_sha256(path: Path) -> str:
-    """Return the hex sha256 of one file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,117 +16,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from clir_bench.core import provenance as environment
+from clir_bench.core import provenance
 from clir_bench.core.progress import Progress, Silent
 from clir_bench.errors import ClirBenchError, UnknownNameError
 from clir_bench.evaluation.result_builder import Ledger
 from clir_bench.evaluation.scheduler import Answer, GroupAnswers, Passes, query_key
+from clir_bench.evaluation.system import DEFAULTS, Settings, System
 from clir_bench.metrics.scoring import score
 from clir_bench.results.schema import Cost, Result, SettingsRecord, SystemRecord
 from clir_bench.results.store import check_writable, result_path
-from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.approximate_search import check_index
-from clir_bench.search.vectors.cache_key import Corpus, identify
-from clir_bench.search.vectors.store import AUTO, EmbeddingStore, Keeping
-from clir_bench.search.workers.executor import Executor, Here
-from clir_bench.search.workers.plan import Workers
+from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.tasks.adapters import Source
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.loading import Group, Loader, prepare
-from clir_bench.tasks.measures import (
-    EVERYTHING,
-    JUDGED,
-    WHOLE,
-    depth_of,
-    looks_at,
-    parse_measures,
-    refuse,
-)
-from clir_bench.types import Encoder, LanguagePair, TokenEncoder
+from clir_bench.tasks.measures import EVERYTHING, JUDGED, depth_of, looks_at, parse_measures, refuse
+from clir_bench.types import LanguagePair
 
 _SAVING_SHARE = 0.05
 """Part of a run's time that may go into storing the result while the run goes on."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a task is run.
-
-    Attributes:
-        measures: Added to the card's own, by ir-measures name.
-        top_k: Documents ranked per query. The card's measures that look deeper are called by this
-            depth; those of `measures` are refused.
-        tiers: Name of a tier scheme, or a path to one.
-        limit: Cut every pair to this many queries and documents; the result is partial.
-        seed: Seed of the bootstrap.
-        n_resamples: Bootstrap replicates.
-        overwrite: Run pairs again that are done, and replace a result made otherwise.
-        command: What the person typed, for the record.
-        embeddings: Which documents' vectors are kept on disk, and where.
-        stored_only: Encode no documents: all of them must be stored.
-        index: An approximate index to search, None for exact search.
-    """
-
-    measures: tuple[str, ...] = ()
-    top_k: int = WHOLE
-    tiers: str = "joshi"
-    limit: int | None = None
-    seed: int = 0
-    n_resamples: int = 1000
-    overwrite: bool = False
-    command: str = ""
-    embeddings: Keeping = AUTO
-    stored_only: bool = False
-    index: IndexSpec | None = None
-
-
-_DEFAULTS = Settings()
-
-
-@dataclass(frozen=True)
-class System:
-    """An encoder and how it was come by.
-
-    Attributes:
-        encoder: As `encoders.load_encoder` returns it.
-        spec: What it was asked for as.
-        package: Name and version of the package that provides it.
-        workers: Who may encode besides this process, None for nobody.
-    """
-
-    encoder: Encoder | TokenEncoder
-    spec: str
-    package: str = "unknown package"
-    workers: Workers | None = None
-
-    def executor(self, n_texts: int) -> Executor:
-        """Return who encodes so many texts: this process, unless workers are worth it.
-
-        Raises:
-            UsageError: Ray is asked for and not installed.
-            WorkerError: There is no cluster at the address.
-        """
-        return Here(self.encoder) if self.workers is None else self.workers.executor(n_texts)
-
-    @property
-    def device(self) -> str:
-        """Where the model runs in this process, "cpu" for one that does not say."""
-        return str(getattr(getattr(self.encoder, "inner", None), "device", "cpu"))
-
-    def store(self, settings: Settings) -> EmbeddingStore:
-        """Return where the vectors of this system's documents are stored."""
-        identity = identify(
-            self.encoder.info,
-            dim=self.encoder.dim,
-            spec=self.spec,
-            package=self.package,
-            seed=settings.seed,
-        )
-        return EmbeddingStore(settings.embeddings, identity, self.encoder)
 
 
 def evaluate(
@@ -137,7 +49,7 @@ def evaluate(
     source: Source,
     split: str | None = None,
     pairs: Sequence[LanguagePair] | None = None,
-    settings: Settings = _DEFAULTS,
+    settings: Settings = DEFAULTS,
     progress: Progress | None = None,
 ) -> Result:
     """Run a system on a task and store what it leaves under `output`.
@@ -170,11 +82,8 @@ def evaluate(
     check_pairs(card, chosen)
     check_index(settings.index, system.encoder)
     check_depth(card, chosen, split, settings)
-    record = SystemRecord.of(
-        system.encoder.info, dim=system.encoder.dim, spec=system.spec, package=system.package
-    )
     loader = Loader(card, split, source, settings.limit)
-    ledger = new_ledger(loader, record, chosen, output=output, settings=settings)
+    ledger = new_ledger(loader, system.record, chosen, output=output, settings=settings)
     return _Evaluation(ledger, system, settings, progress or Silent()).run()
 
 
@@ -402,7 +311,7 @@ def _cost(answer: Answer, score_seconds: float) -> Cost:
         index_seconds=round(cost.index_seconds + cost.store_seconds, 4),
         search_seconds=round(search_seconds, 4),
         score_seconds=round(score_seconds, 4),
-        peak_memory_bytes=environment.peak_memory_bytes(),
+        peak_memory_bytes=provenance.peak_memory_bytes(),
         index_size_bytes=cost.index_size_bytes,
         pairs_sharing_corpus=len(cost.search_seconds),
     )

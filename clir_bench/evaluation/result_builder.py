@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Literal
 
 from clir_bench.core.files import sha256_of
 from clir_bench.errors import ClirBenchError, DataError, ResultError
+from clir_bench.evaluation.history import History
 from clir_bench.metrics.scoring import QueryScores, score
 from clir_bench.results.schema import (
     ApproximateSearch,
@@ -33,7 +33,7 @@ from clir_bench.results.store import (
     write_run,
     write_values,
 )
-from clir_bench.results.summary import environment_record, has_pairs_and_pool, means_of
+from clir_bench.results.summary import has_pairs_and_pool, means_of
 from clir_bench.results.trec_runs import read_run
 from clir_bench.tasks.cards import SAMPLE
 from clir_bench.tasks.languages import TierScheme, pair_language, pair_tier
@@ -86,12 +86,12 @@ class Ledger:
     _checked: dict[LanguagePair, PreparedPair] = field(default_factory=dict)
     _written: _State = None
     _claimed: bool = False
-    _started: float = field(default_factory=time.time)
+    _history: History = field(init=False)
     _depth: int = EVERYTHING
     _named: tuple[str, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
-        self._named = self.measures
+        self._named, self._history = self.measures, History(self.command)
 
     def deeper_than(self, depth: int) -> list[str]:
         """Return the task's measures that look deeper than rankings of a depth."""
@@ -227,8 +227,10 @@ class Ledger:
             self._adopt()
             self._mend()
             self._level()
-            result = self._result(unofficial)
-            write_result(self.path, result)
+            known = self._history.stored
+            result = self._history.completed(self._result(unofficial))
+            if result is not known:
+                write_result(self.path, result)
             self._written, self._claimed = _state(self.path), True
         self._seen = {pair: _hashes(self.pairs[pair]) for pair in self.scores}
         return result
@@ -285,6 +287,7 @@ class Ledger:
         Raises:
             ResultError: It was made otherwise or cannot be read, and is not to be overwritten.
         """
+        self._history.stored = None
         if not self.path.exists():
             return {}
         may_replace = self.overwrite and not self._claimed
@@ -303,6 +306,8 @@ class Ledger:
                 f"{self._how_to_go_on(stored)}write elsewhere with --output, or replace it with "
                 "--overwrite"
             )
+        if not may_replace:
+            self._history.stored = stored
         return {
             LanguagePair.parse(name): result
             for name, result in stored.pairs.items()
@@ -335,7 +340,7 @@ class Ledger:
             system=self.system,
             task=self._task_record(pairs),
             settings=self.settings,
-            environment=environment_record(self.command, self._started),
+            environment=self._history.now(),
             pairs=means.told(pairs),
             languages=means.languages,
             tiers=means.tiers,

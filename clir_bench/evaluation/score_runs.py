@@ -9,13 +9,15 @@ from pathlib import Path
 from clir_bench.core.files import sha256_of
 from clir_bench.core.progress import Progress
 from clir_bench.errors import ClirBenchError, DataError, OutputError, ResultError
-from clir_bench.evaluation.evaluate import Settings, new_ledger
+from clir_bench.evaluation.evaluate import new_ledger
 from clir_bench.evaluation.result_builder import Ledger
+from clir_bench.evaluation.system import Settings
 from clir_bench.metrics.scoring import score
 from clir_bench.results.schema import Result, SystemRecord
 from clir_bench.results.trec_runs import RunFile, run_files
 from clir_bench.search.search import without_same_id
 from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.loading import Group, Loader, PreparedPair, corpus_of, load_again, prepare
 from clir_bench.tasks.measures import depth_of, too_deep
 from clir_bench.tasks.outline import read_again
@@ -57,6 +59,7 @@ def score_runs(
         ResultError: A result is there that was made otherwise.
         OutputError: The output folder cannot be written.
     """
+    load_scheme(settings.tiers)  # a misspelt one is found before any file is read
     missing = [str(path) for path in files.values() if path.is_dir() or not path.exists()]
     if missing:
         raise DataError(f"no such run file: {', '.join(missing)}")

@@ -11,19 +11,19 @@ from clir_bench.analysis.disparity.summary import check_unmixed, disparity_by
 from clir_bench.leaderboard.board import (
     TIER_ORDER,
     Board,
+    BoardDisparity,
     BoardLanguage,
-    Disparity,
+    BoardRow,
+    BoardSystem,
     Estimates,
     LeftOut,
     PairFacts,
-    Row,
     Section,
     Speed,
-    System,
     TaskFacts,
 )
 from clir_bench.leaderboard.definition import BoardDefinition, SectionDefinition
-from clir_bench.leaderboard.entries import Entry, Submissions, run_file_of
+from clir_bench.leaderboard.entries import AcceptedResult, Submissions, run_file_of
 from clir_bench.leaderboard.references import references_of
 from clir_bench.metrics.means import Estimate, Summary, summarise
 from clir_bench.results.schema import PairResult
@@ -80,7 +80,10 @@ class _Section:
         }
 
     def made(
-        self, entries: Sequence[Entry], left_out: tuple[LeftOut, ...], absent: tuple[str, ...]
+        self,
+        entries: Sequence[AcceptedResult],
+        left_out: tuple[LeftOut, ...],
+        absent: tuple[str, ...],
     ) -> Section:
         """Return the section of `entries`."""
         definition, card = self.definition, self.definition.card
@@ -120,14 +123,14 @@ class _Section:
             absent=absent,
         )
 
-    def _row(self, entry: Entry, group: int | None) -> Row:
+    def _row(self, entry: AcceptedResult, group: int | None) -> BoardRow:
         definition = self.definition
         summary = summarise(
             entry.scores, self.scheme, parallel_queries=definition.card.parallel_queries
         )
         there = {str(pair) for pair in entry.scores}
         covered = {language.code for language in self.languages if set(language.pairs) <= there}
-        return Row(
+        return BoardRow(
             system=entry.folder,
             group=group,
             overall=_rounded(summary.overall) if group else {},
@@ -153,17 +156,16 @@ class _Section:
             },
         )
 
-    def _disparity(self, entry: Entry, summary: Summary) -> Disparity:
+    def _disparity(self, entry: AcceptedResult, summary: Summary) -> BoardDisparity:
         check_unmixed(entry.scores)
         found = disparity_by(self.definition.measures[0], summary, self.scheme)
         spread = found.spread
-        return Disparity(
+        return BoardDisparity(
             gap=None if found.gap is None else _round(found.gap),
             ratio=None if found.ratio is None else _round(found.ratio),
             worst_language=found.worst,
             worst=_round(found.languages[found.worst].score),
             spread=None if spread is None else _round(spread.standard_deviation),
-            bias={},
         )
 
 
@@ -196,12 +198,13 @@ def _task(section: SectionDefinition) -> TaskFacts:
         languages=tuple(sorted(card.languages)),
         parallel_queries=card.parallel_queries,
         card_file=f"tasks/{card.id}.toml",
+        legends=card.submission.legends,
     )
 
 
-def _system(entry: Entry, folder: Path) -> System:
+def _system(entry: AcceptedResult, folder: Path) -> BoardSystem:
     record, card = entry.result.system, entry.card
-    return System(
+    return BoardSystem(
         name=record.name,
         folder=entry.folder,
         kind=card.kind,
@@ -224,7 +227,7 @@ def _system(entry: Entry, folder: Path) -> System:
     )
 
 
-def _speed(entry: Entry) -> Speed:
+def _speed(entry: AcceptedResult) -> Speed:
     """Return documents and queries a second over all pairs, a corpus that pairs share once."""
     known = [entry.result.pairs[str(pair)] for pair in sorted(entry.scores)]
     hardware = entry.result.environment.hardware

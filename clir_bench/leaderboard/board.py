@@ -1,8 +1,8 @@
 """What a leaderboard shows, before it is written as Markdown, CSV or a site.
 
 A `Board` holds one or more `Section`s. A section is one ranking: one task, some of its language
-pairs, one primary measure. Its `Row`s are the systems run here; `References` are values published
-elsewhere, which are shown apart and never ranked.
+pairs, one primary measure. Its `BoardRow`s are the systems run here; each `Reference` is a system
+with values published elsewhere, which are shown apart and never ranked.
 
 Every number is rounded to six decimals when the board is made, so that equal results give equal
 bytes on any machine. Every text about a system comes from a submission and is hostile: whoever
@@ -14,7 +14,7 @@ Paths are relative to the folder that holds `<board>.md`, with forward slashes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clir_bench.metrics.means import Estimate
 from clir_bench.results.system_card import Kind, Training
@@ -65,6 +65,7 @@ class TaskFacts:
         languages: Codes of all languages of the task, sorted.
         parallel_queries: Whether questions are translations of each other and drawn together.
         card_file: Path of the card in the repository ("tasks/xquad.toml").
+        legends: Measure to what it means here, where that is a fact of the task.
     """
 
     id: str
@@ -79,10 +80,11 @@ class TaskFacts:
     languages: tuple[str, ...]
     parallel_queries: bool
     card_file: str
+    legends: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class System:
+class BoardSystem:
     """A system of a board: what its results and its system card say. All of it hostile text.
 
     Attributes:
@@ -120,7 +122,7 @@ class System:
 
 
 @dataclass(frozen=True)
-class Disparity:
+class BoardDisparity:
     """How evenly a system serves the section's languages, by the primary measure.
 
     Attributes:
@@ -129,7 +131,6 @@ class Disparity:
         worst_language: Code of the language with the lowest mean.
         worst: Its mean.
         spread: Standard deviation of the languages' means (over n); None for a single language.
-        bias: Name of a language-bias measure of pooled rankings to its value; empty elsewhere.
     """
 
     gap: Estimate | None
@@ -137,7 +138,6 @@ class Disparity:
     worst_language: str
     worst: Estimate
     spread: Estimate | None
-    bias: Estimates
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """A system in a section.
 
     Attributes:
@@ -176,7 +176,7 @@ class Row:
     languages: Mapping[str, Estimates]
     pairs: Mapping[str, Estimates]
     missing: tuple[str, ...]
-    disparity: Disparity | None
+    disparity: BoardDisparity | None
     speed: Speed
     date: str
     result_file: str
@@ -242,7 +242,7 @@ class Section:
     measures: tuple[str, ...]
     languages: tuple[BoardLanguage, ...]
     pairs: Mapping[str, PairFacts]
-    rows: tuple[Row, ...]
+    rows: tuple[BoardRow, ...]
     references: tuple[Reference, ...]
     left_out: tuple[LeftOut, ...]
     absent: tuple[str, ...]
@@ -280,4 +280,4 @@ class Board:
     scheme: str
     scheme_note: str
     sections: tuple[Section, ...]
-    systems: Mapping[str, System]
+    systems: Mapping[str, BoardSystem]

@@ -8,7 +8,7 @@ from pathlib import Path
 from clir_bench.errors import OutputError
 from clir_bench.leaderboard.board import Board
 from clir_bench.leaderboard.markdown import board_markdown
-from clir_bench.leaderboard.site import render_site
+from clir_bench.leaderboard.site.render import render_site
 from clir_bench.leaderboard.spreadsheet import board_csv
 from clir_bench.results.store import write_file
 

@@ -21,8 +21,8 @@ from clir_bench.leaderboard.definition import SectionDefinition
 from clir_bench.leaderboard.escaping import visible
 from clir_bench.leaderboard.submission.layout import Problem
 from clir_bench.leaderboard.submission.read import (
-    Submitted,
-    Submitter,
+    SubmittedResult,
+    SubmittedSystem,
     look_alikes,
     open_system,
     read_submitted,
@@ -37,7 +37,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Entry:
+class AcceptedResult:
     """A result that passed every check of a section.
 
     Attributes:
@@ -74,8 +74,8 @@ class Submissions:
 
     folder: Path
     official: Mapping[DataKey, Pinned]
-    systems: list[Submitter] = field(init=False)
-    _last: dict[Path, Submitted] = field(default_factory=dict, init=False)
+    systems: list[SubmittedSystem] = field(init=False)
+    _last: dict[Path, SubmittedResult] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         try:
@@ -94,14 +94,14 @@ class Submissions:
         for system in self.systems:
             system.problems += [alike[system.folder]] if system.folder in alike else []
 
-    def find(self, section: SectionDefinition) -> tuple[list[Entry], list[Refusal]]:
+    def find(self, section: SectionDefinition) -> tuple[list[AcceptedResult], list[Refusal]]:
         """Return the results that a section takes, by folder name, and the refused ones.
 
         Raises:
             DataError: A pair of the section has no official hash.
         """
         _check_pinned(section, self.official)
-        entries: list[Entry] = []
+        entries: list[AcceptedResult] = []
         refusals: list[Refusal] = []
         paths = []
         for system in self.systems:
@@ -118,14 +118,14 @@ class Submissions:
                 refusals.append(Refusal(path, self._reason(path, problems)))
                 continue
             taken = _entry(path, system.card, system.results[path], submitted.scores, section)
-            if isinstance(taken, Entry):
+            if isinstance(taken, AcceptedResult):
                 entries.append(taken)
             else:
                 refusals.append(taken)
         self._last = {path: self._last[path] for path in paths if path in self._last}
         return entries, refusals
 
-    def _read(self, path: Path, system: Submitter) -> Submitted:
+    def _read(self, path: Path, system: SubmittedSystem) -> SubmittedResult:
         """Return what is at a path; sections of one task follow each other, and read it once."""
         if path not in self._last:
             self._last[path] = read_submitted(path, system, self.official)
@@ -155,7 +155,7 @@ def _entry(
     result: Result,
     scores: Mapping[LanguagePair, QueryScores],
     section: SectionDefinition,
-) -> Entry | Refusal:
+) -> AcceptedResult | Refusal:
     """Return what a section shows of a result in which nothing is wrong."""
     task = result.task
     if missing := [measure for measure in section.measures if measure not in task.measures]:
@@ -165,10 +165,10 @@ def _entry(
     }
     if not shown_scores:
         return Refusal(path, "no pair of this section is done")
-    return Entry(path.parts[-3], path, card, result, _date(result), shown_scores)
+    return AcceptedResult(path.parts[-3], path, card, result, _date(result), shown_scores)
 
 
-def run_file_of(entry: Entry, pair: LanguagePair) -> Path:
+def run_file_of(entry: AcceptedResult, pair: LanguagePair) -> Path:
     """Return a pair's run beside its result."""
     return entry.path.parent / str(entry.result.pairs[str(pair)].run_file)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from clir_bench.core.display import unseen
@@ -17,11 +18,25 @@ def visible(text: str) -> str:
     >>> visible("safe\\u202ecod.exe")
     'safe[U+202E]cod.exe'
     """
-    line = " ".join(text.split())
+    return spelled_out(" ".join(text.split()))
+
+
+def spelled_out(text: str, keep: str = "") -> str:
+    """Return a text in which every unseen character, but for those in `keep`, is spelled out."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
-        f"[U+{ord(character):04X}]" if unseen(line, position) else character
-        for position, character in enumerate(line)
+        f"[U+{ord(character):04X}]"
+        if character not in keep and unseen(text, position)
+        else character
+        for position, character in enumerate(text)
     )
+
+
+def some(names: Sequence[str], n_shown: int) -> str:
+    """Return the first names, and how many more there are."""
+    shown = ", ".join(names[:n_shown])
+    return shown if len(names) <= n_shown else f"{shown} and {len(names) - n_shown} more"
 
 
 def markdown(text: str, longest: int = 200) -> str:

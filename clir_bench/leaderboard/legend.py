@@ -14,11 +14,6 @@ _MEASURES = {
         "counts, small enough to be kept beside the scores, so that every digit here can be "
         "computed again from the run. AP@1000 of the same run is never lower, and is not comparable"
     ),
-    "AP@10": (
-        "**MAP** over the first ten documents, which is what is kept of every run: where one "
-        "document alone is relevant, one over its rank, and 0 below the tenth"
-    ),
-    "AP@20": "average precision over the first 20 documents, as XTREME-R reports this task",
     "R@100": "the share of the relevant documents that is among the first hundred",
     "P@1": "the share of queries whose first document is relevant",
     "P@10": "the share of the first ten documents that is relevant",
@@ -29,7 +24,10 @@ def legend(board: Board) -> list[str]:
     """Return paragraphs of Markdown: groups, intervals, tiers, means, measures, the rest."""
     primary = {section.primary for section in board.sections}
     measures = dict.fromkeys(m for section in board.sections for m in section.measures)
-    told = [f"- {name}: {_MEASURES[name]}." for name in measures if name in _MEASURES]
+    meaning = dict(_MEASURES)
+    for section in board.sections:
+        meaning |= section.task.legends
+    listed = [f"- {name}: {meaning[name]}." for name in measures if name in meaning]
     return [
         "**Group**: systems that cannot be told apart share one, and within a group the order "
         "means nothing. The best system leads group 1; every other one is tested against it "
@@ -49,7 +47,7 @@ def legend(board: Board) -> list[str]:
         "**Saw this data**: whether queries, documents or judgments of the task were trained on, "
         "by the system's card. **Documents/s** was measured on each submitter's own machine, which "
         "the result names: a hint at cost, no competition.",
-        "**Measures**:\n\n" + "\n".join(told),
+        "**Measures**:\n\n" + "\n".join(listed),
     ]
 
 

@@ -8,8 +8,8 @@ from textwrap import TextWrapper
 
 from tabulate import tabulate
 
-from clir_bench.leaderboard.board import Board, Row, Section, System
-from clir_bench.leaderboard.escaping import markdown, target
+from clir_bench.leaderboard.board import Board, BoardRow, BoardSystem, Section
+from clir_bench.leaderboard.escaping import markdown, some, target
 from clir_bench.leaderboard.legend import legend
 from clir_bench.metrics.means import Estimate
 from clir_bench.types import Tier
@@ -89,7 +89,7 @@ def _facts(section: Section) -> str:
     )
 
 
-def _ranking(board: Board, section: Section, rows: Sequence[Row]) -> str:
+def _ranking(board: Board, section: Section, rows: Sequence[BoardRow]) -> str:
     tiers = section.tiers
     headers = ["group", "system", f"{section.primary}, all {len(section.languages)}"]
     headers += [f"{tier} ({len(section.codes_of(tier))})" for tier in tiers]
@@ -99,7 +99,7 @@ def _ranking(board: Board, section: Section, rows: Sequence[Row]) -> str:
     return _table(headers, table, left={1})
 
 
-def _ranked(board: Board, section: Section, row: Row) -> list[str]:
+def _ranked(board: Board, section: Section, row: BoardRow) -> list[str]:
     primary, disparity = section.primary, row.disparity
     cells = [str(row.group), _name(board, row), _score(row.overall.get(primary))]
     cells += [_score(row.tiers.get(tier, {}).get(primary)) for tier in section.tiers]
@@ -164,10 +164,10 @@ def _languages(board: Board, section: Section) -> str:
     return _table(headers, table, left={0, 1})
 
 
-def _partial(board: Board, section: Section, rows: Iterable[Row]) -> list[str]:
+def _partial(board: Board, section: Section, rows: Iterable[BoardRow]) -> list[str]:
     lines = [
         f"- {_name(board, row)} has no score for {len(row.missing)} of {len(section.pairs)} pairs: "
-        f"{_some(row.missing)}"
+        f"{some(row.missing, 12)}"
         for row in rows
     ]
     return ["Means over other languages than everyone else's would say nothing.", "\n".join(lines)]
@@ -229,7 +229,7 @@ def _no_gap(section: Section) -> str:
     return f"There is no gap, for no language here is of the {' or '.join(lacking)} tier."
 
 
-def _name(board: Board, row: Row) -> str:
+def _name(board: Board, row: BoardRow) -> str:
     return markdown(board.systems[row.system].name, 60)
 
 
@@ -262,16 +262,11 @@ def _speed(rate: float | None) -> str:
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
 
 
-def _training(system: System) -> str:
+def _training(system: BoardSystem) -> str:
     codes = system.training.languages
     if not codes:
         return "nothing"
-    return markdown(_some(codes, 4) if len(codes) <= 4 else f"{len(codes)} languages")
-
-
-def _some(names: Sequence[str], n_shown: int = 12) -> str:
-    shown = ", ".join(names[:n_shown])
-    return shown if len(names) <= n_shown else f"{shown} and {len(names) - n_shown} more"
+    return markdown(some(codes, 4) if len(codes) <= 4 else f"{len(codes)} languages")
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[int]) -> str:

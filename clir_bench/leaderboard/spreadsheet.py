@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 
-from clir_bench.leaderboard.board import Board, Estimates, Row, Section
+from clir_bench.leaderboard.board import Board, BoardRow, Estimates, Section
 from clir_bench.leaderboard.escaping import spreadsheet
 from clir_bench.metrics.means import Estimate
 
@@ -14,7 +14,7 @@ COLUMNS = (
     "section", "task", "split", "system", "kind", "group", "level", "name", "tier", "measure",
     "value", "low", "high", "date",
 )  # fmt: skip
-"""`level` is what `name` is: overall, tier, language, pair, gap, ratio, spread, bias or system."""
+"""`level` is what `name` is: overall, tier, language, pair, gap, ratio, spread or system."""
 
 _Line = tuple[str, str, str, str, Estimate | float]
 
@@ -36,7 +36,7 @@ def board_csv(board: Board) -> bytes:
     return buffer.getvalue().encode()
 
 
-def _lines(board: Board, section: Section, row: Row) -> Iterator[_Line]:
+def _lines(board: Board, section: Section, row: BoardRow) -> Iterator[_Line]:
     """Yield level, name, tier, measure and value of everything known of a row."""
     tier_of = {language.code: language.tier for language in section.languages}
     yield from _of("overall", {"all languages": row.overall}, {})
@@ -53,8 +53,6 @@ def _lines(board: Board, section: Section, row: Row) -> Iterator[_Line]:
             yield "ratio", "low / high", "", primary, disparity.ratio
         if disparity.spread is not None:
             yield "spread", "all languages", "", primary, disparity.spread
-        for measure, value in disparity.bias.items():
-            yield "bias", "all languages", "", measure, value
     system = board.systems[row.system]
     for measure, amount in (
         ("parameters", system.n_parameters),

@@ -9,7 +9,7 @@ import numpy as np
 
 from clir_bench.errors import UnknownNameError, UsageError
 from clir_bench.metrics.scoring import QueryScores
-from clir_bench.results.schema import PairCounts, Result
+from clir_bench.results.schema import PairCounts, Result, SuitePart
 from clir_bench.tasks.languages import Language, resolve
 from clir_bench.types import LanguagePair
 
@@ -46,11 +46,14 @@ def joined(frames: Sequence[DataFrame]) -> DataFrame:
     return pandas.concat(full, ignore_index=True) if full else frames[0]
 
 
-def pair_frame(results: Sequence[tuple[Mapping[str, Any], Result]]) -> DataFrame:
+def pair_frame(
+    results: Sequence[tuple[Mapping[str, Any], Result]], absent: Iterable[SuitePart] = ()
+) -> DataFrame:
     """Return a row per pair of every result.
 
     Args:
         results: What to put first in a result's rows (`{"system": "labse"}`), and the result.
+        absent: Parts of a suite whose results are not stored: their pairs get rows too.
 
     Raises:
         UsageError: pandas is not installed.
@@ -59,6 +62,14 @@ def pair_frame(results: Sequence[tuple[Mapping[str, Any], Result]]) -> DataFrame
     measures = dict.fromkeys(name for _, result in results for name in result.task.measures)
     scores = [f"{name}{end}" for name in measures for end in ("", " low", " high")]
     rows = [row for more, result in results for row in _pair_rows(result, more)]
+    rows += [
+        {
+            "task": part.task, "split": part.split, "pair": pair, "official": part.official,
+            "status": "failed" if part.error else "not stored", "error": part.error,
+        }
+        for part in absent
+        for pair in part.pairs
+    ]  # fmt: skip
     found = frame(rows, [*first, *_FACTS, *scores, *_COUNTS, "error"])
     return found.astype({**dict.fromkeys(scores, "float64"), **dict.fromkeys(_COUNTS, "Int64")})
 

@@ -5,80 +5,13 @@ pdfLaTeX shows Latin letters only: names in other scripts need LuaLaTeX or XeLaT
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from clir_bench.core.display import fixed, visible
+from clir_bench.core.display import fixed
+from clir_bench.core.latex import Markup, escape, tabular
 from clir_bench.results.lines import POOL_TITLE, Line, in_order, lines_of, task_title
-from clir_bench.results.schema import Result
-
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "`": r"\textasciigrave{}",
-    '"': r"\symbol{34}",
-    "--": "-{}-",
-    "''": "'{}'",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-}
-_TO_ESCAPE = re.compile("|".join(map(re.escape, sorted(_SPECIAL, key=len, reverse=True))))
-
-
-class Markup(str):
-    """A text that is LaTeX already."""
-
-    __slots__ = ()
-
-
-def escape(text: str) -> str:
-    r"""Return a text that LaTeX shows as it is, on one line; `Markup` as it is.
-
-    >>> print(escape("R@100_50% of {a}\\b"))
-    R@100\_50\% of \{a\}\textbackslash{}b
-    """
-    if isinstance(text, Markup):
-        return text
-    line = visible(" ".join(text.split()))
-    return _TO_ESCAPE.sub(lambda found: _SPECIAL[found[0]], line)
-
-
-def tabular(
-    header: Sequence[str], rows: Sequence[Sequence[str] | Markup], align: str | None = None
-) -> str:
-    r"""Return a table.
-
-    >>> print(tabular(["language", "nDCG@10"], [["sw", "0.5"], Markup(r"\midrule")]))
-    \begin{tabular}{lr}
-    \toprule
-    language & nDCG@10 \\
-    \midrule
-    sw & 0.5 \\
-    \midrule
-    \bottomrule
-    \end{tabular}
-
-    Args:
-        header: Names of the columns.
-        rows: A cell per column; a line of `Markup` stands between rows.
-        align: "l", "c" or "r" per column; the first is left and the others right when None.
-    """
-    lines = [
-        Markup(rf"\begin{{tabular}}{{{align or 'l' + 'r' * (len(header) - 1)}}}"),
-        Markup(r"\toprule"), header, Markup(r"\midrule"), *rows,
-        Markup(r"\bottomrule"), Markup(r"\end{tabular}"),
-    ]  # fmt: skip
-    return "\n".join(line if isinstance(line, Markup) else _row(line) for line in lines)
-
-
-def _row(cells: Sequence[str]) -> str:
-    line = " & ".join(map(escape, cells))
-    # After a row or a rule, LaTeX reads these two as an argument.
-    return f"{'{}' if line.startswith(('[', '*')) else ''}{line} \\\\"
+from clir_bench.results.schema import Result, SuiteResult
 
 
 def float_table(body: str, *, caption: str, label: str | None = None) -> str:
@@ -139,6 +72,24 @@ def result_latex(
     text = f"{result.system.name} on {task_title(result)}, tiers by {result.tiers.scheme}."
     return float_table(
         tier_table(list(lines), measures, cell),
+        caption=text if caption is None else caption,
+        label=label,
+    )
+
+
+def suite_latex(
+    suite: SuiteResult, *, caption: str | None, label: str | None, n_digits: int
+) -> str:
+    """Return a suite's table: a row per part, and their mean."""
+    scores = [(f"{part.task}, {part.split}", part.measure, part.score) for part in suite.parts]
+    rows: list[Sequence[str] | Markup] = [
+        [name, measure, Markup("--") if score is None else fixed(score.mean, n_digits)]
+        for name, measure, score in [*scores, ("mean of the parts", "", suite.mean)]
+    ]
+    rows.insert(-1, Markup(r"\midrule"))
+    text = f"{suite.system.name} on {task_title(suite)}."
+    return float_table(
+        tabular(["task", "measure", "score"], rows, "llr"),
         caption=text if caption is None else caption,
         label=label,
     )

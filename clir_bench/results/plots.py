@@ -162,7 +162,7 @@ def _draw(axis: Any, panel: Panel, bars: bool) -> None:
     axis.set_yticks(list(ticks), list(ticks.values()))
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(place - 0.4, -0.6)
-    axis.set_xlabel(panel.x_label)
+    axis.set_xlabel(plain(panel.x_label))
     axis.set_title(plain(*panel.titles))
     axis.xaxis.grid(True, color="#DDDDDD", linewidth=0.6)
     axis.set_axisbelow(True)
@@ -182,23 +182,26 @@ def results_figure(results: Sequence[Result], measure: str | None) -> Figure:
         UsageError: The results are of no or several tasks, one lacks the measure, or matplotlib is
             not installed.
     """
-    tasks = {task_title(result): result for result in results}
+    tasks = {(result.task.id, result.task.split): result for result in results}
     if len(tasks) != 1:
         raise UsageError(
             f"a heat map shows one task, and these results are of {len(tasks)}: "
-            f"{'; '.join(tasks)}; load the files of one task"
+            f"{'; '.join(map(', '.join, tasks))}; load the files of one task"
         )
-    ((title, first),) = tasks.items()
-    measure = measure or first.task.measures[0]
+    (first,) = tasks.values()
+    measure, title = measure or first.task.measures[0], f"{first.task.title}, {first.task.split}"
+    marks = {task_title(result).removeprefix(title) for result in results}
     systems: dict[str, dict[Line, float]] = {}
     for result in results:
+        mark = task_title(result).removeprefix(title) if len(marks) > 1 else ""
         if measure not in result.task.measures:
             raise UsageError(f"{result.system.name} has no {measure} on {title}")
-        systems[result.system.name] = {
+        systems[result.system.name + mark] = {
             line: scores[measure].mean
             for line, scores in lines_of(result).items()
-            if line.level in ("language", "overall")
+            if line.level in ("language", "overall") and measure in scores
         }
+    title += marks.pop() if len(marks) == 1 else ""
     order = sorted(
         systems,
         key=lambda name: (
@@ -221,10 +224,10 @@ def heat_map(systems: Mapping[str, Mapping[Line, float]], title: str) -> Figure:
     values = np.array([[means.get(line, np.nan) for line in lines] for means in systems.values()])
     edges = [0]
     for number in range(1, len(lines)):
-        if lines[number].tier != lines[number - 1].tier:
+        if lines[number][::2] != lines[number - 1][::2]:  # pool and tier
             edges.append(number)
     with drawing() as figure_class:
-        width = max(0.44 * len(lines), 3) + 2
+        width = 1.6 + max(0.44 * len(lines), 0.075 * len(title))
         figure = figure_class(figsize=(width, 0.34 * len(systems) + 1), layout="constrained")
         axis = figure.subplots()
         drawn = axis.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
@@ -247,10 +250,12 @@ def heat_map(systems: Mapping[str, Mapping[Line, float]], title: str) -> Figure:
             if start:
                 axis.axvline(start - 0.5, color="white", linewidth=4)
             tier = lines[start].tier
+            heading = " ".join(filter(None, ["pool," if lines[start].pool else "", tier]))
             if tier:
                 axis.annotate(
-                    tier, ((start + end - 1) / 2, 0), (0, -26), xycoords=("data", "axes fraction"),
-                    textcoords="offset points", color=COLOURS[tier], weight="bold", ha="center",
+                    heading, ((start + end - 1) / 2, 0), (0, -26), textcoords="offset points",
+                    xycoords=("data", "axes fraction"), color=COLOURS[tier], weight="bold",
+                    ha="center",
                 )  # fmt: skip
         axis.set_title(plain(title), pad=8)
         return figure

@@ -298,6 +298,11 @@ def shown(value: object) -> str:
     return repr(text) if isinstance(value, str) else text
 
 
+def with_arithmetic(system: str, dtype: str) -> str:
+    """Return a system's name with the arithmetic that ran where that is not float32."""
+    return system if dtype == "float32" else f"{system} ({dtype})"
+
+
 class TaskRecord(_Model):
     """The task as it was run.
 
@@ -386,6 +391,9 @@ class Result(_Model):
 
     Attributes:
         submission: None for a result as `clir-bench run` leaves it.
+        environment: Of the run that made the scores, the first one where there are several.
+        later_commands: Of later runs that added to the result, in their order; not in the file
+            where there are none.
         languages: Means over each language's pairs.
         pool: A task that has both pairs and a pool of languages never averages over the two:
             `languages`, `tiers` and `overall` are over its pairs then, and these over its pool.
@@ -402,6 +410,7 @@ class Result(_Model):
     overall: Scores
     pool: PoolMeans | None = None
     submission: Submission | None = None
+    later_commands: tuple[Environment, ...] = ()
 
     def reach(self, pairs: Iterable[str]) -> int:
         """Return how deep measures may look into the rankings of pairs, the shallowest of them.

@@ -31,7 +31,7 @@ from clir_bench.results.schema import SCHEMA_VERSION, PairResult, Result, SuiteR
 from clir_bench.results.trec_runs import format_run
 from clir_bench.types import LanguagePair, Run
 
-_AnyResult = TypeVar("_AnyResult", Result, SuiteResult)
+_AnyResult = TypeVar("_AnyResult", Result, SuiteResult, Result | SuiteResult)
 _LARGEST_RESULT_BYTES = 64 * 2**20
 _LARGEST_VALUES_BYTES = 64 * 2**20
 """Of a result, and of a values file as it is unpacked: 112 pairs have 270 KB, 100,000 queries
@@ -161,6 +161,8 @@ def write_result(path: Path, result: Result | SuiteResult) -> None:
 def to_json(model: BaseModel, indent: int | None = None) -> str:
     """Return a result or a card as JSON with sorted keys, on one line unless indented."""
     values = model.model_dump(mode="json")
+    if values.get("later_commands") == []:
+        del values["later_commands"]  # files from before it came stay as they are
     text = json.dumps(values, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
     # A file name that is not UTF-8 holds half a surrogate pair, which JSON can escape.
     return text.encode(errors="backslashreplace").decode()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import clir_bench
-from clir_bench.core import provenance as environment
+from clir_bench.core import provenance
 from clir_bench.metrics.means import Estimate, GroupMeans, Summary, summarise
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import (
@@ -21,6 +21,7 @@ from clir_bench.results.schema import (
     Score,
     Scores,
     SettingsRecord,
+    TaskRecord,
     TierSummary,
 )
 from clir_bench.tasks.cards import TaskCard
@@ -175,17 +176,33 @@ def tier_summary(scheme: TierScheme, summary: Summary | None) -> TierSummary:
 
 def environment_record(command: str, started: float) -> Environment:
     """Return where and how the current process runs."""
-    commit, dirty = environment.git_state()
+    commit, dirty = provenance.git_state()
     moment = datetime.datetime.fromtimestamp(started, tz=datetime.UTC)
     return Environment(
         clir_bench=clir_bench.__version__,
         python=platform.python_version(),
-        platform=environment.platform_name(),
-        packages=environment.packages(),
-        hardware=environment.hardware(),
+        platform=provenance.platform_name(),
+        packages=provenance.packages(),
+        hardware=provenance.hardware(),
         git_commit=commit,
         git_dirty=dirty,
         command=command,
         started=moment.isoformat(timespec="seconds"),
         seconds=round(time.time() - started, 3),
     )
+
+
+def no_score(task: TaskRecord) -> list[str]:
+    """Say why what was run is no score of a benchmark, however it is used; nothing where it is."""
+    problems = ["the embedded sample, not the benchmark"] if task.sample else []
+    if task.limit is not None:
+        problems.append(f"partial: cut to {task.limit} queries and documents (--limit)")
+    return problems
+
+
+def not_for_boards(result: Result) -> list[str]:
+    """Say why no board takes a result and none is exported: the one place that decides it."""
+    problems, task = no_score(result.task), result.task
+    if not task.sample and (task.unofficial or not task.official):
+        problems.append(f"not official: {'; '.join(task.unofficial) or 'no pair is done'}")
+    return problems

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from clir_bench.core import safe_text as text
+from clir_bench.core import safe_text
 from clir_bench.core.bounded_files import read_plain, shown
 from clir_bench.core.display import printable
 from clir_bench.core.structured_files import parse_toml
-from clir_bench.encoders import catalog as models
+from clir_bench.encoders import catalog
 from clir_bench.errors import DataError
 from clir_bench.results.schema import SystemRecord
 from clir_bench.results.store import system_folder
@@ -35,19 +35,19 @@ def _plain(value: str) -> str:
         raise ValueError(f"is still to be filled in: {value}")
     if not value.strip():
         raise ValueError("must not be empty")
-    if problem := text.text_problem(value):
+    if problem := safe_text.text_problem(value):
         raise ValueError(problem)
     return value
 
 
 def _name(value: str) -> str:
-    if problem := text.name_problem(value):
+    if problem := safe_text.name_problem(value):
         raise ValueError(problem)
     return value
 
 
 def _url(value: str) -> str:
-    if problem := text.url_problem(value):
+    if problem := safe_text.url_problem(value):
         raise ValueError(problem)
     return value
 
@@ -159,7 +159,7 @@ def parse_system_card(data: bytes, *, where: str) -> SystemCard:
 
 def template(system: SystemRecord) -> str:
     """Return a card with what a result tells of its system, and `FILL IN` for the rest."""
-    known = models.table().get(system.name)
+    known = catalog.table().get(system.name)
     url = f"https://huggingface.co/{known.hub_id}" if known else f"{PLACEHOLDER}: https://..."
     kind = {"cosine": "dense", "maxsim": "late-interaction"}.get(system.similarity, "")
     kinds = ", ".join(get_args(Kind))

@@ -11,7 +11,7 @@ from clir_bench.core.files import inside
 from clir_bench.errors import ResultError, UsageError
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.frames import pair_frame, query_frame
-from clir_bench.results.latex import result_latex
+from clir_bench.results.latex import result_latex, suite_latex
 from clir_bench.results.notebook import overview_html, result_html, suite_html
 from clir_bench.results.plots import result_figure, results_figure
 from clir_bench.results.schema import Result, SuiteResult
@@ -75,7 +75,19 @@ class EvaluationResult:
         Raises:
             UsageError: pandas is not installed.
         """
-        return pair_frame([({}, result) for result in self._results()])
+        if self.suite is None:
+            return pair_frame([({}, self.result)] if self.result else [])
+        stored = {(r.task.id, r.task.split): r for one in self.parts if (r := one.result)}
+        of_suite: list[tuple[dict[str, str], Result]] = []
+        absent = []
+        for part in self.suite.parts:
+            result = stored.get((part.task, part.split))
+            if result is None:
+                absent.append(part)
+                continue
+            pairs = {name: pair for name, pair in result.pairs.items() if name in part.pairs}
+            of_suite.append(({}, result.model_copy(update={"pairs": pairs})))
+        return pair_frame(of_suite, absent)
 
     def per_query(self) -> DataFrame:
         """Return a data frame (pandas) with a row per query and measure.
@@ -98,7 +110,7 @@ class EvaluationResult:
     ) -> str:
         r"""Return a table for a paper: a row per language by tier, a column per measure.
 
-        It needs LaTeX's package booktabs. A suite gives a table per part.
+        It needs LaTeX's package booktabs. A suite gives a row per part, and their mean.
 
         Args:
             caption: In place of one that says what the table shows; escaped, unless it is
@@ -107,11 +119,13 @@ class EvaluationResult:
             by_pair: A row per pair in place of a row per language.
             n_digits: Decimals.
         """
-        tables = [
-            result_latex(result, caption=caption, label=label, by_pair=by_pair, n_digits=n_digits)
-            for result in self._results()
-        ]
-        return "\n".join(tables)
+        if self.result is not None:
+            return result_latex(
+                self.result, caption=caption, label=label, by_pair=by_pair, n_digits=n_digits
+            )
+        if self.suite is not None:
+            return suite_latex(self.suite, caption=caption, label=label, n_digits=n_digits)
+        return ""
 
     def plot(self, kind: str = "languages", measure: str | None = None) -> Figure:
         """Return a figure (matplotlib): a bar with its 95% interval per language.
@@ -127,12 +141,6 @@ class EvaluationResult:
         if self.result is None:
             raise UsageError("a suite has no plot; plot one of its parts: result.parts[0].plot()")
         return result_figure(self.result, kind, measure)
-
-    def _results(self) -> list[Result]:
-        """Return the task's result, or of each part of a suite what is the suite's."""
-        if self.suite is None:
-            return [] if self.result is None else [self.result]
-        return [part.result for part in self.parts if part.result is not None]
 
     def _repr_html_(self) -> str:
         if self.suite is not None:

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from clir_bench.search import exact, maxsim
-from clir_bench.search import gpu as accelerated
+from clir_bench.search import exact, gpu, maxsim
 from clir_bench.search.blocks import Block
 from clir_bench.search.document_vectors import DocumentVectors, PassCost
 from clir_bench.search.topk import TopK, id_ranks
@@ -119,7 +118,7 @@ def search(
         ranks = id_ranks(ids)
         if documents.late and static is None:
             static = maxsim.are_static(vectors)
-        there = accelerated.placed(vectors, device) if on_gpu else None
+        there = gpu.placed(vectors, device) if on_gpu else None
         for number, (query_set, ranking) in enumerate(zip(query_sets, rankings, strict=True)):
             started = time.perf_counter()
             queries: Any = query_set.vectors
@@ -130,7 +129,7 @@ def search(
             else:
                 nearest = None
                 if there is not None:
-                    nearest = partial(accelerated.nearest, queries, there, device=device)
+                    nearest = partial(gpu.nearest, queries, there, device=device)
                 scores, rows = exact.search_block(queries, vectors, ranking.k, ranks, nearest)
             ranking.add(scores, rows, ids)
             cost.search_seconds[number] += time.perf_counter() - started

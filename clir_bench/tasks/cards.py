@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.core.files import path_problem
 from clir_bench.core.structured_files import read_toml
 from clir_bench.errors import CardError, UnknownNameError, UsageError, near_names
@@ -78,11 +78,13 @@ class Submission(_Strict):
         depth: Documents per query.
         pairs: Rules as in `pairs.official`, in place of the official pairs.
         measures: ir-measures names, shown after those of the task.
+        legends: Measure to what a board says of it, where that is a fact of this task.
     """
 
     depth: Annotated[int, Field(ge=1, le=1000)] = 100
     pairs: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
+    legends: dict[str, str] = {}
 
 
 class TaskCard(_Strict):
@@ -145,7 +147,7 @@ class TaskCard(_Strict):
                     problems.append(f"language {code!r} must be written {canonical!r}")
             except UnknownNameError as error:
                 problems.append(str(error))
-        if self.adapter not in (adapters := registry.names(registry.ADAPTERS)):
+        if self.adapter not in (adapters := plugins.names(plugins.ADAPTERS)):
             problems.append(str(UnknownNameError("adapter", self.adapter, adapters)))
         problems += [*self._place_problems(), *self._pair_problems()]
         if problems:

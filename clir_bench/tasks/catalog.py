@@ -15,7 +15,7 @@ def shipped_directory() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "tasks"
 
 
-def discover(extra: Path | None = None) -> dict[str, Path]:
+def discover(extra: str | Path | None = None) -> dict[str, Path]:
     """Return task id to card file: the shipped ones and those in folder `extra`.
 
     Raises:
@@ -23,6 +23,7 @@ def discover(extra: Path | None = None) -> dict[str, Path]:
     """
     found = {path.stem: path for path in sorted(shipped_directory().glob("*.toml"))}
     if extra is not None:
+        extra = Path(extra)
         if not extra.is_dir():
             raise CardError(f"{extra}: no such folder of task cards (--tasks-dir)")
         for path in sorted(extra.glob("*.toml")):
@@ -32,7 +33,7 @@ def discover(extra: Path | None = None) -> dict[str, Path]:
     return found
 
 
-def load_card(name: str, tasks_dir: Path | None = None) -> AnyCard:
+def load_card(name: str, tasks_dir: str | Path | None = None) -> AnyCard:
     """Return the card called `name`: a task id, a path ending in .toml, or `irds:DATASET`.
 
     Raises:

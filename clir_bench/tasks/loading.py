@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.core.guards import guarded
 from clir_bench.core.profiling import stage
 from clir_bench.errors import ClirBenchError, DataError, PluginError
@@ -51,7 +51,7 @@ class Loader:
         Raises:
             ClirBenchError: What the adapter found wrong.
         """
-        adapter: Adapter = registry.load(registry.ADAPTERS, self.card.adapter)
+        adapter: Adapter = plugins.load(plugins.ADAPTERS, self.card.adapter)
         where = self._adapter(pair)
         with guarded(lambda: f"{where} failed", PluginError):
             collection = checked(adapter(self.card, pair, self.split, self.source), where)
@@ -60,7 +60,7 @@ class Loader:
         return collection if self.limit is None else _cut(collection, self.limit)
 
     def _adapter(self, pair: LanguagePair) -> str:
-        provider = registry.provider(registry.ADAPTERS, self.card.adapter)
+        provider = plugins.provider(plugins.ADAPTERS, self.card.adapter)
         return f"task {self.card.id!r}, pair {pair}: adapter {self.card.adapter!r} of {provider}"
 
 

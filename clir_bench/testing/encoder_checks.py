@@ -13,7 +13,14 @@ from clir_bench.errors import EncoderError, UnknownNameError
 from clir_bench.tasks.languages import all_languages, resolve
 from clir_bench.testing.report import BrokenPromiseError, Check, NotApplicableError
 from clir_bench.testing.subject import SIDES, EncoderSubject, relative_difference, require_same
-from clir_bench.testing.texts import BLANK, SENTENCES, long_text, scripts, unbroken_text
+from clir_bench.testing.texts import (
+    INVISIBLE,
+    SENTENCES,
+    WORDLESS,
+    long_text,
+    scripts,
+    unbroken_text,
+)
 from clir_bench.types import POOL, Vectors
 
 _SAME = 1e-5
@@ -142,11 +149,21 @@ def _order(subject: EncoderSubject) -> str:
     return ""
 
 
-def _blank_texts(subject: EncoderSubject) -> str:
+def _wordless_texts(subject: EncoderSubject) -> str:
+    without = []
     for side in SIDES:
-        for text in BLANK:
+        for text in WORDLESS:
             subject.rows(side, [text])
-        subject.rows(side, ["", *SENTENCES[:2], *BLANK])
+        subject.rows(side, [*WORDLESS[:1], *SENTENCES[:2], *WORDLESS[1:]])
+        for text in INVISIBLE:
+            subject.returned(side, [text])
+            try:
+                subject.rows(side, [text])
+            except EncoderError:
+                without.append(ascii(text))
+    if without:
+        texts = ", ".join(dict.fromkeys(without))
+        return f"no usable vector for invisible texts: a run stops at a text like {texts}"
     return ""
 
 
@@ -300,10 +317,10 @@ ENCODER_CHECKS: tuple[Check[EncoderSubject], ...] = (
     ),
     Check(
         "blank-texts",
-        "has a vector for texts that are empty or have no words",
+        "has a vector for texts that have no words (runs never encode white space alone)",
         "give texts without tokens a vector of their own (the special tokens', or one dimension "
         "kept for them)",
-        _blank_texts,
+        _wordless_texts,
     ),
     Check(
         "long-texts",

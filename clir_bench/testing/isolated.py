@@ -50,8 +50,7 @@ class Wall:
 
 def observe_encoder(request: dict[str, Any], wall: Wall) -> dict[str, Any]:
     """Return the fields of `isolation.Apart`, as far as the encoder came."""
-    from clir_bench.core import plugins as registry
-    from clir_bench.core import provenance as environment
+    from clir_bench.core import plugins, provenance
     from clir_bench.encoders import load_encoder
     from clir_bench.errors import ClirBenchError
     from clir_bench.testing.subject import EncoderSubject
@@ -61,12 +60,12 @@ def observe_encoder(request: dict[str, Any], wall: Wall) -> dict[str, Any]:
     try:
         started = time.perf_counter()
         name = request["spec"].partition(":")[0]
-        if name in registry.names(registry.ENCODERS):
-            registry.load(registry.ENCODERS, name)
+        if name in plugins.names(plugins.ENCODERS):
+            plugins.load(plugins.ENCODERS, name)
         wall.phase = "load"
         subject = EncoderSubject(load_encoder(request["spec"], **request["options"]))
         answer["load_seconds"] = time.perf_counter() - started
-        answer["loaded_bytes"] = environment.peak_memory_bytes()
+        answer["loaded_bytes"] = provenance.peak_memory_bytes()
         wall.phase = "encode"
         for side in ("queries", "documents"):
             rows = subject.rows(side, SENTENCES)
@@ -79,7 +78,7 @@ def observe_encoder(request: dict[str, Any], wall: Wall) -> dict[str, Any]:
         )
     except ClirBenchError as error:
         answer["error"] = f"{wall.phase}: {error}"
-    answer["peak_bytes"] = environment.peak_memory_bytes()
+    answer["peak_bytes"] = provenance.peak_memory_bytes()
     return answer
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.encoders import DESCRIBED
 from clir_bench.errors import OutputError, UsageError
 
@@ -52,7 +52,7 @@ module='clir_bench_my_model_0_5b')
                 f"try {name.removesuffix(DESCRIBED)!r}"
             )
         normal = _normal(name)
-        for other in registry.names(registry.ENCODERS):
+        for other in plugins.names(plugins.ENCODERS):
             if _normal(other) == normal:
                 raise UsageError(
                     f"encoder name {name!r}: {other!r} is registered already "

@@ -23,19 +23,10 @@ SENTENCES = (
 )
 """Plain sentences, no two of them about the same thing."""
 
-BLANK = (
-    "",
-    " ",
-    "\n\t ",
-    "\u200b\ufeff",
-    "?!",
-    "...",
-    "\u200f\u200e",
-    "\U0001f41d",
-    "\x00\x07",
-    "\u0301",
-)
-"""Nothing, white space, invisible characters, punctuation alone, a picture, controls, an accent."""
+WORDLESS = ("?!", "...", "\U0001f41d")
+"""Punctuation alone, a picture: texts that a run encodes though they have no word."""
+INVISIBLE = ("\u200b\ufeff", "\u200f\u200e", "\x00\x07", "\u0301")
+"""Characters without a width, controls, an accent alone. Runs never encode white space alone."""
 
 _LONG_WORDS = 20_000
 

@@ -113,12 +113,15 @@
 
   // ---- Filtering
 
-  const scores = new WeakMap(); // row to its scores by language
+  const scores = new WeakMap(); // row to its scores by language: mean and 95% interval
 
   function scoresOf(row) {
     if (!scores.has(row)) {
       const parts = row.dataset.scores.split(" ").filter(Boolean);
-      scores.set(row, new Map(parts.map((part) => part.split(":"))));
+      scores.set(row, new Map(parts.map((part) => {
+        const [language, mean, low, high] = part.split(":");
+        return [language, { mean, low, high }];
+      })));
     }
     return scores.get(row);
   }
@@ -139,15 +142,27 @@
     for (const row of table.rows) row.cells[place].hidden = !shown;
   }
 
+  function made(tag, css = "", ...children) {
+    const element = document.createElement(tag);
+    if (css) element.className = css;
+    element.append(...children);
+    return element;
+  }
+
+  function showScore(cell, score) {
+    if (score === undefined) cell.replaceChildren("–");
+    else cell.replaceChildren(score.mean, " ", made("span", "interval", `${score.low} to ${score.high}`));
+  }
+
   function showLanguage(table, place, wanted) {
     const header = headers(table)[place];
     (header.querySelector("button") ?? header).textContent = wanted.languageName;
     for (const row of bodyRows(table)) {
       const cell = row.cells[place];
       const score = scoresOf(row).get(wanted.language);
-      cell.textContent = score === undefined ? "–" : Number(score).toFixed(4);
+      showScore(cell, score);
       if (score === undefined) delete cell.dataset.value;
-      else cell.dataset.value = score;
+      else cell.dataset.value = score.mean;
     }
   }
 
@@ -217,7 +232,7 @@
   }
 
   function setUpFilters(form) {
-    const tables = [...document.querySelectorAll("main table")];
+    const tables = [...document.querySelectorAll("main .scroll table")];
     const apply = (resort) => {
       const wanted = wantedOf(form);
       for (const item of document.querySelectorAll("section[data-task], .point")) {
@@ -240,9 +255,68 @@
     apply(false);
   }
 
+  // ---- Which system for my language?
+
+  const N_FIRST = 5;
+
+  // One table per task: the systems by their mean in the language, the highest first.
+  function answer(rows, language) {
+    const [first] = rows;
+    const task = first.cells[3].firstElementChild.cloneNode(true);
+    const measure = first.cells[4].textContent;
+    const table = made("table");
+    const caption = table.createCaption();
+    caption.append(made("h3", "", task), " ", made("span", "quiet", measure));
+    const body = table.createTBody();
+    rows.slice(0, N_FIRST).forEach((row) => {
+      const line = body.insertRow();
+      const head = made("th", "", ...[...row.cells[0].childNodes].map((node) => node.cloneNode(true)));
+      head.scope = "row";
+      line.append(head);
+      const cell = made("td", "number");
+      showScore(cell, scoresOf(row).get(language));
+      line.append(cell, made("td", "", made("span", "tag", row.dataset.kind)));
+    });
+    if (rows.length > N_FIRST) {
+      const cell = body.insertRow().insertCell();
+      cell.colSpan = 3;
+      cell.className = "quiet";
+      cell.textContent = `and ${rows.length - N_FIRST} more systems on the board`;
+    }
+    return made("div", "answer", table);
+  }
+
+  function setUpFinder(form) {
+    const rows = [...document.querySelectorAll("main tr[data-scores]")];
+    const find = () => {
+      const { language, kind } = form.elements;
+      const tasks = new Map();
+      for (const row of rows) {
+        const wanted = kind.value === "" || row.dataset.kind === kind.value;
+        if (!wanted || !scoresOf(row).has(language.value)) continue;
+        tasks.set(row.dataset.task, [...(tasks.get(row.dataset.task) ?? []), row]);
+      }
+      const mean = (row) => Number(scoresOf(row).get(language.value).mean);
+      const found = [...tasks.values()].map((some) => [...some].sort((a, b) => mean(b) - mean(a)));
+      document.getElementById("answers").replaceChildren(
+        ...found.map((some) => answer(some, language.value)));
+      const name = language.selectedOptions[0].textContent;
+      const many = `${found.length} ${found.length === 1 ? "task" : "tasks"}`;
+      document.getElementById("found").textContent = language.value === ""
+        ? "The systems are then ranked for it, task by task."
+        : `${name}, ${many}: mean in this language alone, its 95% interval below. Where intervals overlap, the order may be chance.`;
+    };
+    form.hidden = false;
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("change", find);
+    find();
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     setUpTheme();
-    for (const table of document.querySelectorAll("main table")) setUpSorting(table);
+    for (const table of document.querySelectorAll("main .scroll table")) setUpSorting(table);
+    const finder = document.getElementById("finder");
+    if (finder) setUpFinder(finder);
     const form = document.getElementById("filters");
     if (form) setUpFilters(form);
   });

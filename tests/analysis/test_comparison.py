@@ -15,7 +15,7 @@ from clir_bench.analysis.comparison.groups import rank_groups
 from clir_bench.analysis.comparison.paired import Counts, Difference, Settings, paired_differences
 from clir_bench.analysis.comparison.targets import overall_weights, targets_of
 from clir_bench.errors import DataError, UsageError
-from clir_bench.metrics import significance as randomization
+from clir_bench.metrics import significance
 from clir_bench.metrics.means import summarise
 from clir_bench.metrics.significance import Block, flip_test, holm
 from clir_bench.tasks.languages import TierScheme
@@ -115,8 +115,8 @@ def test_p_value_is_below_alpha_as_often_as_alpha_says() -> None:
 def test_questions_beyond_one_slab_are_all_used(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(1).normal(0.1, 1, size=500)
     whole = p_of(values, n_flips=5000)
-    monkeypatch.setattr(randomization, "_SLAB", 64)
-    monkeypatch.setattr(randomization, "_CHUNK", 100)
+    monkeypatch.setattr(significance, "_SLAB", 64)
+    monkeypatch.setattr(significance, "_CHUNK", 100)
     test = flip_test(one_block(values), np.eye(1), n_flips=5000)
     assert test.observed[0] == pytest.approx(values.sum())
     assert test.p_values[0] == pytest.approx(whole, abs=0.03)

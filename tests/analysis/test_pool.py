@@ -21,7 +21,8 @@ from clir_bench.analysis.disparity.ranking import (
     rankings,
 )
 from clir_bench.analysis.disparity.report import Report, as_rows
-from clir_bench.cli.disparity_tables import disparity_text
+from clir_bench.cli.disparity_tables import disparity_tables
+from clir_bench.core.tables import written
 from clir_bench.errors import UsageError
 from clir_bench.results.schema import SettingsRecord
 from clir_bench.tasks.measures import EVERYTHING
@@ -324,5 +325,5 @@ def test_the_names_of_shallow_measures_are_printed_and_in_the_csv() -> None:
     report = Report("s", "t", "T", "test", True, {}, pool_disparity(made))
     names = {row.measure for row in as_rows(report)}
     assert names == {"MRD@2", "language preference@2", "PEER@2"}
-    text = disparity_text([report])
+    text = written(disparity_tables([report]), "table")
     assert "first 2 from pool" in text and "of first 2" in text and "first 10" not in text

@@ -48,7 +48,7 @@ def one(tmp_path: Path) -> Path:
     [
         ({"card_sha256": "e" * 64, "version": 2}, "other card: version 1, cccccccccccc, and"),
         ({"sample": True}, "embedded sample"),
-        ({"limit": 10}, "partial: run with --limit 10"),
+        ({"limit": 10}, "partial: cut to 10 queries"),
         ({"measure": "P@1"}, "other measures: beta has no nDCG@10, only P@1"),
     ],
 )

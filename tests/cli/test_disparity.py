@@ -16,8 +16,9 @@ from clir_bench.analysis.disparity.loading import load_pool
 from clir_bench.analysis.disparity.pool import pool_disparity
 from clir_bench.analysis.disparity.report import report_of
 from clir_bench.cli import main
-from clir_bench.cli.disparity_tables import disparity_text
+from clir_bench.cli.disparity_tables import disparity_tables
 from clir_bench.core.progress import Silent
+from clir_bench.core.tables import written
 from clir_bench.errors import DataError, MissingDataError
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, read_scores, write_result
@@ -206,7 +207,7 @@ def test_result_without_pool_needs_no_data(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--json", "--csv"), "choose one"),
+        (("--json", "--csv"), "csv, json are several formats; choose one"),
         (("--tiers", "joshy"), "did you mean joshi"),
         (("--measures", "P@3"), "the result has no P@3; it has AP@1000"),
     ],
@@ -223,7 +224,7 @@ def test_systems_on_one_task_stand_beside_each_other(stored: Path) -> None:
     other = result.model_copy(update={"system": result.system.model_copy(update={"name": "b"})})
     values, joshi = read_scores(stored, result), [load_scheme("joshi")]
     reports = [report_of(one, values, joshi, measures=["AP@1000"]) for one in (result, other)]
-    text = disparity_text(reports)
+    text = written(disparity_tables(reports), "table")
     assert text.count("XQuAD-R (LAReQA), sample: AP@1000") == 1
     assert "\nb " in text and "\nhashing " in text
 

@@ -15,7 +15,7 @@ from folders import clir
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.encoders import load_encoder
 from clir_bench.errors import OutputError, UsageError
 from clir_bench.results.system_card import read_system_card
@@ -33,17 +33,17 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
     def make(project: Path) -> str:
         stated = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-        points = stated["entry-points"][registry.ENCODERS]
+        points = stated["entry-points"][plugins.ENCODERS]
         metadata = tmp_path / f"{stated['name'].replace('-', '_')}-{stated['version']}.dist-info"
         metadata.mkdir()
         (metadata / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {stated['name']}\nVersion: {stated['version']}\n"
         )
         lines = [f"{name} = {value}" for name, value in points.items()]
-        (metadata / "entry_points.txt").write_text("\n".join([f"[{registry.ENCODERS}]", *lines]))
+        (metadata / "entry_points.txt").write_text("\n".join([f"[{plugins.ENCODERS}]", *lines]))
         monkeypatch.syspath_prepend(str(tmp_path))
         monkeypatch.syspath_prepend(str(project / "src"))
-        registry._entry_points.cache_clear()
+        plugins._entry_points.cache_clear()
         importlib.invalidate_caches()
         modules.extend(value.partition(":")[0] for value in points.values())
         return next(iter(points))
@@ -52,7 +52,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     monkeypatch.undo()
     for module in modules:
         sys.modules.pop(module, None)
-    registry._entry_points.cache_clear()
+    plugins._entry_points.cache_clear()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -73,7 +73,7 @@ def test_the_packages_names_are_ones_that_pip_and_python_take(name: str, tmp_pat
     project = pyproject["project"]
     assert canonicalize_name(project["name"], validate=True) == project["name"]
     assert {Requirement(line).name for line in project["dependencies"]} == {"clir-bench", "numpy"}
-    [(point, value)] = project["entry-points"][registry.ENCODERS].items()
+    [(point, value)] = project["entry-points"][plugins.ENCODERS].items()
     module = value.partition(":")[0]
     assert point == name
     assert module.isidentifier()

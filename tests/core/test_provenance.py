@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from clir_bench.core import provenance as environment
+from clir_bench.core import provenance
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "clir_bench"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    monkeypatch.setattr(environment.clir_bench, "__file__", str(package / "__init__.py"))
-    monkeypatch.setattr(environment, "git_state", environment.git_state.__wrapped__)
+    monkeypatch.setattr(provenance.clir_bench, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(provenance, "git_state", provenance.git_state.__wrapped__)
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
     return package
@@ -38,30 +38,30 @@ def test_commit_and_changes_of_a_checkout_are_told(checkout: Path) -> None:
     git(checkout, "add", ".")
     git(checkout, "commit", "-q", "-m", "first")
     commit = git(checkout, "rev-parse", "HEAD")
-    assert environment.git_state() == (commit, False)
+    assert provenance.git_state() == (commit, False)
     (checkout / "__init__.py").write_text("changed = 1\n")
-    assert environment.git_state() == (commit, True)
+    assert provenance.git_state() == (commit, True)
 
 
 def test_installed_package_has_no_commit(checkout: Path) -> None:
-    assert environment.git_state() == (None, None), "no repository at all"
+    assert provenance.git_state() == (None, None), "no repository at all"
     git(checkout, "init", "-q")
-    assert environment.git_state() == (None, None), "somebody else's, which does not track it"
+    assert provenance.git_state() == (None, None), "somebody else's, which does not track it"
 
 
 def test_no_git_is_no_error(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout))
-    assert environment.git_state() == (None, None)
+    assert provenance.git_state() == (None, None)
 
 
 def test_packages_are_those_installed() -> None:
-    found = environment.packages()
+    found = provenance.packages()
     assert {"numpy", "ir-measures", "faiss-cpu", "torch"} <= set(found)
     assert all(importlib.metadata.version(name) == version for name, version in found.items())
 
 
 def test_hardware_names_the_processor_and_its_memory() -> None:
-    found = environment.hardware()
+    found = provenance.hardware()
     assert found["processor"]
     assert int(found["cores"]) >= 1
     assert float(found["memory_GiB"]) > 0
@@ -69,14 +69,14 @@ def test_hardware_names_the_processor_and_its_memory() -> None:
 
 def test_accelerators_are_told_from_when_torch_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    assert "accelerators" not in environment.hardware()
+    assert "accelerators" not in provenance.hardware()
     cuda = SimpleNamespace(
         is_available=lambda: True,
         device_count=lambda: 2,
         get_device_name=lambda number: f"G{number}",
     )
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
-    assert environment.hardware()["accelerators"] == "G0, G1"
+    assert provenance.hardware()["accelerators"] == "G0, G1"
 
 
 def test_peak_memory_is_in_bytes_and_never_falls() -> None:

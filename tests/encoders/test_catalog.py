@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.encoders import load_encoder, weights
 from clir_bench.encoders.catalog import short_name, table
 from clir_bench.errors import EncoderError
@@ -35,7 +35,7 @@ def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_short_name_is_an_entry_point_and_every_one_of_models_has_a_table() -> None:
-    points = registry._entry_points(registry.ENCODERS)
+    points = plugins._entry_points(plugins.ENCODERS)
     listed = {name for name, (point, *_) in points.items() if point.value.endswith(".catalog:load")}
     assert listed == set(table())
 
@@ -98,12 +98,12 @@ def test_another_model_cannot_take_the_name(minilm: Path, tmp_path: Path) -> Non
 def test_a_copy_of_unknown_bytes_carries_its_hash_in_its_name(
     minilm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clir_bench.encoders import catalog as models
+    from clir_bench.encoders import catalog
 
     unknown = table()["all-minilm-l6-v2"].model_copy(
         update={"sha256": None, "query_prompt": "query: "}
     )
-    monkeypatch.setattr(models, "table", lambda: {"all-minilm-l6-v2": unknown})
+    monkeypatch.setattr(catalog, "table", lambda: {"all-minilm-l6-v2": unknown})
     info = load_encoder(f"all-minilm-l6-v2:{minilm}", device="cpu").info
     sha256 = weights.fingerprint(minilm)
     assert info.name == f"all-minilm-l6-v2@{sha256[:8]}"

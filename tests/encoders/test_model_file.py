@@ -9,8 +9,7 @@ import pytest
 from folders import clir, make_folder
 from tiny_distill import write_teacher
 
-from clir_bench.encoders import load_encoder, provider, weights
-from clir_bench.encoders import model_file as described
+from clir_bench.encoders import load_encoder, model_file, provider, weights
 from clir_bench.encoders.model_file import read_description
 from clir_bench.encoders.weights import fingerprint
 from clir_bench.errors import EncoderError, UsageError
@@ -132,7 +131,7 @@ def test_a_hub_model_is_fetched_at_the_stated_commit(
         asked.append((hub_id, revision))
         return weights.Weights(home / "weights", hub_id, COMMIT, "f" * 64)
 
-    monkeypatch.setattr(described.weights, "from_hub", from_hub)
+    monkeypatch.setattr(model_file.weights, "from_hub", from_hub)
     where = 'hub_id = "acme/tiny"'
     info = single(describe(home, f'revision = "{COMMIT}"', where=where)).info
     assert asked == [("acme/tiny", COMMIT)]

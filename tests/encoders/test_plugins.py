@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.encoders import load_encoder
 from clir_bench.errors import EncoderError, PluginError, UnknownNameError, UsageError
 
@@ -49,11 +49,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
             site.joinpath(f"{module}.py").write_text(PRELUDE + textwrap.dedent(code))
         monkeypatch.delitem(sys.modules, module, raising=False)
         monkeypatch.syspath_prepend(str(site))
-        registry._entry_points.cache_clear()
+        plugins._entry_points.cache_clear()
 
     yield make
     monkeypatch.undo()
-    registry._entry_points.cache_clear()
+    plugins._entry_points.cache_clear()
 
 
 def broken(install: Install, code: str, error: type[Exception] = PluginError) -> str:
@@ -76,7 +76,7 @@ def test_the_example_package_works_as_its_pyproject_says(
     found = encoder.encode_queries(["aab", "b", "z"], language="en")
     assert np.allclose(found, [[2 / 5**0.5, 1 / 5**0.5, 0], [0, 1, 0], [0, 0, 1]])
     assert load_encoder("letters").info.name == "letters"
-    assert registry.provider(GROUP, "letters") == f"{project['name']} {project['version']}"
+    assert plugins.provider(GROUP, "letters") == f"{project['name']} {project['version']}"
 
 
 def test_a_plugin_that_cannot_be_imported_is_named_and_spares_the_others(install: Install) -> None:

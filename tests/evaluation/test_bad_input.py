@@ -25,8 +25,8 @@ from folders import (
     write_plugin,
 )
 
-from clir_bench.core import plugins as registry
-from clir_bench.results import store as results
+from clir_bench.core import plugins
+from clir_bench.results import store
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result
 
@@ -412,7 +412,7 @@ def test_a_disk_that_fills_up_in_the_second_corpus_keeps_the_first(
     all_after: bool,
 ) -> None:
     """Whether only the large file finds no room, or nothing does any more."""
-    fsync, write_file, full = os.fsync, results.write_file, []
+    fsync, write_file, full = os.fsync, store.write_file, []
 
     def no_room(descriptor: int) -> None:
         if full and (all_after or full[-1].startswith("en-de")):
@@ -426,7 +426,7 @@ def test_a_disk_that_fills_up_in_the_second_corpus_keeps_the_first(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", no_room)
-        patch.setattr(results, "write_file", noting)
+        patch.setattr(store, "write_file", noting)
         assert run(folder) == 1
     captured = capsys.readouterr()
     assert captured.err.startswith("failed: hashing on mine: ")
@@ -448,7 +448,7 @@ def test_a_disk_that_fills_up_in_the_second_corpus_keeps_the_first(
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Return a function that installs package acme with an entry point of that name."""
 
-    def install(name: str, code: str = "", group: str = registry.ENCODERS) -> None:
+    def install(name: str, code: str = "", group: str = plugins.ENCODERS) -> None:
         write_plugin(tmp_path / "site", name, code, group)
         install_plugin(tmp_path / "site", monkeypatch)
 
@@ -578,7 +578,7 @@ def test_a_pair_that_an_adapter_fails_on_leaves_the_others_alone(
             return found
         {failure}
     """
-    plugin("acme", body, registry.ADAPTERS)
+    plugin("acme", body, plugins.ADAPTERS)
     folder.edit_card('adapter = "folder"', 'adapter = "acme"')
     assert run(folder) == 1
     said = capsys.readouterr().err
@@ -652,7 +652,7 @@ def test_a_broken_adapter_plugin_is_named(
     problem: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    plugin("acme", code, registry.ADAPTERS)
+    plugin("acme", code, plugins.ADAPTERS)
     folder.edit_card('adapter = "folder"', 'adapter = "acme"')
     assert run(folder) == 1
     captured = capsys.readouterr()
@@ -662,6 +662,6 @@ def test_a_broken_adapter_plugin_is_named(
 
 
 def test_this_package_is_the_only_one_that_registers_built_ins() -> None:
-    names = {point.name for point in importlib.metadata.entry_points(group=registry.ADAPTERS)}
+    names = {point.name for point in importlib.metadata.entry_points(group=plugins.ADAPTERS)}
     assert "folder" in names
-    assert registry.provider(registry.ADAPTERS, "folder").startswith("clir-bench ")
+    assert plugins.provider(plugins.ADAPTERS, "folder").startswith("clir-bench ")

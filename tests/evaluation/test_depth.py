@@ -16,7 +16,7 @@ from submissions import Submitted, make_submission
 
 from clir_bench.errors import UsageError
 from clir_bench.leaderboard.definition import read_definition
-from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission import run_format
 from clir_bench.results.schema import Result, SuiteResult
 from clir_bench.results.store import read_result, read_values
 from clir_bench.tasks import catalog
@@ -398,7 +398,7 @@ def test_a_submission_shallower_than_boards_is_refused_in_one_line(made: Submitt
     assert made.problems() == ""
     text = lzma.decompress(made.run().read_bytes())
     kept = [line for line in text.splitlines(keepends=True) if int(line.split()[3]) <= 10]
-    made.replace_run(compact.compress(b"".join(kept)))
+    made.replace_run(run_format.compress(b"".join(kept)))
     expected = "rankings hold 10 documents per query, and boards show measures over 100"
     assert made.problems().count(expected) == 1
     made.task.edit("sw/corpus.jsonl", "Kitale", "Kitali")  # with other data, by the values alone

@@ -17,8 +17,8 @@ import pytest
 from folders import QRELS, Folder, Watched, evaluate_folder, make_folder
 
 from clir_bench.errors import DataError, OutputError, ResultError, UnknownNameError
-from clir_bench.evaluation import evaluate as evaluation
-from clir_bench.results import store as results
+from clir_bench.evaluation import evaluate
+from clir_bench.results import store
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, read_scores
 from clir_bench.results.summary import with_tiers
@@ -486,7 +486,7 @@ def test_pairs_are_stored_while_the_run_goes_on(folder: Folder, output: Path) ->
 def test_a_disk_that_fills_up_keeps_finished_pairs_and_counts_no_half_one(
     folder: Folder, output: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    write_file = results.write_file
+    write_file = store.write_file
 
     def full(path: Path, data: bytes) -> None:
         if path.name == failing:
@@ -496,7 +496,7 @@ def test_a_disk_that_fills_up_keeps_finished_pairs_and_counts_no_half_one(
         write_file(path, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(results, "write_file", full)
+        patch.setattr(store, "write_file", full)
         with pytest.raises(OutputError, match=rf"{failing}: cannot be written: No space left"):
             evaluate_folder(folder, output)
     result = stored(output)
@@ -595,14 +595,14 @@ def test_two_different_runs_that_both_found_an_empty_folder_do_not_mix(
     folder: Folder, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first to store keeps the folder, even where the other has opened it before."""
-    prepare = evaluation.prepare
+    prepare = evaluate.prepare
 
     def prepare_after_the_other(*arguments: Any) -> Any:
-        monkeypatch.setattr(evaluation, "prepare", prepare)
+        monkeypatch.setattr(evaluate, "prepare", prepare)
         evaluate_folder(folder, output, top_k=2)
         return prepare(*arguments)
 
-    monkeypatch.setattr(evaluation, "prepare", prepare_after_the_other)
+    monkeypatch.setattr(evaluate, "prepare", prepare_after_the_other)
     with pytest.raises(ResultError, match=r"another --top-k \(2\)"):
         evaluate_folder(folder, output)
     alone = output.with_name("alone")
@@ -695,7 +695,7 @@ def test_values_of_another_pair_do_not_become_a_pairs_score(
     path = output / "watched" / "mine" / "test.json"
     if not stated:  # a result from before the sha256 was recorded
         old = {n: p.model_copy(update={"values_sha256": None}) for n, p in first.pairs.items()}
-        results.write_result(path, first.model_copy(update={"pairs": old}))
+        store.write_result(path, first.model_copy(update={"pairs": old}))
     values = path.parent / "test" / "en-sw.values.tsv.gz"
     whole = values.read_bytes()
     values.write_bytes((path.parent / "test" / "en-de.values.tsv.gz").read_bytes())
@@ -716,7 +716,7 @@ def test_values_without_a_sha256_are_not_computed_from_other_judgments(
     first = evaluate_folder(folder, output)
     old = {n: p.model_copy(update={"values_sha256": None}) for n, p in first.pairs.items()}
     path = output / "watched" / "mine" / "test.json"
-    results.write_result(path, first.model_copy(update={"pairs": old}))
+    store.write_result(path, first.model_copy(update={"pairs": old}))
     folder.edit("qrels/de.test.tsv", "q1\td1\t1", "q1\td2\t1")
     result = evaluate_folder(folder, output, pairs="en-sw")
     assert statuses(result)["en-de"] == "not run"
@@ -731,7 +731,7 @@ def test_files_that_a_result_names_outside_its_folder_are_not_read(
     first = evaluate_folder(folder, output)
     path = output / "watched" / "mine" / "test.json"
     pair = first.pairs["en-sw"].model_copy(update={key: name})
-    results.write_result(path, first.model_copy(update={"pairs": {**first.pairs, "en-sw": pair}}))
+    store.write_result(path, first.model_copy(update={"pairs": {**first.pairs, "en-sw": pair}}))
     with pytest.raises(ResultError, match=rf"pairs\.en-sw\.{key}: .* inside the result's folder"):
         evaluate_folder(folder, output)
     again = evaluate_folder(folder, output, overwrite=True)

@@ -15,7 +15,7 @@ from folders import Folder, clir, make_folder, write_jsonl
 from ir_measures import AP, R, nDCG
 
 from clir_bench.errors import DataError
-from clir_bench.evaluation import score_runs as external
+from clir_bench.evaluation import score_runs
 from clir_bench.metrics import scoring
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import Result
@@ -244,7 +244,7 @@ def test_a_measure_that_breaks_down_fails_its_pair_and_no_other(
             raise DataError("a tool broke down")
         return scoring.score(run, qrels, measures)
 
-    monkeypatch.setattr(external, "score", breaks)
+    monkeypatch.setattr(score_runs, "score", breaks)
     bad = write_run(folder, ["q1 Q0 d1 1 2 t"], "bad.run")
     assert score(folder, f"fr-sw={bad}", f"en-sw={write_run(folder, PERFECT)}") == 1
     statuses = {name: pair.status for name, pair in stored(folder).pairs.items()}

@@ -143,13 +143,37 @@ def test_a_suite_is_shown_from_its_file(cards: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == printed
 
 
-@pytest.mark.parametrize("option", [("--pairs", "en-sw"), ("--languages", "sw"), ("--tier", "low")])
-def test_a_suites_pairs_cannot_be_chosen(
-    cards: Path, option: tuple[str, str], capsys: pytest.CaptureFixture[str]
+def test_a_suite_runs_the_chosen_pairs_of_its_parts_and_its_own_result_stays(
+    cards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(cards, *option) == 2
-    assert "run its parts (mine, yours) to choose pairs" in capsys.readouterr().err
-    assert not (cards / "out").exists()
+    run(cards)
+    before = (cards / "out/hashing/both/test.json").read_bytes()
+    capsys.readouterr()
+    assert run(cards, "--languages", "de", "--json") == 0
+    captured = capsys.readouterr()
+    chosen = SuiteResult.model_validate_json(captured.out)
+    assert [(line.task, line.pairs) for line in chosen.parts] == [("yours", ("en-de",))]
+    assert not chosen.official
+    assert chosen.unofficial[0] == "only some of the suite's pairs were run"
+    assert "note: task 'mine' is left out: it has no pair of that selection" in captured.err
+    assert (cards / "out/hashing/both/test.json").read_bytes() == before
+
+
+def test_a_suite_of_which_some_pairs_run_stores_its_parts_alone(cards: Path) -> None:
+    assert run(cards, "--languages", "sw", "--pairs", "all") == 0
+    assert part(cards, "yours").pairs["en-sw"].status == "done"
+    assert part(cards, "yours").pairs["en-de"].status == "not run"
+    assert not (cards / "out/hashing/both/test.json").exists()
+
+
+def test_a_suite_run_again_keeps_who_made_its_scores(
+    cards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(cards)
+    before = (cards / "out/hashing/both/test.json").read_bytes()
+    monkeypatch.setattr("sys.argv", ["clir-bench", "run", "again"])
+    run(cards)
+    assert (cards / "out/hashing/both/test.json").read_bytes() == before
 
 
 def test_one_folder_is_not_taken_for_all_parts(

@@ -26,13 +26,19 @@ from stored_results import (
 from clir_bench.analysis.disparity.summary import disparities
 from clir_bench.errors import DataError, MissingDataError, UnknownNameError, UsageError
 from clir_bench.leaderboard.assembly import assemble
-from clir_bench.leaderboard.data_hashes import FILE_NAME, DataKey, Pinned, read_official
+from clir_bench.leaderboard.data_hashes import (
+    FILE_NAME,
+    DataKey,
+    Pinned,
+    hashes_of,
+    read_official,
+    wanted,
+)
 from clir_bench.leaderboard.definition import read_definition, read_definitions
 from clir_bench.leaderboard.entries import Submissions
-from clir_bench.leaderboard.hashed_data import data_hashes, wanted
-from clir_bench.leaderboard.submission import read as reading
+from clir_bench.leaderboard.submission import read
 from clir_bench.leaderboard.submission.plan import plan_of
-from clir_bench.metrics import means as aggregate
+from clir_bench.metrics import means
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.tasks.languages import load_scheme
 from clir_bench.types import LanguagePair
@@ -70,7 +76,7 @@ def test_a_row_is_resampled_once_and_its_values_are_unpacked_once(
     for system in ("ours", "theirs"):
         store(folder / "results", system, GOOD)
     unpacked, resampled = [], []
-    read_gzip, bootstrap = reading.read_gzip, aggregate._bootstrap
+    read_gzip, bootstrap = read.read_gzip, means._bootstrap
 
     def unpacking(path: Path, *bounds: int) -> bytes:
         unpacked.append(path.name)
@@ -81,9 +87,9 @@ def test_a_row_is_resampled_once_and_its_values_are_unpacked_once(
             resampled.append(1)
         return bootstrap(*arguments)
 
-    monkeypatch.setattr(reading, "read_gzip", unpacking)
+    monkeypatch.setattr(read, "read_gzip", unpacking)
     monkeypatch.setattr(gzip, "open", None)
-    monkeypatch.setattr(aggregate, "_bootstrap", resampling)
+    monkeypatch.setattr(means, "_bootstrap", resampling)
     assert len(only_section(folder).rows) == 2
     assert sorted(unpacked) == sorted([f"{pair}.values.tsv.gz" for pair in GOOD] * 2)
     assert len(resampled) == 2
@@ -370,5 +376,5 @@ def test_pinned_hashes_are_those_of_the_data(real_data: Path) -> None:
     official = read_official(BOARDS)
     for one in wanted(read_definitions(BOARDS)):
         some = one._replace(pairs=one.pairs[:2])
-        for key, found in data_hashes(some).items():
+        for key, found in hashes_of(some).items():
             assert official[key] == found, key

@@ -33,7 +33,7 @@ from submissions import CARD, Submitted, make_submission
 from clir_bench.core.display import visible
 from clir_bench.core.structured_files import parse_toml
 from clir_bench.errors import DataError, ResultError
-from clir_bench.leaderboard.submission import read as reading
+from clir_bench.leaderboard.submission import read
 from clir_bench.leaderboard.submission.claims import largest_result
 from clir_bench.leaderboard.submission.layout import LARGEST_SYSTEM_BYTES
 from clir_bench.leaderboard.submission.read import look_alikes
@@ -128,8 +128,8 @@ def test_nothing_of_a_system_that_is_too_large_is_read(
 ) -> None:
     with (made.system / name).open("wb") as file:
         file.truncate(LARGEST_SYSTEM_BYTES)
-    monkeypatch.setattr(reading, "read_system_card", None)
-    monkeypatch.setattr(reading, "read_statement", None)
+    monkeypatch.setattr(read, "read_system_card", None)
+    monkeypatch.setattr(read, "read_statement", None)
     assert "bytes; at most 33,554,432 are taken for one system" in made.problems()
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from clir_bench.errors import DataError, OutputError, ResultError
 from clir_bench.metrics.scoring import QueryScores
-from clir_bench.results import store as results
+from clir_bench.results import store
 from clir_bench.results.schema import (
     SCHEMA_VERSION,
     Environment,
@@ -237,7 +237,7 @@ def failing(number: int) -> Any:
     [
         (Path, "replace", errno.EIO),
         (os, "fsync", errno.ENOSPC),
-        (results.tempfile, "mkstemp", errno.EROFS),
+        (store.tempfile, "mkstemp", errno.EROFS),
     ],
 )
 def test_failed_write_keeps_the_old_result_and_leaves_nothing_beside_it(
@@ -276,7 +276,7 @@ def test_full_disk_in_the_middle_of_a_write_keeps_the_old_result(
             os.write(self.handle, data[:10])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(results.os, "fdopen", Full)
+    monkeypatch.setattr(store.os, "fdopen", Full)
     with pytest.raises(OutputError, match=r"No space left on device; .*what was done before"):
         write_result(path, result(overall={}))
     assert path.read_bytes() == before

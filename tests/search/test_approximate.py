@@ -13,7 +13,7 @@ from folders import clir, make_folder
 from clir_bench.errors import DataError, EncoderError, UsageError
 from clir_bench.results.schema import ApproximateSearch, Result
 from clir_bench.results.store import read_result
-from clir_bench.search import approximate_index as approximate
+from clir_bench.search import approximate_index
 from clir_bench.search.approximate_index import (
     ApproximateIndex,
     DocIds,
@@ -199,7 +199,7 @@ def test_stored_index_of_another_corpus_is_refused(tmp_path: Path) -> None:
 
 
 def test_training_begins_when_enough_documents_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approximate, "_TRAINING_DOCUMENTS", 300)
+    monkeypatch.setattr(approximate_index, "_TRAINING_DOCUMENTS", 300)
     monkeypatch.setattr("clir_bench.tasks.outline.WINDOW_DOCUMENTS", 64)
     monkeypatch.setattr("clir_bench.search.search._SEARCH_BLOCK_DOCUMENTS", 64)
     found, record, _ = searched("IVF4,Flat;nprobe=4")

@@ -11,8 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clir_bench.search import exact
-from clir_bench.search import gpu as device
+from clir_bench.search import exact, gpu
 from clir_bench.search.topk import TopK, id_ranks
 from clir_bench.types import Run, Vectors
 
@@ -36,7 +35,7 @@ def check_against_faiss(
 def searched(
     queries: Vectors, documents: Vectors, k: int, ids: Sequence[str], where: str = "cpu"
 ) -> tuple[Vectors, object]:
-    nearest = partial(device.nearest, queries, device.placed(documents, where), device=where)
+    nearest = partial(gpu.nearest, queries, gpu.placed(documents, where), device=where)
     return exact.search_block(queries, documents, k, id_ranks(ids), nearest)
 
 
@@ -67,7 +66,7 @@ def test_torch_finds_what_faiss_finds_with_and_without_ties_and_in_any_memory(
 ) -> None:
     ids = [f"d{number}" for number in np.random.default_rng(seed).permutation(n)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(device, "_MAX_PRODUCT_BYTES", memory)
+        patch.setattr(gpu, "_MAX_PRODUCT_BYTES", memory)
         check_against_faiss(
             integers(seed, n_queries, largest), integers(seed + 1, n, largest), k, ids
         )
@@ -103,11 +102,11 @@ def test_blocks_merge_to_the_ranking_of_all() -> None:
 
 def test_documents_moved_before_and_read_only_ones_are_searched_alike() -> None:
     queries, documents = integers(4, 3, 9), integers(5, 40, 9)
-    first = device.nearest(queries, documents, 5, device="cpu")
-    moved = device.placed(documents, "cpu")
+    first = gpu.nearest(queries, documents, 5, device="cpu")
+    moved = gpu.placed(documents, "cpu")
     documents.flags.writeable = False
     for other in (moved, documents):
-        again = device.nearest(queries, other, 5, device="cpu")
+        again = gpu.nearest(queries, other, 5, device="cpu")
         assert np.array_equal(again[0], first[0])
         assert np.array_equal(again[1], first[1])
 
@@ -116,11 +115,11 @@ def test_precision_asked_for_elsewhere_neither_holds_here_nor_is_lost() -> None:
     before = torch.get_float32_matmul_precision()
     generator = np.random.default_rng(6)
     queries, documents = generator.random((2, 8, 64), dtype=np.float32)
-    plain, _ = device.nearest(queries, documents, 8, device="cpu")
+    plain, _ = gpu.nearest(queries, documents, 8, device="cpu")
     torch.set_float32_matmul_precision("medium")
     try:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            low, _ = device.nearest(queries, documents, 8, device="cpu")
+            low, _ = gpu.nearest(queries, documents, 8, device="cpu")
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)

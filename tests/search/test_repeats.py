@@ -27,8 +27,7 @@ from clir_bench.encoders.hashing import HashingEncoder
 from clir_bench.errors import OutputError
 from clir_bench.evaluation.sharded_encoding import Job
 from clir_bench.results.trec_runs import read_run
-from clir_bench.search import repeats
-from clir_bench.search import search as retrieval
+from clir_bench.search import repeats, search
 from clir_bench.search.repeats import FirstVectors
 from clir_bench.search.search import QuerySet, encode_queries, search_corpus
 from clir_bench.search.vectors.store import Keeping
@@ -96,7 +95,7 @@ def test_equal_texts_tie_within_and_over_windows_and_blocks(
     late: bool, window: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", window)
-    monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_DOCUMENTS", 20)
+    monkeypatch.setattr(search, "_SEARCH_BLOCK_DOCUMENTS", 20)
     documents = repeated_corpus()
     encoder = Drifting(late)
     check_ties(searched(encoder, documents), {d.doc_id: d.text for d in documents})

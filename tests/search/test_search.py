@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clir_bench.search import gpu as device
-from clir_bench.search import search as retrieval
+from clir_bench.search import gpu
+from clir_bench.search import search as search_module
 from clir_bench.search.document_vectors import DocumentVectors
 from clir_bench.search.search import QuerySet, encode_queries, search_corpus
 from clir_bench.search.vectors.cache_key import Corpus
@@ -133,7 +133,7 @@ def search(
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Encode 7 documents at a time and search 20."""
     monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", 7)
-    monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_DOCUMENTS", 20)
+    monkeypatch.setattr(search_module, "_SEARCH_BLOCK_DOCUMENTS", 20)
 
 
 QUERIES = [Query(f"q{number}", f"w{number} w{number + 3} w1") for number in range(9)]
@@ -160,7 +160,7 @@ def test_blocks_are_also_cut_by_their_size_in_bytes(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", 3)
-    monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_BYTES", 100)
+    monkeypatch.setattr(search_module, "_SEARCH_BLOCK_BYTES", 100)
     documents = corpus(40)
     expected = brute_force(QUERIES, documents, 10, isinstance(encoder, Tokens))
     assert list(search(encoder, QUERIES, documents).doc_ids) == expected
@@ -334,9 +334,9 @@ def test_where_the_model_is_on_a_gpu_blocks_are_compared_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(outline, "WINDOW_DOCUMENTS", 7)
-    monkeypatch.setattr(retrieval, "_SEARCH_BLOCK_DOCUMENTS", 20)
+    monkeypatch.setattr(search_module, "_SEARCH_BLOCK_DOCUMENTS", 20)
     there: list[str] = []
-    placed, nearest = device.placed, device.nearest
+    placed, nearest = gpu.placed, gpu.nearest
 
     def watched_placed(vectors: Vectors, where: str) -> object:
         there.append(where)
@@ -346,15 +346,15 @@ def test_where_the_model_is_on_a_gpu_blocks_are_compared_there(
         there.append(device)
         return nearest(*arguments, device="cpu")
 
-    monkeypatch.setattr(device, "placed", watched_placed)
-    monkeypatch.setattr(device, "nearest", watched_search)
+    monkeypatch.setattr(gpu, "placed", watched_placed)
+    monkeypatch.setattr(gpu, "nearest", watched_search)
     documents, queries = corpus(50), [Query(f"q{n}", f"w{n} w3") for n in range(4)]
     outlined = outline_of(documents, language="sw", document_text="{text}")
     vectors = DocumentVectors(
         documents, Here(Dense()), Corpus("", 50, "sw", "{text}", "", outlined)
     )
     query_set = QuerySet([q.query_id for q in queries], encode_queries(Dense(), queries, "en"))
-    (run,), _ = retrieval.search(vectors, [query_set], k=10, device="cuda:1")
+    (run,), _ = search_module.search(vectors, [query_set], k=10, device="cuda:1")
     assert set(there) == {"cuda:1", "cpu"}
     assert there.count("cuda:1") == 6, "three blocks, each placed once and searched once"
     assert list(run.doc_ids) == brute_force(queries, documents, 10)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.errors import CardError, UnknownNameError, UsageError
 from clir_bench.tasks.cache import read_manifest
 from clir_bench.tasks.cards import (
@@ -88,7 +88,7 @@ TASKS = [name for name in SHIPPED if name not in SUITES]
 def test_shipped_task_has_an_adapter_pairs_and_a_readable_manifest(name: str) -> None:
     task = load_card(name)
     assert isinstance(task, TaskCard)
-    assert callable(registry.load(registry.ADAPTERS, task.adapter))
+    assert callable(plugins.load(plugins.ADAPTERS, task.adapter))
     assert set(task.official_pairs()) <= set(task.available_pairs())
     if task.download is not None and task.download.manifest:
         assert read_manifest(task)
@@ -404,7 +404,7 @@ def test_a_field_that_came_later_changes_the_hash_only_where_it_says_something()
     for field in ("skip_same_id", "missing_judged", "title", "description", "homepage", "license"):
         del old[field]
     for field in ("citation", "download", "sample", "submission", "mteb"):
-        del old[field]
+        old.pop(field, None)
     canonical = json.dumps(old, sort_keys=True, ensure_ascii=False)
     known = hashlib.sha256(canonical.encode()).hexdigest()
     assert card(counts={"test": {"*": [3, 2, 2]}}).sha256() == known

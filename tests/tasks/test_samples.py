@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import clir_bench.tasks.samples
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.encoders import load_encoder
 from clir_bench.errors import DataError
 from clir_bench.evaluation.evaluate import Settings, System, evaluate
@@ -42,9 +42,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def collection(card: TaskCard, pair: LanguagePair) -> Collection:
-    loaded = registry.load(registry.ADAPTERS, card.adapter)(
-        card, pair, SAMPLE, locate(card, SAMPLE)
-    )
+    loaded = plugins.load(plugins.ADAPTERS, card.adapter)(card, pair, SAMPLE, locate(card, SAMPLE))
     assert isinstance(loaded, Collection)
     return loaded
 

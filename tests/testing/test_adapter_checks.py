@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from folders import Folder, forget_plugins, install_plugin, make_folder, write_plugin
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.errors import ConformanceError, UsageError
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.catalog import discover, load_card
@@ -225,7 +225,7 @@ def test_data_in_the_order_of_a_set_is_found_in_another_process(
         more = (Document(f"more-{n}", "text") for n in range(50))
         return replace(found, documents=list({*found.documents, *more}))
     """
-    write_plugin(tmp_path / "site", "from-a-set", code, registry.ADAPTERS)
+    write_plugin(tmp_path / "site", "from-a-set", code, plugins.ADAPTERS)
     install_plugin(tmp_path / "site", monkeypatch)
     folder.edit_card('adapter = "folder"', 'adapter = "from-a-set"')
     assert "another process loads different data" in failure(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from clir_bench.errors import UsageError
 from clir_bench.results.schema import Result
+from clir_bench.results.summary import no_score
 from clir_bench.tasks.measures import EVERYTHING, at_depth, is_cut, looks_at, too_deep
 from clir_bench.tasks.pairs import expand
 from clir_bench.types import POOL, LanguagePair
@@ -19,11 +20,7 @@ _SHOWN = 5
 
 def problems_of(result: Result) -> list[str]:
     """Return why a result can be compared with none, empty when it can."""
-    problems = []
-    if result.task.sample:
-        problems.append("it is of the embedded sample, which is no score of the benchmark")
-    if result.task.limit is not None:
-        problems.append(f"it is partial: run with --limit {result.task.limit}")
+    problems = [f"it is {reason}" for reason in no_score(result.task)]
     if not done_pairs(result):
         problems.append("no pair of it is done")
     return problems

@@ -1,23 +1,21 @@
-"""Comparisons as JSON and CSV, with every number in full."""
+"""Comparisons as JSON and CSV have them, with every number in full."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from typing import Any
 
 from clir_bench.analysis.comparison.report import Comparison
 from clir_bench.analysis.comparison.rows import TaskComparison
+from clir_bench.core.tables import Column, Table
 
 SCHEMA_VERSION = 1
 """Raised whenever a reader of older comparisons would misread a newer one."""
 
 
-def comparison_json(comparison: Comparison) -> str:
-    """Return a comparison as sorted JSON, ending in a newline."""
+def comparison_record(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as JSON has it."""
     settings = comparison.settings
-    values = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "alpha": comparison.alpha,
         "flips": settings.n_flips,
@@ -29,17 +27,14 @@ def comparison_json(comparison: Comparison) -> str:
             for refusal in comparison.refused
         ],
     }
-    return json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def comparison_csv(comparison: Comparison) -> str:
-    """Return a comparison as CSV, a line a difference."""
+def comparison_rows(comparison: Comparison) -> Table:
+    """Return every difference in full, one row each."""
     lines = comparison.rows()
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return buffer.getvalue()
+    return Table(
+        columns=[Column(name) for name in lines[0]], rows=[list(line.values()) for line in lines]
+    )
 
 
 def _task(task: TaskComparison, alpha: float) -> dict[str, Any]:
@@ -54,6 +49,7 @@ def _task(task: TaskComparison, alpha: float) -> dict[str, Any]:
         "rank_groups": dict(task.ranks),
         "pool_rank_groups": dict(task.pool_ranks),
         "notes": list(task.notes),
+        **({"dtypes": dict(task.dtypes)} if {*task.dtypes.values()} > {"float32"} else {}),
         "differences": [
             {**row.values(alpha), "members": list(row.found.target.members)} for row in task.rows
         ],

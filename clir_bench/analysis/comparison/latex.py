@@ -8,8 +8,9 @@ from dataclasses import replace
 from clir_bench.analysis.comparison.paired import Settings, paired_differences
 from clir_bench.analysis.comparison.rows import TaskComparison
 from clir_bench.core.display import fixed
+from clir_bench.core.latex import Markup
 from clir_bench.metrics.significance import holm
-from clir_bench.results.latex import Markup, float_table, tier_table
+from clir_bench.results.latex import float_table, tier_table
 from clir_bench.results.lines import Line
 
 _MARKS = {"better": "+", "worse": "-", "larger": "+", "smaller": "-"}

@@ -268,6 +268,7 @@ def _compare_task(
         scores=scores,
         tiers=scheme,
         parallel_queries=parallel,
+        dtypes={label: stored[label].result.system.dtype for label in labels},
     )
 
 

@@ -88,6 +88,7 @@ class TaskComparison:
         scores: Per-query values of every system, of the pairs that all have.
         tiers: The tier scheme.
         parallel_queries: Whether equal ids in two query languages are the same question.
+        dtypes: The arithmetic of every system.
     """
 
     task: str
@@ -103,6 +104,7 @@ class TaskComparison:
     scores: Mapping[str, SystemScores] = field(repr=False, compare=False)
     tiers: TierScheme = field(repr=False, compare=False)
     parallel_queries: bool
+    dtypes: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self) -> dict[bool, dict[str, SystemScores]]:
         """Return the systems' values, those of a pool (True) apart where a task has both."""

@@ -1,146 +1,133 @@
-"""Comparisons as text or Markdown tables."""
+"""Comparisons as tables, and in sentences what they come to."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-
-from tabulate import tabulate
+from collections.abc import Sequence
+from typing import Any
 
 from clir_bench.analysis.comparison.report import Comparison
 from clir_bench.analysis.comparison.rows import Row, TaskComparison
 from clir_bench.analysis.comparison.targets import Level
 from clir_bench.core.display import fixed
+from clir_bench.core.tables import Column, Fold, Table, cut
+from clir_bench.metrics.means import Estimate
+from clir_bench.results.schema import with_arithmetic
 from clir_bench.tasks.languages import resolve
 
 _TIERS = ("low", "mid", "high", "unknown")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~&])")
-_ALIGN = ("left", "left", *["right"] * 11, "left")
+_LONGEST_HEADING = 12
 
 
-def comparison_text(
-    comparison: Comparison, *, by_pair: bool = False, markdown: bool = False
-) -> str:
-    """Return the tables of a comparison, and in sentences what they come to.
+def comparison_tables(comparison: Comparison, *, by_pair: bool = False) -> list[Table]:
+    """Return the tables of a comparison.
 
     Args:
         comparison: The comparison.
-        by_pair: A line a pair instead of a line a language.
-        markdown: GitHub's Markdown instead of plain text; names are escaped.
+        by_pair: One line per pair instead of one per language.
     """
-    parts = [_Page(task, comparison.alpha, by_pair, markdown).text() for task in comparison.tasks]
-    parts.append(_lines(_legend(comparison), markdown))
-    return "\n\n".join(parts)
-
-
-def _legend(comparison: Comparison) -> list[str]:
-    settings = comparison.settings
+    pages = [_Page(task, comparison.alpha, by_pair) for task in comparison.tasks]
     return [
+        *(table for page in pages for table in page.tables()),
+        Table(notes=(_legend(comparison),)),
+    ]
+
+
+def _legend(comparison: Comparison) -> tuple[str, ...]:
+    settings = comparison.settings
+    return (
         "difference: system minus baseline, with a 95% bootstrap interval "
         f"({settings.n_resamples:,} replicates; not corrected for how many there are)",
         f"p: paired randomization test, {settings.n_flips:,} flips, seed {settings.seed}; "
         "= marks that all flips were counted",
         "p Holm: p corrected for all lines of that kind, of all systems, on the task and measure",
         "effect: difference over the standard deviation of per-query differences",
-        f"better, worse, larger, smaller: p Holm is at most {comparison.alpha:g}",
-    ]
-
-
-def _lines(lines: Sequence[str], markdown: bool) -> str:
-    """Return lines below each other, which in Markdown takes a list."""
-    return "\n".join(f"- {line}" if markdown else line for line in lines)
+        f"better, worse, larger, smaller: p Holm is at most {comparison.alpha:g}; "
+        "not told apart, or neither: it is above",
+    )
 
 
 class _Page:
     """One task's tables."""
 
-    def __init__(self, task: TaskComparison, alpha: float, by_pair: bool, markdown: bool) -> None:
+    def __init__(self, task: TaskComparison, alpha: float, by_pair: bool) -> None:
         self.task, self.alpha = task, alpha
         self.level: Level = "pair" if by_pair else "language"
-        self.markdown = markdown
 
-    def text(self) -> str:
+    def tables(self) -> list[Table]:
         task = self.task
-        title = f"{task.title}, {task.split}, {task.measure}"
-        parts = [self.name(title, heading="##")]
+        tables = [Table(f"{task.title}, {task.split}, {task.measure}")]
         for system in task.systems[1:]:
-            heading = f"{system} against {task.baseline}"
-            parts.append(self.name(heading, heading="###"))
-            parts += self.part(task.rows_of(system, pool=False))
-            if pool := task.rows_of(system, pool=True):
-                parts.append(self.name("one pool of all languages (*-mul):"))
-                parts += self.part(pool)
-        parts.append(self.remarks())
-        return "\n\n".join(parts)
+            title = f"{self.name(system)} against {self.name(task.baseline)}"
+            tables += self.part(system, title, pool=False)
+            if task.rows_of(system, pool=True):
+                tables += self.part(system, "one pool of all languages (*-mul):", pool=True)
+        return [*tables, Table(notes=(self.remarks(),))]
 
-    def name(self, text: str, *, heading: str = "") -> str:
-        """Return a name or sentence, escaped and marked up in Markdown."""
-        if not self.markdown:
-            return text
-        escaped = _MARKDOWN.sub(r"\\\1", text)
-        return f"{heading} {escaped}" if heading else escaped
+    def name(self, system: str) -> str:
+        return with_arithmetic(system, self.task.dtypes.get(system, "float32"))
 
-    def lines(self, lines: Sequence[str]) -> str:
-        """Return sentences, each on its own line."""
-        return _lines([self.name(line) for line in lines], self.markdown)
-
-    def part(self, rows: Sequence[Row]) -> list[str]:
-        """Return the two tables of pairs or of a pool, and what they come to."""
+    def part(self, system: str, title: str, *, pool: bool) -> list[Table]:
+        """Return the two tables of a system's pairs or of a pool, and what they come to."""
+        rows = self.task.rows_of(system, pool=pool)
         own = sorted((row for row in rows if row.found.target.level == self.level), key=_by_tier)
         means = [row for row in rows if row.found.target.level in ("tier", "overall", "gap")]
+        notes = (tuple(self.sentences(own, means)),)
+        tier = Column("tier", drop=60)
         return [
-            self.table(own, self.level),
-            self.table(means, f"tiers: {self.task.scheme}"),
-            self.lines(self.sentences(own, means)),
-        ]
+            Table(
+                title, [tier, *self.columns(system, self.level, "queries")],
+                [[row.found.target.tier, *self.cells(row)] for row in own], level=3 + pool,
+            ),
+            Table(
+                "", self.columns(system, f"tiers: {self.task.scheme}", "members"),
+                [self.cells(row) for row in means], notes=notes,
+            ),
+        ]  # fmt: skip
 
-    def table(self, rows: Iterable[Row], first: str) -> str:
-        by_language = first == self.level
-        header = [
-            "tier" if by_language else "",
-            first,
-            "queries" if by_language else "members",
-            self.name(self.task.baseline),
-            "system",
-            "difference [95% interval]",
-            "effect",
-            "won",
-            "tied",
-            "lost",
-            "p",
-            "p Holm",
-            "",
-        ]
-        skip = 0 if by_language else 1
-        table = [self.cells(row)[skip:] for row in rows]
-        return tabulate(
-            table,
-            header[skip:],
-            tablefmt="github" if self.markdown else "simple",
-            disable_numparse=True,
-            colalign=(*_ALIGN[skip : len(header) - 1], "left"),
-        )
+    def columns(self, system: str, first: str, size: str) -> list[Column]:
+        names = self.task.baseline, system
+        short: Sequence[str] = [cut(name, _LONGEST_HEADING) for name in names]
+        if short[0] == short[1]:
+            short = ("baseline", "system")
+        return [
+            Column(first),
+            Column(size, right=True, drop=50),
+            *(
+                Column(name, fixed, right=True, drop=90, folds=(Fold(1, heading, fixed),))
+                for name, heading in zip(names, short, strict=True)
+            ),
+            Column(
+                "difference [95% interval]", _difference, right=True,
+                folds=(
+                    Fold(0, "difference [95%]", _difference),
+                    Fold(120, "difference", lambda value: fixed(value.mean, sign=True),
+                         "intervals"),
+                ),
+            ),
+            Column("effect", _effect, right=True, drop=20),
+            *(Column(name, right=True, drop=10) for name in ("won", "tied", "lost")),
+            Column("p", right=True, drop=30),
+            Column("p Holm", _p_value, right=True, drop=40),
+            Column("verdict", folds=(Fold(45, "verdict", _short_verdict),)),
+        ]  # fmt: skip
 
-    def cells(self, row: Row) -> list[str]:
-        found, target = row.found, row.found.target
+    def cells(self, row: Row) -> list[Any]:
+        found, target, counts = row.found, row.found.target, row.found.counts
         by_language = target.level == self.level
         name = target.name
         if target.level == "language":
             name = f"{name} {resolve(name).name}"
-        size = sum(_counts(row)) if by_language else len(target.members)
-        shown = found.difference
+        won = (counts.wins, counts.ties, counts.losses) if counts else (None, None, None)
         return [
-            target.tier or "",
-            self.name(name),
-            f"{size:,}",
-            fixed(found.baseline),
-            fixed(found.system),
-            f"{fixed(shown.mean, sign=True)} "
-            f"[{fixed(shown.low, 3, sign=True)}, {fixed(shown.high, 3, sign=True)}]",
-            "-" if found.effect_size is None else fixed(found.effect_size, 2, sign=True),
-            *(f"{count:,}" if found.counts else "-" for count in _counts(row)),
+            name,
+            sum(n or 0 for n in won) if by_language else len(target.members),
+            found.baseline,
+            found.system,
+            found.difference,
+            found.effect_size,
+            *won,
             ("=" if found.exact else "") + _p_value(found.p_value),
-            _p_value(row.p_holm),
+            row.p_holm,
             row.verdict(self.alpha),
         ]
 
@@ -173,7 +160,7 @@ class _Page:
         over = f" over all {n_systems} systems" if n_systems > 1 else ""
         return f"p Holm is corrected for {listing}{over}"
 
-    def remarks(self) -> str:
+    def remarks(self) -> tuple[str, ...]:
         """Return the rank groups, and what a reader should know."""
         lines = []
         for title, ranks in (
@@ -186,7 +173,7 @@ class _Page:
             if groups:
                 listing = "; ".join(f"{rank}: {', '.join(names)}" for rank, names in groups.items())
                 lines.append(f"{title}: {listing}")
-        return self.lines([*lines, *(f"note: {note}" for note in self.task.notes)])
+        return (*lines, *(f"note: {note}" for note in self.task.notes))
 
 
 def _kind(level: Level, number: int) -> str:
@@ -198,9 +185,17 @@ def _by_tier(row: Row) -> tuple[int, str]:
     return _TIERS.index(row.found.target.tier or "unknown"), row.found.target.name
 
 
-def _counts(row: Row) -> tuple[int, int, int]:
-    counts = row.found.counts
-    return (counts.wins, counts.ties, counts.losses) if counts else (0, 0, 0)
+def _difference(value: Estimate) -> str:
+    low, high = fixed(value.low, 3, sign=True), fixed(value.high, 3, sign=True)
+    return f"{fixed(value.mean, sign=True)} [{low}, {high}]"
+
+
+def _effect(size: float | None) -> str:
+    return "-" if size is None else fixed(size, 2, sign=True)
+
+
+def _short_verdict(verdict: str) -> str:
+    return "neither" if verdict == "not told apart" else verdict
 
 
 def _p_value(p_value: float) -> str:

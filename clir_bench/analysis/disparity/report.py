@@ -25,6 +25,7 @@ class Report:
         parts: "pairs" and "pool" (queries of each language to a pool of several), those that the
             result has, to one disparity a tier scheme and measure.
         pool: Language bias over the pool, None where there is none or it was not asked for.
+        dtype: The arithmetic that ran.
     """
 
     system: str
@@ -34,6 +35,7 @@ class Report:
     official: bool
     parts: Mapping[str, Sequence[Disparity]]
     pool: PoolDisparity | None
+    dtype: str = "float32"
 
 
 class Row(NamedTuple):
@@ -103,6 +105,7 @@ def report_of(
             for part, some in parts.items()
         },
         pool=None,
+        dtype=result.system.dtype,
     )
 
 

@@ -9,7 +9,7 @@ are drawn together, so a gap's interval knows that two languages were asked the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -110,7 +110,6 @@ class Disparity:
     worst: str
     worst_share: float
     spread: Spread | None
-    replicates: Mapping[str, _Replicates] = field(compare=False, repr=False)
 
     @property
     def gap(self) -> Estimate | None:
@@ -252,7 +251,6 @@ def _disparity(summary: Summary, scheme: TierScheme, measure: str, column: int) 
         worst=worst,
         worst_share=float(np.mean(rows[worst][1:] <= matrix[:, 1:].min(axis=0))),
         spread=_spread(matrix) if len(codes) > 1 else None,
-        replicates={code: rows[code] for code in codes},
     )
 
 

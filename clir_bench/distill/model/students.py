@@ -23,10 +23,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from clir_bench.distill.model.teacher import Teacher, find_weights
+from clir_bench.distill.model.teacher import Teacher
 from clir_bench.distill.model.vocabulary import SPECIAL, WORD_START, train_tokenizer
 from clir_bench.distill.recipe import StudentSettings
+from clir_bench.encoders import catalog
 from clir_bench.encoders.contents import read_json
+from clir_bench.encoders.quiet import quiet
 from clir_bench.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -120,14 +122,15 @@ def pretrained(name: str, dim: int, settings: StudentSettings, seed: int) -> Mul
     """
     import torch
 
-    found = find_weights(name)
+    found = catalog.find(name)
     config = read_json(found.folder, "config.json")
     if not config.get("model_type"):
         raise EncoderError(
             f"student {name!r}: expected a transformer, found {found.folder} without a config.json "
             "that names its model_type; static vectors are built with layers = 0 instead"
         )
-    student = _assemble(str(found.folder), settings.max_tokens, dim=dim, seed=seed)
+    with quiet():
+        student = _assemble(str(found.folder), settings.max_tokens, dim=dim, seed=seed)
     if not torch.is_tensor(next(student.parameters(), None)):
         raise EncoderError(f"student {name!r} has no weights")
     return student
@@ -165,7 +168,7 @@ def from_teacher(
         body = BertModel(own)
         _copy_layers(body, teacher.transformer, settings.layers)
         _start_pieces(body, tokenizer, teacher, static)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, quiet():
         body.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         return _assemble(folder, settings.max_tokens, dim=teacher.dim, seed=seed)
@@ -310,13 +313,12 @@ def save(model: MultiVectorEncoder, folder: Path, *, half: bool) -> None:
     if half:
         model = model.half()
     projection = projection_of(model)
-    if projection is None:
-        model.save_pretrained(str(folder), create_model_card=False)
-        return
-    pooled = SentenceTransformer(
-        modules=[model[0], projection, Pooling(projection.out_features, "mean")], device="cpu"
-    )
-    pooled.save_pretrained(str(folder), create_model_card=False)
+    stored: Any = model
+    with quiet():
+        if projection is not None:
+            pooling = Pooling(projection.out_features, "mean")
+            stored = SentenceTransformer(modules=[model[0], projection, pooling], device="cpu")
+        stored.save_pretrained(str(folder), create_model_card=False)
 
 
 def load(folder: Path) -> MultiVectorEncoder:
@@ -328,9 +330,9 @@ def load(folder: Path) -> MultiVectorEncoder:
     import torch
 
     from clir_bench.encoders import weights
-    from clir_bench.encoders.st import loading as sbert
+    from clir_bench.encoders.st import loading
 
-    model: MultiVectorEncoder = sbert.read(
+    model: MultiVectorEncoder = loading.read(
         weights.from_folder(folder), True, "cpu", torch.float32, trust=False
     )
     return model

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clir_bench.distill.model.teacher_vectors import Taught
-from clir_bench.encoders import catalog as models
-from clir_bench.encoders import kinds, weights
-from clir_bench.encoders.st import loading as sbert
-from clir_bench.encoders.weights import Weights
+from clir_bench.encoders import catalog, kinds, weights
+from clir_bench.encoders.st import loading
 from clir_bench.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +35,7 @@ class Teacher:
         layer: Which layer token vectors are taken from: -1 the last, -2 the last but one, ...;
             a late-interaction teacher gives those it was trained to give, and takes -1 only.
         max_tokens: Longer texts are cut.
+        must_fit: Whether more tokens than the model has positions for are an error.
         device: A torch device, or "auto".
 
     Attributes:
@@ -50,21 +49,27 @@ class Teacher:
     """
 
     def __init__(
-        self, name: str, *, layer: int = -1, max_tokens: int = 128, device: str = "auto"
+        self,
+        name: str,
+        *,
+        layer: int = -1,
+        max_tokens: int = 128,
+        must_fit: bool = False,
+        device: str = "auto",
     ) -> None:
         import torch
 
-        self.weights = find_weights(name)
+        self.weights = catalog.find(name)
         self.late = kinds.is_late_interaction(self.weights)
-        self._device = sbert.resolve_device(device)
-        self._model: Any = sbert.read(
+        self._device = loading.resolve_device(device)
+        self._model: Any = loading.read(
             self.weights, self.late, self._device, torch.float32, trust=False
         )
         self._layer = layer
         self._check_layer()
         weights.require_unchanged(self.weights)
+        loading.limit_tokens(self._model, max_tokens, self.weights.name, must_fit=must_fit)
         self._model.max_seq_length = min(self._model.max_seq_length or max_tokens, max_tokens)
-        sbert.limit_tokens(self._model, max_tokens, self.weights.name)
         self.dim = int(self._model.get_embedding_dimension())
         self.key = f"{self.weights.sha256[:16]}-layer{layer}-{self._model.max_seq_length}"
         specials = getattr(self._model.tokenizer, "all_special_ids", [])
@@ -186,13 +191,3 @@ class Teacher:
         for row in known:
             vectors[row] = table[torch.tensor(encoded[row])].mean(0)
         return vectors
-
-
-def find_weights(name: str) -> Weights:
-    """Return the weights of a short name of `clir-bench encoders`, a Hub id, or a folder.
-
-    Raises:
-        UsageError: It is none of these.
-        EncoderError: They cannot be had.
-    """
-    return models.find(name)

@@ -46,7 +46,8 @@ class Journal:
             DataError: A line is not what `write` writes.
         """
         kept = [entry for entry in self.read() if entry["step"] <= step]
-        write_file(self._path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
+        if self._path.is_file():
+            write_file(self._path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
 
     def read(self) -> list[dict[str, float]]:
         """Return all lines; a last one that was cut off is left out.

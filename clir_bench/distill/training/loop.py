@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +50,7 @@ class Training:
         batches: Batches by number.
         folder: Where checkpoints are.
         journal: Where losses and scores are written.
-        advance: Called with a step's number and its loss.
+        advance: Called after every step with a line for people: step, loss, speed.
     """
 
     recipe: Recipe
@@ -55,7 +58,7 @@ class Training:
     batches: Batches
     folder: Path
     journal: Journal
-    advance: Callable[[int, float], None] = lambda _, __: None
+    advance: Callable[[str], None] = lambda _: None
     step: int = 0
     best: dict[str, Any] = field(default_factory=dict)
 
@@ -80,39 +83,54 @@ class Training:
         return self.loss.model
 
     def resume(self) -> bool:
-        """Go on from the newest checkpoint; return whether there was one.
+        """Go on from the newest checkpoint, or from the beginning; return whether there was one.
 
         Raises:
             DataError: It is truncated, or of another version or recipe.
         """
         found = checkpoint.steps(self.folder)
-        if not found:
-            return False
-        self._load(found[max(found)])
+        if found:
+            self._load(found[max(found)])
+            steps = self.recipe.training.steps
+            _LOGGER.info("the training goes on from step %s of %s", f"{self.step:,}", f"{steps:,}")
         self.journal.cut(self.step)
-        return True
+        return bool(found)
 
     def run(self) -> None:
         """Train to the end, or until validation has had no better score for long enough.
 
+        After a first Ctrl-C or SIGTERM the step is finished and a checkpoint written.
+
         Raises:
+            KeyboardInterrupt: After that checkpoint; or whatever else the signal leads to.
             TrainingError: A loss is not a number, or the device's memory is full.
             OutputError: A checkpoint cannot be written.
         """
         settings = self.recipe.training
         self.loss.train()
-        while self.step < settings.steps and not self._exhausted():
-            parts, norm = self._update(self.step)
-            self.step += 1
-            total = math.fsum(parts.values())
-            self.advance(self.step, total)
-            last = self.step == settings.steps
-            if self.step % _LOG_EVERY == 0 or last:
-                self._note(parts, total, norm)
-            if self.step % self.recipe.validation.every == 0 or last:
-                self._validate()
-            if self.step % settings.checkpoint_every == 0 or last or self._exhausted():
-                self._save()
+        first, began = self.step, time.perf_counter()
+        with signals_held() as heard:
+            while self.step < settings.steps and not self._exhausted() and not heard:
+                parts, norm = self._update(self.step)
+                self.step += 1
+                total = math.fsum(parts.values())
+                rate = self._pairs(first) / max(time.perf_counter() - began, 1e-9)
+                self.advance(
+                    f"step {self.step:,} of {settings.steps:,}, loss {total:.4f}, "
+                    f"{rate:,.0f} pairs/s"
+                )
+                last = self.step == settings.steps
+                if self.step % _LOG_EVERY == 0 or last:
+                    self._note(parts, total, norm)
+                if self.step % self.recipe.validation.every == 0 or last:
+                    self._validate()
+                due = self.step % settings.checkpoint_every == 0
+                if due or last or heard or self._exhausted():
+                    self._save()
+            if heard:
+                _LOGGER.info(
+                    "stopped after step %s; the same command goes on from there", f"{self.step:,}"
+                )
         if not self.best:
             self._validate()
 
@@ -188,11 +206,14 @@ class Training:
             return "There is no checkpoint yet"
         return f"The last good weights are kept in {found[max(found)]}"
 
-    def _note(self, parts: dict[str, float], total: float, norm: float) -> None:
-        steps, now = self.step - self._since[0], time.perf_counter()
-        seconds = max(now - self._since[1], 1e-9)
+    def _pairs(self, since: int) -> int:
+        """Return how many pairs were trained on after a step."""
         settings = self.recipe.training
-        pairs = steps * settings.accumulation * settings.batch_size
+        return (self.step - since) * settings.accumulation * settings.batch_size
+
+    def _note(self, parts: dict[str, float], total: float, norm: float) -> None:
+        now, pairs = time.perf_counter(), self._pairs(self._since[0])
+        seconds = max(now - self._since[1], 1e-9)
         self._since = (self.step, now)
         self.journal.write(
             {
@@ -267,6 +288,38 @@ class Training:
         return encode(
             self.model, self.batches.tokenise([corpus.english_text(int(n)) for n in numbers])
         )
+
+
+@contextmanager
+def signals_held() -> Iterator[list[int]]:
+    """Note the first Ctrl-C or SIGTERM within the block, and let it take effect after the block.
+
+    A second signal takes effect at once. Signals that are ignored stay ignored; outside the main
+    thread nothing is held.
+    """
+    heard: list[int] = []
+    before: dict[int, Any] = {}
+
+    def note(number: int, _: object) -> None:
+        heard.append(number)
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            if handler not in (signal.SIG_IGN, None):
+                before[number] = handler
+                signal.signal(number, note)
+    try:
+        yield heard
+    finally:
+        restore()
+    if heard:
+        signal.raise_signal(heard[0])
 
 
 def prepare(model: MultiVectorEncoder) -> None:

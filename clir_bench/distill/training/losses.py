@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clir_bench.distill.model.students import Encoded, encode
-from clir_bench.distill.transport import plans as transport
+from clir_bench.distill.transport import plans
 
 if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
@@ -68,7 +68,7 @@ class TransportLoss(nn.Module):
         return _moved(student, teacher, self._plan)
 
     def _plan(self, cost: Tensor, student: Encoded, teacher: Encoded) -> Tensor:
-        return transport.sinkhorn(
+        return plans.sinkhorn(
             cost,
             masses(student, self.student_mass),
             masses(teacher, self.teacher_mass),
@@ -91,10 +91,10 @@ class GreedyLoss(nn.Module):
 
     @staticmethod
     def _plan(cost: Tensor, student: Encoded, teacher: Encoded) -> Tensor:
-        return transport.greedy_alignment(
+        return plans.greedy_alignment(
             cost,
-            transport.uniform_marginals(student.mask),
-            transport.uniform_marginals(teacher.mask),
+            plans.uniform_marginals(student.mask),
+            plans.uniform_marginals(teacher.mask),
         ).plan
 
 
@@ -316,8 +316,8 @@ def masses(side: Encoded, table: Tensor | None) -> Tensor:
         table: Mass of each piece of the vocabulary; all alike when None.
     """
     if table is None:
-        return transport.uniform_marginals(side.mask)
-    return transport.weighted_marginals(table[side.ids.clamp(min=0)], side.mask)
+        return plans.uniform_marginals(side.mask)
+    return plans.weighted_marginals(table[side.ids.clamp(min=0)], side.mask)
 
 
 def _moved(
@@ -332,7 +332,7 @@ def _moved(
         student = Encoded(*(part[usable] for part in student))
         teacher = Encoded(*(part[usable] for part in teacher))
     cost = cosine_cost(student, teacher)
-    return transport.transport_cost(plan(cost.detach(), student, teacher), cost).sum() / n_pairs
+    return plans.transport_cost(plan(cost.detach(), student, teacher), cost).sum() / n_pairs
 
 
 def mean_maxsim(queries: Encoded, documents: Encoded) -> Tensor:

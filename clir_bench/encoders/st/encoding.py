@@ -1,4 +1,4 @@
-"""sentence-transformers models as encoders, once they are loaded (see `sbert`).
+"""sentence-transformers models as encoders, once they are loaded (see `loading`).
 
 Transformers with one vector a text are given batches filled to a number of tokens. All others, and
 whoever asks for a number of texts, go through sentence-transformers' own `encode`. Which texts

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import logging
 import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from clir_bench.encoders import kinds, weights
 from clir_bench.encoders.contents import read_json
+from clir_bench.encoders.quiet import quiet
 from clir_bench.encoders.st import precision, prompts
 from clir_bench.encoders.st.batching import keep_freed_memory
 from clir_bench.encoders.st.encoding import DenseEncoder, LateInteractionEncoder, batches_for
@@ -174,7 +172,7 @@ def _unmixed(found: Weights, request: EncoderRequest) -> Arithmetic:
 
 def read(found: Weights, late: bool, device: str, dtype: torch.dtype, trust: bool) -> Any:
     """Load the model; whatever the libraries raise becomes an `EncoderError` saying what to do."""
-    with _quiet():
+    with quiet():
         from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 
         kind = MultiVectorEncoder if late else SentenceTransformer
@@ -212,31 +210,6 @@ def _why(found: Weights, error: Exception) -> str:
     if type(error).__name__ == "OutOfMemoryError":
         return f"model {found.name!r} does not fit the device's memory; use --device cpu ({text})"
     return f"model {found.name!r} in {found.folder} cannot be loaded: {text}"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries' bars and warnings off the terminal while a model is loaded."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from transformers.utils import logging as transformers_logging
-
-        # Annotated because these functions of transformers carry no types.
-        their_logging: Any = transformers_logging
-        verbosity, bars = their_logging.get_verbosity(), their_logging.is_progress_bar_enabled()
-        # Which says of prompts what is true of its `encode` alone (see `prompts`).
-        sentences = logging.getLogger("sentence_transformers")
-        level = sentences.level
-        sentences.setLevel(logging.ERROR)
-        their_logging.set_verbosity_error()
-        their_logging.disable_progress_bar()
-        try:
-            yield
-        finally:
-            sentences.setLevel(level)
-            their_logging.set_verbosity(verbosity)
-            if bars:
-                their_logging.enable_progress_bar()
 
 
 def limit_tokens(

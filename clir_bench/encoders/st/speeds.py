@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clir_bench.core import provenance as environment
+from clir_bench.core import provenance
 from clir_bench.encoders.st import packing
 from clir_bench.tasks.cache import cache_directory
 
@@ -159,7 +159,7 @@ def _machine(layer: torch.nn.Linear, with_bfloat16: bool) -> dict[str, object]:
     """Return everything that decides the speeds."""
     import torch
 
-    hardware = environment.hardware()
+    hardware = provenance.hardware()
     return {
         "version": _VERSION,
         "processor": hardware["processor"],

@@ -15,13 +15,14 @@ from clir_bench.core.bounded_files import read_plain, shown
 from clir_bench.core.display import printable
 from clir_bench.core.safe_text import LONGEST_TEXT, name_problem, text_problem
 from clir_bench.errors import DataError
-from clir_bench.leaderboard.submission.layout import PAIR, card_of
+from clir_bench.leaderboard.submission.layout import PAIR, VALUES, card_of
 from clir_bench.leaderboard.submission.make import SETTINGS
 from clir_bench.leaderboard.submission.plan import KNOWN_MEASURES, Plan, plan_of
 from clir_bench.leaderboard.submission.plausibility import impossible
 from clir_bench.leaderboard.submission.run_format import SUFFIX
-from clir_bench.results.schema import Result
+from clir_bench.results.schema import PairResult, Result
 from clir_bench.results.store import system_folder
+from clir_bench.results.summary import not_for_boards
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.types import LanguagePair
 
@@ -31,6 +32,7 @@ _LARGEST_INTEGER = 2**63
 _LONG_TEXT = 4 * LONGEST_TEXT
 _LONG = {"command", "query_prompt", "document_prompt"}
 _MOST_MEASURES = 20
+_MOST_QUERIES = 200_000
 _SHOWN = 5
 
 
@@ -47,6 +49,27 @@ class Statement:
     card: TaskCard
     plan: Plan
     pairs: tuple[LanguagePair, ...]
+
+    def stated(self, pair: LanguagePair) -> PairResult:
+        """Return what is stated of a pair."""
+        return self.result.pairs[str(pair)]
+
+    def place(self, pair: LanguagePair) -> str:
+        """Return where that is, for errors."""
+        return f"{shown(self.path)}: pair {pair}"
+
+    def run_path(self, pair: LanguagePair) -> Path:
+        """Return the file of a pair's run; nothing that the result states leads elsewhere."""
+        return self.path.with_suffix("") / f"{pair}{SUFFIX}"
+
+    def values_path(self, pair: LanguagePair) -> Path:
+        """Return the file of a pair's per-query values, likewise."""
+        return self.path.with_suffix("") / f"{pair}{VALUES}"
+
+    def most_queries(self, pair: LanguagePair) -> int:
+        """Return how many queries a pair's files may have: as many as the card says it has."""
+        counts = self.card.counts_of(self.result.task.split, pair)
+        return _MOST_QUERIES if counts is None else counts.queries
 
 
 def largest_result(card: TaskCard) -> int:
@@ -97,7 +120,13 @@ def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[
         return None, [*problems, f"split {printable(task.split)} is none of the task's"]
     if (task.version, task.card_sha256) != (card.version, card.sha256()):
         problems.append("made with another version of the task's card; run and submit it again")
-    problems += _not_official(result)
+    problems += not_for_boards(result)
+    if odd := [
+        name
+        for name, pair in result.pairs.items()
+        if pair.status != "done" or pair.unofficial or not pair.official
+    ]:
+        problems.append(f"pairs that are not done, or not official: {_some(map(printable, odd))}")
     if submission is None:
         return None, [*problems, "not made by `clir-bench submit`, which cuts runs to what is kept"]
     plan = plan_of(card)
@@ -128,23 +157,6 @@ def _about_system(path: Path, result: Result) -> Iterator[str]:
         )
 
 
-def _not_official(result: Result) -> Iterator[str]:
-    task = result.task
-    if task.sample:
-        yield "the embedded sample, not the benchmark"
-    if task.limit is not None:
-        yield f"partial: cut to {task.limit} queries (--limit)"
-    if task.unofficial or not task.official:
-        yield "not official data; run it on the benchmark's own"
-    odd = [
-        name
-        for name, pair in result.pairs.items()
-        if pair.status != "done" or pair.unofficial or not pair.official
-    ]
-    if odd:
-        yield f"pairs that are not done, or not official: {_some(map(printable, odd))}"
-
-
 def _bad_measures(measures: tuple[str, ...], plan: Plan) -> Iterator[str]:
     for name in measures[:_MOST_MEASURES]:
         family, _, cutoff = name.partition("@")
@@ -172,8 +184,8 @@ def _about_pairs(result: Result, card: TaskCard, plan: Plan) -> Iterator[str]:
         split = result.task.split
         if pair.run_file != f"{split}/{name}{SUFFIX}":
             yield f"pair {name}: run_file must be {split}/{name}{SUFFIX}"
-        if pair.values_file != f"{split}/{name}.values.tsv.gz":
-            yield f"pair {name}: values_file must be {split}/{name}.values.tsv.gz"
+        if pair.values_file != f"{split}/{name}{VALUES}":
+            yield f"pair {name}: values_file must be {split}/{name}{VALUES}"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ _MOST_ENTRIES = 5000
 _FOLDER = re.compile(r"[A-Za-z0-9@+_][\w.@+-]{0,119}", flags=re.ASCII)
 _RESULT = re.compile(r"([a-z0-9][a-z0-9_-]{0,31})\.json")
 PAIR = re.compile(r"[a-z]{2,8}-[a-z]{2,8}")
+VALUES = ".values.tsv.gz"
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _list_task(folder: Path, card: TaskCard, files: SystemFiles, problems: list[
             if kind == "file" and _is_pair_file(entry.name):
                 names.add(entry.name)
             else:
-                expected = f"<pair>{SUFFIX} and <pair>.values.tsv.gz"
+                expected = f"<pair>{SUFFIX} and <pair>{VALUES}"
                 problems.append(_unexpected(entry, kind, expected))
 
 
@@ -176,7 +177,7 @@ def _size(entry: os.DirEntry[str], kind: str) -> int:
 
 def _is_pair_file(name: str) -> bool:
     pair, _, rest = name.partition(".")
-    return bool(PAIR.fullmatch(pair)) and f".{rest}" in (SUFFIX, ".values.tsv.gz")
+    return bool(PAIR.fullmatch(pair)) and f".{rest}" in (SUFFIX, VALUES)
 
 
 def _unexpected(entry: os.DirEntry[str], kind: str, expected: str) -> Problem:

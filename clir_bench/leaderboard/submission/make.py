@@ -16,7 +16,7 @@ import clir_bench
 from clir_bench.core.files import sha256_of
 from clir_bench.core.safe_text import name_problem, without_folders
 from clir_bench.errors import DataError, ResultError
-from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.plan import Plan, plan_of
 from clir_bench.metrics.means import N_RESAMPLES
 from clir_bench.metrics.scoring import QueryScores, score
@@ -38,7 +38,7 @@ from clir_bench.results.store import (
     write_result,
     write_values,
 )
-from clir_bench.results.summary import has_pairs_and_pool, means_of
+from clir_bench.results.summary import has_pairs_and_pool, means_of, not_for_boards
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
@@ -212,18 +212,6 @@ def task_record(
     )
 
 
-def not_for_boards(result: Result) -> list[str]:
-    """Say why a result is no score of a benchmark."""
-    task, problems = result.task, []
-    if task.sample:
-        return ["the embedded sample, not the benchmark"]
-    if task.limit is not None:
-        problems.append(f"partial: cut to {task.limit} queries and documents (--limit)")
-    if task.unofficial or not task.official:
-        problems.append(f"not official: {'; '.join(task.unofficial) or 'no pair is done'}")
-    return problems
-
-
 def _check_data(cut: Cut, loader: Loader) -> None:
     prepared = prepare(loader, cut.plan.pairs)
     if prepared.failures:
@@ -243,15 +231,15 @@ def _read_run(path: Path, pair: LanguagePair, was: PairResult, depth: int) -> Ru
         raise DataError(f"{file}: the run of {pair} is missing; run it again")
     if sha256_of(file) != was.run_sha256:
         raise DataError(f"{file}: not the run that {pair} was scored from; run it again")
-    return compact.read_top(file, depth)
+    return run_format.read_top(file, depth)
 
 
 def _store(
     path: Path, pair: LanguagePair, was: PairResult, run: Run, scores: QueryScores, cut: Cut
 ) -> PairResult:
     depth = cut.plan.depth
-    data = compact.compress(compact.format_compact(run, depth, system_folder(cut.name)))
-    run_file = f"{path.stem}/{pair}{compact.SUFFIX}"
+    data = run_format.compress(run_format.format_compact(run, depth, system_folder(cut.name)))
+    run_file = f"{path.stem}/{pair}{run_format.SUFFIX}"
     write_file(path.parent / run_file, data)
     values_file, values_sha256 = write_values(path, pair, scores)
     retrieved = sum(map(len, run.doc_ids))
@@ -273,13 +261,17 @@ def _store(
 
 def _result(cut: Cut, kept: _Kept) -> Result:
     was, depth = cut.result, cut.plan.depth
-    command = without_folders(was.environment.command)
+    environment, *later = (
+        ran.model_copy(update={"command": without_folders(ran.command)})
+        for ran in (was.environment, *was.later_commands)
+    )
     result = was.model_copy(
         update={
             "system": _record(was.system),
             "task": task_record(cut.card, was.task.split, cut.plan.measures, kept.pairs),
             "settings": SETTINGS.model_copy(update={"top_k": depth}),
-            "environment": was.environment.model_copy(update={"command": command}),
+            "environment": environment,
+            "later_commands": tuple(later),
             "pairs": kept.pairs,
             "submission": Submission(
                 depth=depth,

@@ -51,7 +51,8 @@ def impossible(result: Result, card: TaskCard, depth: int) -> Iterator[str]:
         card: The task's card.
         depth: Documents that a submission keeps for each query.
     """
-    yield from _about_environment(result.environment)
+    for environment in (result.environment, *result.later_commands):
+        yield from _about_environment(environment)
     yield from _about_system(result.system)
     if result.submission is not None:
         yield from _about_cutting(result, result.submission, depth)

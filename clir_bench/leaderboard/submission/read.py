@@ -19,7 +19,7 @@ from clir_bench.core.bounded_files import read_gzip, shown
 from clir_bench.core.display import printable
 from clir_bench.core.files import sha256_of
 from clir_bench.core.safe_text import looks
-from clir_bench.encoders import catalog as models
+from clir_bench.encoders import catalog
 from clir_bench.errors import ClirBenchError, DataError
 from clir_bench.leaderboard.data_hashes import DataKey, Pinned, queries_sha256
 from clir_bench.leaderboard.submission.claims import (
@@ -28,7 +28,13 @@ from clir_bench.leaderboard.submission.claims import (
     largest_result,
     read_statement,
 )
-from clir_bench.leaderboard.submission.layout import Problem, SystemFiles, card_of, list_system
+from clir_bench.leaderboard.submission.layout import (
+    VALUES,
+    Problem,
+    SystemFiles,
+    card_of,
+    list_system,
+)
 from clir_bench.leaderboard.submission.recompute import mean_differences, packed_run
 from clir_bench.leaderboard.submission.run_format import SUFFIX
 from clir_bench.metrics.scoring import QueryScores
@@ -40,12 +46,11 @@ from clir_bench.types import LanguagePair
 _OWN = ("hashing", "optical", "optical-pooled")
 _LEAST_VALUES_BYTES = 256 * 2**10
 _LONGEST_ID, _LONGEST_VALUE = 256, 32
-_MOST_QUERIES = 200_000
 _SHOWN = 5
 
 
 @dataclass
-class Submitter:
+class SubmittedSystem:
     """A system's folder: its files, its card and its results as they are stated.
 
     Attributes:
@@ -71,7 +76,7 @@ class Submitter:
 
 
 @dataclass(frozen=True)
-class Submitted:
+class SubmittedResult:
     """A result with its per-query values, as far as they could be read.
 
     Attributes:
@@ -85,10 +90,10 @@ class Submitted:
     problems: list[Problem]
 
 
-def open_system(folder: Path, only: Path | None = None) -> Submitter:
+def open_system(folder: Path, only: Path | None = None) -> SubmittedSystem:
     """Return what is in a system's folder; its results alone are read, or `only` one of them."""
     files, problems = list_system(folder)
-    system = Submitter(folder, files, problems=problems)
+    system = SubmittedSystem(folder, files, problems=problems)
     if not files.is_readable:
         return system
     try:
@@ -112,7 +117,9 @@ def open_system(folder: Path, only: Path | None = None) -> Submitter:
     return system
 
 
-def read_submitted(path: Path, system: Submitter, official: Mapping[DataKey, Pinned]) -> Submitted:
+def read_submitted(
+    path: Path, system: SubmittedSystem, official: Mapping[DataKey, Pinned]
+) -> SubmittedResult:
     """Check one of a system's results against its card, its files and the official hashes.
 
     Args:
@@ -125,8 +132,8 @@ def read_submitted(path: Path, system: Submitter, official: Mapping[DataKey, Pin
     said += _against_card(result, system.card)
     problems = [Problem(path, what) for what in said]
     if statement is None:
-        return Submitted(None, {}, problems)
-    expected = {f"{n}{end}" for n in result.pairs for end in (SUFFIX, ".values.tsv.gz")}
+        return SubmittedResult(None, {}, problems)
+    expected = {f"{n}{end}" for n in result.pairs for end in (SUFFIX, VALUES)}
     problems += [
         Problem(path.with_suffix("") / name, "is of no pair of the result; remove it")
         for name in sorted(system.files.pair_files[path] - expected)
@@ -134,8 +141,9 @@ def read_submitted(path: Path, system: Submitter, official: Mapping[DataKey, Pin
     scores: dict[LanguagePair, QueryScores] = {}
     others: list[Problem] = []
     for pair in statement.pairs:
+        stated = statement.stated(pair)
         pinned = official.get(DataKey(result.task.id, result.task.split, pair), Pinned())
-        if pinned.data not in ("", result.pairs[str(pair)].data_sha256):
+        if pinned.data not in ("", stated.data_sha256):
             what = f"pair {pair}: data_sha256 is not that of the official data"
             problems.append(Problem(path, what))
         try:
@@ -147,13 +155,13 @@ def read_submitted(path: Path, system: Submitter, official: Mapping[DataKey, Pin
         except ClirBenchError as error:
             problems.append(as_problem(path, error))
             continue
-        file = path.with_suffix("") / f"{pair}.values.tsv.gz"
-        if result.pairs[str(pair)].values_sha256 not in (None, sha256_of(file)):
+        file = statement.values_path(pair)
+        if stated.values_sha256 not in (None, sha256_of(file)):
             others.append(Problem(file, "is not the file of the result's values_sha256"))
     if not problems:
         problems += [Problem(path, what) for what in mean_differences(statement, scores)]
     # Last, so that values that are wrong are named, and not only that they are others.
-    return Submitted(statement, scores, problems + others)
+    return SubmittedResult(statement, scores, problems + others)
 
 
 def as_problem(path: Path, error: ClirBenchError) -> Problem:
@@ -172,7 +180,7 @@ def look_alikes(folders: Iterable[Path]) -> dict[Path, Problem]:
     Which of two came first cannot be seen, so neither is taken; names that clir-bench itself gives
     to systems stay with these.
     """
-    known = {looks(name): system_folder(name) for name in (*models.table(), *_OWN)}
+    known = {looks(name): system_folder(name) for name in (*catalog.table(), *_OWN)}
     alike: dict[str, list[Path]] = {}
     for folder in folders:
         alike.setdefault(looks(folder.absolute().name), []).append(folder)
@@ -214,11 +222,8 @@ def _values(statement: Statement, pair: LanguagePair, pinned: Pinned) -> QuerySc
         DataError: The file is not what `results.write_values` writes, has other measures, values
             that no measure has, or is not of the queries that are judged.
     """
-    stated = statement.result.pairs[str(pair)].counts
-    counts = statement.card.counts_of(statement.result.task.split, pair)
-    file = statement.path.with_suffix("") / f"{pair}.values.tsv.gz"
-    measures = statement.result.task.measures
-    n_queries = _MOST_QUERIES if counts is None else counts.queries
+    stated, n_queries = statement.stated(pair).counts, statement.most_queries(pair)
+    file, measures = statement.values_path(pair), statement.result.task.measures
     largest = (n_queries + 1) * (_LONGEST_ID + _LONGEST_VALUE * len(measures))
     largest = max(largest, _LEAST_VALUES_BYTES)
     values = parse_values(read_gzip(file, largest, largest), file)
@@ -231,7 +236,7 @@ def _values(statement: Statement, pair: LanguagePair, pinned: Pinned) -> QuerySc
     n_values = len(values.query_ids)
     if n_values > n_queries or (stated is not None and n_values != stated.judged_queries):
         raise DataError(
-            f"{shown(statement.path)}: pair {pair}: there are values of {n_values:,} queries, not "
+            f"{statement.place(pair)}: there are values of {n_values:,} queries, not "
             "of those judged"
         )
     if pinned.queries not in ("", queries_sha256(values.query_ids)):

@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from clir_bench.core.bounded_files import read_plain, shown, unpack_xz
 from clir_bench.core.display import printable
 from clir_bench.errors import ClirBenchError, DataError
-from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.claims import Statement
 from clir_bench.leaderboard.submission.make import means_update, task_record
 from clir_bench.metrics.scoring import QueryScores, score
@@ -32,7 +31,6 @@ from clir_bench.types import LanguagePair, Run
 Values = Mapping[LanguagePair, QueryScores]
 _INTERVAL_TOLERANCE = 1e-9
 """Resampled means are matrix products, whose last digit depends on the processor; means are not."""
-_MOST_QUERIES = 200_000
 _SHOWN = 5
 
 
@@ -63,10 +61,10 @@ def from_values(statement: Statement, values: Values) -> Recomputed:
             done.problems.append(error)
             continue
         if pair in values:
-            stated = statement.result.pairs[str(pair)]
+            stated = statement.stated(pair)
             judged = values[pair].query_ids
             if problem := _depth_problem(statement, run, judged, stated.counts, own=1):
-                done.problems.append(DataError(f"{_run_file(statement, pair)}: {problem}"))
+                done.problems.append(DataError(f"{shown(statement.run_path(pair))}: {problem}"))
             done.scores[pair] = values[pair]
             done.pairs[str(pair)] = _with_counts(stated, run)
     return done
@@ -78,7 +76,7 @@ def from_runs(statement: Statement, values: Values, source: Source) -> Recompute
     loader = Loader(statement.card, statement.result.task.split, source)
     preparation = prepare(loader, statement.pairs)
     for pair, failure in preparation.failures.items():
-        what = f"{_of(statement, pair)}: the data cannot be read: {failure}"
+        what = f"{statement.place(pair)}: the data cannot be read: {failure}"
         done.problems.append(DataError(what))
     for group in preparation.groups:
         _score_group(statement, group, loader, done)
@@ -114,9 +112,9 @@ def packed_run(statement: Statement, pair: LanguagePair) -> bytes:
     Raises:
         DataError: The file cannot be read, or is not the one that was scored.
     """
-    file = _run_path(statement, pair)
-    data = read_plain(file, compact.LARGEST_PACKED_BYTES)
-    if hashlib.sha256(data).hexdigest() != statement.result.pairs[str(pair)].run_sha256:
+    file = statement.run_path(pair)
+    data = read_plain(file, run_format.LARGEST_PACKED_BYTES)
+    if hashlib.sha256(data).hexdigest() != statement.stated(pair).run_sha256:
         raise DataError(f"{shown(file)}: is not the file of the result's run_sha256")
     return data
 
@@ -153,7 +151,7 @@ def _score_group(statement: Statement, group: Group, loader: Loader, done: Recom
         if odd := sorted(strangers & ids):
             some = ", ".join(printable(doc_id) for doc_id in odd[:_SHOWN])
             what = (
-                f"{_run_file(statement, pair)}: {len(odd):,} documents are not in the corpus: "
+                f"{shown(statement.run_path(pair))}: {len(odd):,} documents are not in the corpus: "
                 f"{some}; is it the run of another pair?"
             )
             done.problems.append(DataError(what))
@@ -164,19 +162,20 @@ def _score_pair(
 ) -> Iterator[str]:
     """Yield what is wrong with a pair, and add its scores to `done`."""
     pair, inspection = prepared.pair, prepared.inspection
-    stated = statement.result.pairs[str(pair)]
+    place, file = statement.place(pair), shown(statement.run_path(pair))
+    stated = statement.stated(pair)
     if prepared.unofficial:
-        yield f"{_of(statement, pair)}: the data is not official: {'; '.join(prepared.unofficial)}"
+        yield f"{place}: the data is not official: {'; '.join(prepared.unofficial)}"
     if stated.data_sha256 != inspection.sha256:
-        yield f"{_of(statement, pair)}: was run on other documents, queries or judgments"
+        yield f"{place}: was run on other documents, queries or judgments"
     collection = loader.load(pair)
     if odd := set(run.query_ids) - {query.query_id for query in collection.queries}:
         some = ", ".join(printable(query_id) for query_id in sorted(odd)[:_SHOWN])
-        yield f"{_run_file(statement, pair)}: {len(odd):,} queries that the task has not: {some}"
+        yield f"{file}: {len(odd):,} queries that the task has not: {some}"
     if collection.skip_same_id and any(
         query_id in ids for query_id, ids in zip(run.query_ids, run.doc_ids, strict=True)
     ):
-        yield f"{_run_file(statement, pair)}: ranks a query that is a document for itself"
+        yield f"{file}: ranks a query that is a document for itself"
     measures = statement.result.task.measures
     scores = score(run, collection.qrels, measures)
     done.scores[pair] = scores
@@ -193,7 +192,7 @@ def _score_pair(
     if problem := _depth_problem(
         statement, run, scores.query_ids, PairCounts.of(prepared.inspection), own=own
     ):
-        yield f"{_run_file(statement, pair)}: {problem}"
+        yield f"{file}: {problem}"
     done.pairs[str(pair)] = _with_counts(known, run)
     if pair in done.values:
         yield from _value_problems(statement, pair, done.values[pair], scores)
@@ -202,7 +201,7 @@ def _score_pair(
 def _value_problems(
     statement: Statement, pair: LanguagePair, values: QueryScores, scores: QueryScores
 ) -> Iterator[str]:
-    file = statement.path.with_suffix("") / f"{pair}.values.tsv.gz"
+    file = statement.values_path(pair)
     if values.query_ids != scores.query_ids:
         yield f"{shown(file)}: its queries are not the judged ones, sorted"
     elif not np.array_equal(values.values, scores.values):
@@ -247,11 +246,10 @@ def _read_run(statement: Statement, pair: LanguagePair) -> Run:
     Raises:
         DataError: The file is not the one that was scored, or not as `submit` writes it.
     """
-    file, depth = _run_path(statement, pair), statement.plan.depth
-    counts = statement.card.counts_of(statement.result.task.split, pair)
-    n_queries = _MOST_QUERIES if counts is None else counts.queries
-    largest = min(compact.LARGEST_BYTES, n_queries * depth * compact.LONGEST_LINE)
-    return compact.parse_compact(
+    file, depth = statement.run_path(pair), statement.plan.depth
+    n_queries = statement.most_queries(pair)
+    largest = min(run_format.LARGEST_BYTES, n_queries * depth * run_format.LONGEST_LINE)
+    return run_format.parse_compact(
         unpack_xz(packed_run(statement, pair), file, largest),
         depth=depth,
         n_queries=n_queries,
@@ -266,18 +264,6 @@ def _with_counts(stated: PairResult, run: Run) -> PairResult:
     return stated.model_copy(
         update={"counts": counts, "status": "done", "official": True, "unofficial": ()}
     )
-
-
-def _run_path(statement: Statement, pair: LanguagePair) -> Path:
-    return statement.path.with_suffix("") / f"{pair}{compact.SUFFIX}"
-
-
-def _run_file(statement: Statement, pair: LanguagePair) -> str:
-    return shown(_run_path(statement, pair))
-
-
-def _of(statement: Statement, pair: LanguagePair) -> str:
-    return f"{shown(statement.path)}: pair {pair}"
 
 
 def _plain(result: Result) -> Any:

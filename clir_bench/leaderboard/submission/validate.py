@@ -15,7 +15,7 @@ from clir_bench.leaderboard.data_hashes import DataKey, Pinned
 from clir_bench.leaderboard.submission.claims import Statement
 from clir_bench.leaderboard.submission.layout import Problem, find_systems
 from clir_bench.leaderboard.submission.read import (
-    Submitted,
+    SubmittedResult,
     as_problem,
     look_alikes,
     open_system,
@@ -31,7 +31,7 @@ Sources = Callable[[TaskCard, str], Source | None]
 
 
 @dataclass
-class Report:
+class ValidationReport:
     """What was found.
 
     Attributes:
@@ -56,7 +56,7 @@ def validate(
     *,
     official: Mapping[DataKey, Pinned] | None = None,
     advance: Callable[[Path], None] = lambda _: None,
-) -> Report:
+) -> ValidationReport:
     """Check a submission: a folder of results, a system's folder, or one result.
 
     Args:
@@ -68,7 +68,7 @@ def validate(
     Raises:
         ResultError: There is no submission at `path`.
     """
-    report = Report()
+    report = ValidationReport()
     folders = find_systems(path)
     only = path.absolute() if path.is_file() and path.name != CARD_FILE else None
     alike = look_alikes({*folders, *_neighbours(folders)})
@@ -93,7 +93,7 @@ def validate(
 
 
 def _recompute(
-    submitted: Submitted, statement: Statement, sources: Sources, report: Report
+    submitted: SubmittedResult, statement: Statement, sources: Sources, report: ValidationReport
 ) -> None:
     """Score the runs of a result again, or sum its values up again where there is no data."""
     path, task = statement.path, statement.result.task

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import yaml
 
 Value: TypeAlias = "str | int | float | bool | Sequence[Value] | Mapping[str, Value] | None"
 
-_PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_ -]*[A-Za-z0-9]")
-_PAIR = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
-_HALF = re.compile(r"(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}")
-_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+
+class _Quoted(str):
+    """A text that is written between double quotes; keys are so only where they must be."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
+    """Indents lists under their keys, and writes no text twice as a reference."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(
+    _Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
 
 
 def dump(value: Mapping[str, Value]) -> str:
@@ -24,51 +41,20 @@ def dump(value: Mapping[str, Value]) -> str:
       - "x"
       - size: 1
     """
-    return "".join(f"{line}\n" for line in _mapping(value))
+    text: str = yaml.dump(
+        _prepared(value), Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=math.inf
+    )
+    return text
 
 
-def _mapping(value: Mapping[str, Value]) -> Iterator[str]:
-    for key, inner in value.items():
-        if inner is not None:
-            yield from _entry(f"{_key(key)}:", inner)
+def _prepared(value: Value) -> Any:
+    if isinstance(value, Mapping):
+        return {_whole(k): _prepared(inner) for k, inner in value.items() if inner is not None}
+    if isinstance(value, str):
+        return _Quoted(_whole(value))
+    return [_prepared(item) for item in value] if isinstance(value, Sequence) else value
 
 
-def _entry(head: str, value: Value) -> Iterator[str]:
-    if isinstance(value, Mapping) and value:
-        yield head
-        yield from (f"  {line}" for line in _mapping(value))
-    elif isinstance(value, Sequence) and not isinstance(value, str) and value:
-        yield head
-        yield from (f"  {line}" for line in _sequence(value))
-    else:
-        yield f"{head} {_scalar(value)}"
-
-
-def _sequence(value: Sequence[Value]) -> Iterator[str]:
-    for item in value:
-        if isinstance(item, Mapping) and any(inner is not None for inner in item.values()):
-            lines = list(_mapping(item))
-            yield f"- {lines[0]}"
-            yield from (f"  {line}" for line in lines[1:])
-        else:
-            yield from _entry("-", item)
-
-
-def _scalar(value: Value) -> str:
-    # JSON is YAML, but for characters outside the basic plane, which JSON escapes in two halves,
-    # DEL, which YAML wants escaped, and floats such as 1e-07, which YAML 1.1 takes for texts.
-    if isinstance(value, float):
-        text = repr(value)
-        return text.replace("e", ".0e") if "e" in text and "." not in text else text
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False).replace("\x7f", "\\u007f")
-    text = _PAIR.sub(lambda pair: f"\\U{_joined(pair[1], pair[2]):08x}", text)
-    return _HALF.sub(r"\1\\ufffd", text)
-
-
-def _joined(high: str, low: str) -> int:
-    return 0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00
-
-
-def _key(key: str) -> str:
-    plain = _PLAIN_KEY.fullmatch(key) and key.lower() not in _WORDS
-    return key if plain else _scalar(key)
+def _whole(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which YAML cannot hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import clir_bench
-from clir_bench.core import provenance as environment
+from clir_bench.core import provenance
 from clir_bench.tasks import outline
 from clir_bench.tasks.loading import Group, Loader
 from clir_bench.tasks.outline import NO_OUTLINE, Outline
@@ -100,10 +100,10 @@ def identify(info: EncoderInfo, *, dim: int, spec: str, package: str, seed: int)
         "package": package,
     }
     if info.weights_sha256 is not None or not own:
-        versions = environment.packages()
+        versions = provenance.packages()
         fields |= {package: versions.get(package) for package in _RUNTIME}
     if own:
-        if environment.git_state()[0] is not None:
+        if provenance.git_state()[0] is not None:
             fields["code"] = _code_sha256()
         return Identity(fields)
     untold = _untold(info, name, version, spec)

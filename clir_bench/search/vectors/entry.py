@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clir_bench import __version__
-from clir_bench.core import provenance as environment
+from clir_bench.core import provenance
 from clir_bench.core.locks import shared
 from clir_bench.errors import MissingDataError, OutputError
 from clir_bench.results.store import system_folder
@@ -315,4 +315,4 @@ def drop_shard(folder: Path, number: int) -> None:
 
 
 def _made_with() -> dict[str, str]:
-    return {"clir-bench": __version__, **environment.packages(), **environment.hardware()}
+    return {"clir-bench": __version__, **provenance.packages(), **provenance.hardware()}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,10 @@ import pytest
 import tiny_distill as tiny
 from safetensors.numpy import load_file
 
-from clir_bench.distill.training import checkpoint
-from clir_bench.distill.training import loop as training
+from clir_bench.cli import distill as distill_command
+from clir_bench.cli import main
+from clir_bench.distill.model.teacher import Teacher
+from clir_bench.distill.training import checkpoint, loop
 from clir_bench.errors import DataError, EncoderError, OutputError, TrainingError, UsageError
 
 
@@ -92,15 +97,15 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    update = training.Training._update
+    update = loop.Training._update
 
-    def killed(self: training.Training, step: int) -> Any:
+    def killed(self: loop.Training, step: int) -> Any:
         if step == 13:
             raise KeyboardInterrupt
         return update(self, step)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Training, "_update", killed)
+        patch.setattr(loop.Training, "_update", killed)
         with pytest.raises(KeyboardInterrupt):
             tiny.run(teacher, bitext, tmp_path / "model")
     assert list(checkpoint.steps(tmp_path / "model/.training")) == [10]
@@ -109,6 +114,119 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     assert whole.keys() == resumed.keys()
     for name in whole:
         np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_writes_a_checkpoint_and_the_next_start_goes_on_from_its_step(
+    teacher: Path,
+    bitext: Path,
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: signal.Signals,
+) -> None:
+    update = loop.Training._update
+
+    def interrupted(self: loop.Training, step: int) -> Any:
+        if step == 6:
+            signal.raise_signal(number)
+        return update(self, step)
+
+    monkeypatch.setattr(loop, "_LOG_EVERY", 1)
+    before = signal.signal(number, signal.default_int_handler)
+    caplog.set_level("INFO", logger="clir_bench.distill.training")
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(loop.Training, "_update", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                tiny.run(teacher, bitext, tmp_path / "model")
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+    assert list(checkpoint.steps(tmp_path / "model/.training")) == [7]
+    assert "stopped after step 7; the same command goes on from there" in caplog.text
+    tiny.run(teacher, bitext, tmp_path / "model")
+    assert "the training goes on from step 7 of 20" in caplog.text
+    whole, resumed = _weights(finished), _weights(tmp_path / "model")
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)
+    assert _logged_steps(tmp_path / "model") == list(range(1, 21))
+
+
+def _logged_steps(output: Path) -> list[int]:
+    entries = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    return [entry["step"] for entry in entries if "loss" in entry]
+
+
+def test_a_second_signal_stops_at_once() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), loop.signals_held() as heard:
+            signal.raise_signal(signal.SIGINT)
+            assert heard == [signal.SIGINT]
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("the second signal had no effect")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_training_killed_before_its_first_checkpoint_logs_no_step_twice(
+    teacher: Path, bitext: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = loop.Training._update
+
+    def killed(self: loop.Training, step: int) -> Any:
+        if step == 5:
+            raise RuntimeError
+        return update(self, step)
+
+    monkeypatch.setattr(loop, "_LOG_EVERY", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Training, "_update", killed)
+        with pytest.raises(RuntimeError):
+            tiny.run(teacher, bitext, tmp_path / "model")
+    assert _logged_steps(tmp_path / "model") == [1, 2, 3, 4, 5]
+    tiny.run(teacher, bitext, tmp_path / "model")
+    assert _logged_steps(tmp_path / "model") == list(range(1, 21))
+
+
+def test_without_a_terminal_lines_say_where_it_is_and_libraries_say_nothing(
+    teacher: Path,
+    bitext: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    recipe = tmp_path / "recipe.json"
+    values = tiny.recipe_values(teacher)
+    monkeypatch.setattr(distill_command, "_EVERY_SECONDS", 0)
+    monkeypatch.setattr("clir_bench.distill.recipe.read_recipe", lambda _: values)
+    command = ["distill", "--recipe", str(recipe), "--bitext-root", str(bitext)]
+    command += ["--cache", str(tmp_path / "cache"), "--device", "cpu"]
+    assert main([*command, "--output", str(tmp_path / "model")]) == 0
+    lines = capfd.readouterr().err.splitlines()
+    training = [line for line in lines if line.startswith("training: step ")]
+    assert len(training) == 20
+    pattern = r"training: step 1 of 20, loss \d+\.\d{4}, [\d,]+ pairs/s, 0:00:\d\d left"
+    assert re.fullmatch(pattern, training[0])
+    assert [line for line in lines if line not in training] == [
+        line for line in lines if line.startswith("encoding English with the teacher: ")
+    ]
+
+
+def test_a_teachers_limit_beyond_its_positions_is_refused_where_it_is_stated(
+    teacher: Path, bitext: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(EncoderError, match=r"max_tokens = 500 is stated, .* positions for 64"):
+        Teacher(str(_without_limit(teacher, tmp_path)), max_tokens=500, must_fit=True)
+
+
+def _without_limit(teacher: Path, folder: Path) -> Path:
+    copied = Path(shutil.copytree(teacher, folder / "unlimited"))
+    path = copied / "sentence_bert_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "max_seq_length": 100_000}))
+    return copied
 
 
 def test_a_student_with_layers_and_dropout_goes_on_to_the_same_weights(
@@ -120,7 +238,7 @@ def test_a_student_with_layers_and_dropout_goes_on_to_the_same_weights(
         "training": {"steps": 6, "checkpoint_every": 3, "accumulation": 2},
     }
     tiny.run(teacher, bitext, tmp_path / "whole", **tables)
-    monkeypatch.setattr(training.Training, "_validate", _stop_at_end)
+    monkeypatch.setattr(loop.Training, "_validate", _stop_at_end)
     with pytest.raises(KeyboardInterrupt):
         tiny.run(teacher, bitext, tmp_path / "killed", **tables)
     monkeypatch.undo()
@@ -132,16 +250,16 @@ def test_a_student_with_layers_and_dropout_goes_on_to_the_same_weights(
         np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)
 
 
-def _stop_at_end(self: training.Training) -> None:
+def _stop_at_end(self: loop.Training) -> None:
     raise KeyboardInterrupt
 
 
 def test_a_loss_that_is_no_number_stops_with_step_and_batch_and_keeps_the_last_weights(
     teacher: Path, bitext: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward = training.Training._forward
+    forward = loop.Training._forward
 
-    def broken(self: training.Training, batch: Any) -> Any:
+    def broken(self: loop.Training, batch: Any) -> Any:
         parts = forward(self, batch)
         return (
             {name: part * float("nan") for name, part in parts.items()}
@@ -149,7 +267,7 @@ def test_a_loss_that_is_no_number_stops_with_step_and_batch_and_keeps_the_last_w
             else parts
         )
 
-    monkeypatch.setattr(training.Training, "_forward", broken)
+    monkeypatch.setattr(loop.Training, "_forward", broken)
     with pytest.raises(
         TrainingError, match=r"step 12, batch 11: the loss is not a number \(ot nan"
     ):

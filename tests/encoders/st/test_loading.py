@@ -10,9 +10,10 @@ import pytest
 from tiny_models import COMMIT, TEXTS, copy_of, edit, write_bert, write_dense, write_late
 
 from clir_bench.encoders import load_encoder
-from clir_bench.encoders.st import loading as sbert
+from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import fingerprint
 from clir_bench.errors import EncoderError, UsageError
+from clir_bench.testing import ENCODER_CHECKS, EncoderSubject
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,8 @@ def test_a_static_model_has_no_limit_and_refuses_a_text_without_tokens(
     assert encoder.encode_documents(TEXTS, language="en").shape == (len(TEXTS), 6)
     with pytest.raises(EncoderError, match="text '' in 'sw': the vector is all zeros"):
         encoder.encode_documents(["paka", ""], language="sw")
+    wordless = {check.name: check for check in ENCODER_CHECKS}["blank-texts"]
+    assert wordless.outcome(EncoderSubject(encoder)).status == "passed"
 
 
 def test_late_interaction_gives_a_unit_vector_a_token_without_skipped_ones(late: Path) -> None:
@@ -268,9 +271,9 @@ def test_a_device_that_is_not_there_is_refused_rather_than_replaced() -> None:
     import torch
 
     with pytest.raises(EncoderError, match="is not on this machine"):
-        sbert.resolve_device(f"cuda:{torch.cuda.device_count()}")
+        loading.resolve_device(f"cuda:{torch.cuda.device_count()}")
     with pytest.raises(UsageError, match="device 'gpu': expected auto, cpu"):
-        sbert.resolve_device("gpu")
+        loading.resolve_device("gpu")
 
 
 @pytest.fixture

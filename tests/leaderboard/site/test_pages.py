@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 from made_boards import TIERS, made_board, made_section, made_system
 
+from clir_bench.core.display import fixed
 from clir_bench.leaderboard.board import Board
-from clir_bench.leaderboard.site import palette, render_site
+from clir_bench.leaderboard.escaping import spelled_out
+from clir_bench.leaderboard.site import palette
 from clir_bench.leaderboard.site.labels import Box, place_labels
-from clir_bench.leaderboard.site.markup import element, escape, safe_href, visible
-from clir_bench.leaderboard.site.page import place_of
 from clir_bench.leaderboard.site.plot import axis
-from clir_bench.leaderboard.site.tables import fixed, number
+from clir_bench.leaderboard.site.render import environment, number, render_site, safe_href
 from clir_bench.metrics.means import Estimate
 from clir_bench.results.system_card import Training
 
@@ -35,6 +36,19 @@ HOSTILE = (
     "--><!--",
     "]]>{{7*7}}${7*7}`",
 )
+
+
+TEMPLATES = sorted((Path(palette.__file__).parent / "templates").glob("*.html"))
+
+
+def shown_as(text: str) -> str:
+    return spelled_out(text, keep="\n\t")
+
+
+def rendered(template: str, **values: object) -> str:
+    """Return what a template with the macros of the pages makes of `values`."""
+    head = '{% import "macros.html" as m with context %}'
+    return environment().from_string(head + template).render(up="../", **values)
 
 
 class Page(HTMLParser):
@@ -122,8 +136,8 @@ def test_nothing_a_submission_says_becomes_markup(text: str) -> None:
     read = pages([hostile_board(text)])
     for page in read.values():
         assert_harmless(page)
-    assert visible(text) in "".join(read["systems/alpha.html"].text)
-    assert visible(text) in "".join(read["boards/made.html"].text)
+    assert shown_as(text) in "".join(read["systems/alpha.html"].text)
+    assert shown_as(text) in "".join(read["boards/made.html"].text)
 
 
 @settings(max_examples=20, deadline=None)
@@ -135,8 +149,8 @@ def test_any_text_at_all_is_shown_and_does_nothing(text: str) -> None:
 
 @given(st.text(max_size=80))
 def test_a_text_reads_back_as_what_is_visible_of_it(text: str) -> None:
-    read = Page(element("p", {"title": text}, text).encode())
-    shown = visible(text)
+    read = Page(rendered('<p title="{{ t }}">{{ t }}</p>', t=text).encode())
+    shown = shown_as(text)
     assert "".join(read.text) == shown
     assert next(read.having("p"))["title"] == shown
 
@@ -155,7 +169,7 @@ def test_a_text_reads_back_as_what_is_visible_of_it(text: str) -> None:
 )  # fmt: skip
 def test_unsafe_address_is_no_link(address: str) -> None:
     assert safe_href(address) is None
-    assert str(element("a", {"href": address}, "text")) == "<a>text</a>"
+    assert rendered("{{ m.link(address, 'text') }}", address=address) == "text"
 
 
 @pytest.mark.parametrize(
@@ -170,14 +184,19 @@ def test_safe_address_is_kept(address: str) -> None:
 
 
 def test_path_that_climbs_out_of_the_boards_folder_is_no_link() -> None:
-    place = place_of("systems/x.html")
-    assert str(place.file("../../etc/passwd", "x")) == "x"
-    assert str(place.file("results/a/b.json", "x")) == '<a href="../../results/a/b.json">x</a>'
+    file = "{{ m.file(path, 'x') }}"
+    assert rendered(file, path="../../etc/passwd") == "x"
+    good = rendered(file, path="results/a/b.json")
+    assert good == '<a href="../../results/a/b.json">x</a>'
 
 
-def test_name_of_an_element_is_never_from_outside() -> None:
-    with pytest.raises(ValueError, match="no name of an element"):
-        element("p onclick=x")
+def test_no_template_marks_a_text_as_safe_or_forgets_what_it_was_given() -> None:
+    assert {"base.html", "macros.html", "index.html"} <= {path.name for path in TEMPLATES}
+    for path in TEMPLATES:
+        source = path.read_text(encoding="utf-8")
+        assert not re.search(r"\|\s*safe\b|autoescape|Markup|<script(?! src)| style=", source), path
+    with pytest.raises(UndefinedError, match="missing"):
+        rendered("{{ missing }}")
 
 
 def test_equal_boards_give_equal_bytes() -> None:
@@ -362,4 +381,3 @@ def test_numbers_are_written_without_a_negative_zero() -> None:
     assert fixed(-0.00001) == "0.0000"
     assert number(-0.0000001) == "0"
     assert number(1000.0) == "1000"
-    assert escape("a") == "a"

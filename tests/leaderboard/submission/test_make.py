@@ -20,7 +20,7 @@ from submissions import CARD, Submitted, make_submission
 
 from clir_bench.core.safe_text import name_problem, text_problem, without_folders
 from clir_bench.errors import ClirBenchError, DataError
-from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.make import NotForBoardsError, open_result
 from clir_bench.leaderboard.submission.plan import plan_of
 from clir_bench.metrics.scoring import score
@@ -102,15 +102,15 @@ def test_ir_measures_reads_the_decompressed_run_and_finds_the_same_scores(
 def test_the_order_of_a_cut_run_is_exactly_the_scored_order(tmp_path: Path) -> None:
     run = random_run(1)
     path = tmp_path / "a.run.xz"
-    text = compact.format_compact(compact.cut(run, 10), 10, "me")
-    path.write_bytes(compact.compress(text))
+    text = run_format.format_compact(run_format.cut(run, 10), 10, "me")
+    path.write_bytes(run_format.compress(text))
     again = read_run(path)
     assert again.query_ids == tuple(run.query_ids)
     assert list(again.doc_ids) == [ids[:10] for ids in run.doc_ids]
 
 
 def test_lines_of_a_cut_run_have_one_length_a_multiple_of_sixteen() -> None:
-    text = compact.format_compact(compact.cut(random_run(2), 10), 10, "me")
+    text = run_format.format_compact(run_format.cut(random_run(2), 10), 10, "me")
     lengths = {len(line) for line in text.splitlines(keepends=True)}
     assert len(lengths) == 1
     assert lengths.pop() % 16 == 0
@@ -118,17 +118,17 @@ def test_lines_of_a_cut_run_have_one_length_a_multiple_of_sixteen() -> None:
 
 
 def test_a_cut_run_is_read_back_as_it_was() -> None:
-    run = compact.cut(random_run(3), 10)
-    text = compact.format_compact(run, 10, "me")
-    again = compact.parse_compact(text, depth=10, n_queries=5, tag="me", where="here")
+    run = run_format.cut(random_run(3), 10)
+    text = run_format.format_compact(run, 10, "me")
+    again = run_format.parse_compact(text, depth=10, n_queries=5, tag="me", where="here")
     assert again.doc_ids == tuple(run.doc_ids)
-    assert compact.compress(text) == compact.compress(text)
+    assert run_format.compress(text) == run_format.compress(text)
 
 
 def test_a_query_without_documents_is_left_out_and_scores_zero() -> None:
     run = Run(("q1", "q2"), (("a",), ()), (np.ones(1, np.float32), np.ones(0, np.float32)))
-    text = compact.format_compact(compact.cut(run, 10), 10, "me")
-    again = compact.parse_compact(text, depth=10, n_queries=2, tag="me", where="here")
+    text = run_format.format_compact(run_format.cut(run, 10), 10, "me")
+    again = run_format.parse_compact(text, depth=10, n_queries=2, tag="me", where="here")
     assert again.query_ids == ("q1",)
     values = score(again, [Qrel("q1", "a", 1), Qrel("q2", "a", 1)], ["AP@10"])
     assert values.values.tolist() == [[1.0], [0.0]]
@@ -144,7 +144,7 @@ def test_top_documents_are_those_of_the_slow_reader_whatever_the_order_of_lines(
         lines = gzip.decompress(data).splitlines(keepends=True)
         data = gzip.compress(b"".join(np.random.default_rng(0).permutation(lines).tolist()))
     path.write_bytes(data)
-    top, slow = compact.read_top(path, 7), compact.cut(read_run(path), 7)
+    top, slow = run_format.read_top(path, 7), run_format.cut(read_run(path), 7)
     assert top.query_ids == slow.query_ids
     assert [tuple(ids) for ids in top.doc_ids] == list(slow.doc_ids)
 
@@ -152,7 +152,7 @@ def test_top_documents_are_those_of_the_slow_reader_whatever_the_order_of_lines(
 def test_ties_in_float32_are_cut_as_they_are_scored(tmp_path: Path) -> None:
     path = tmp_path / "a.run"
     path.write_text("q Q0 a 1 0.50000000002 t\nq Q0 b 2 0.50000000001 t\n")
-    assert list(compact.read_top(path, 1).doc_ids) == [("b",)]  # one float32: the higher id first
+    assert list(run_format.read_top(path, 1).doc_ids) == [("b",)]  # a tie in float32
 
 
 @pytest.mark.parametrize("line", ["q Q0 a 1 nan t", "q Q0 a 1 x t", "q Q0 a 1 inf t", "q Q0 a 1"])
@@ -160,7 +160,7 @@ def test_a_broken_run_cannot_be_cut(tmp_path: Path, line: str) -> None:
     path = tmp_path / "a.run"
     path.write_text(line + "\n")
     with pytest.raises(DataError):
-        compact.read_top(path, 10)
+        run_format.read_top(path, 10)
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from submissions import CARD, Submitted, local_data, make_submission
 
-from clir_bench.core import bounded_files as bounded
-from clir_bench.core import plugins as registry
+from clir_bench.core import bounded_files, plugins
 from clir_bench.core.bounded_files import read_gzip, read_plain, read_xz
 from clir_bench.errors import DataError, ResultError
-from clir_bench.leaderboard.submission import run_format as compact
+from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.claims import read_statement
 from clir_bench.leaderboard.submission.layout import find_systems
 from clir_bench.leaderboard.submission.validate import validate
@@ -109,15 +108,15 @@ def test_validating_changes_and_leaves_nothing(made: Submitted) -> None:
 
 def test_validating_loads_no_encoder(made: Submitted, monkeypatch: pytest.MonkeyPatch) -> None:
     groups = []
-    load = registry.load
+    load = plugins.load
 
     def watched(group: str, name: str) -> Callable[..., Any]:
         groups.append(group)
         return load(group, name)
 
-    monkeypatch.setattr(registry, "load", watched)
+    monkeypatch.setattr(plugins, "load", watched)
     assert made.problems() == ""
-    assert set(groups) == {registry.ADAPTERS}
+    assert set(groups) == {plugins.ADAPTERS}
 
 
 def test_validating_loads_no_heavy_library(tmp_path: Path) -> None:
@@ -155,7 +154,7 @@ TAMPERED = {
     "complete": (put("task", "complete", value=False), "task.complete is stated as False"),
     "a sample": (put("task", "sample", value=True), "the embedded sample"),
     "a limit": (put("task", "limit", value=3), "partial: cut to 3"),
-    "an unofficial one": (put("task", "official", value=False), "not official data"),
+    "an unofficial one": (put("task", "official", value=False), "not official: no pair is"),
     "an unofficial pair": (put("pairs", "en-sw", "official", value=False), "or not official: 'en"),
     "a failed pair": (put("pairs", "en-sw", "status", value="failed"), "that are not done"),
     "no pair": (lambda raw: raw["pairs"].pop("en-sw"), "partial: pairs that boards show are miss"),
@@ -264,7 +263,7 @@ def test_another_ranking_gives_other_scores_and_says_whose(made: Submitted) -> N
     text = lzma.decompress(made.run().read_bytes())
     first, second = text.split()[2], text.split()[8]
     swapped = text.replace(first, b"?" * len(first)).replace(second, first)
-    made.replace_run(compact.compress(swapped.replace(b"?" * len(first), second)))
+    made.replace_run(run_format.compress(swapped.replace(b"?" * len(first), second)))
     problems = made.problems()
     assert "en-sw.values.tsv.gz: " in problems
     assert "the run and the judgments give" in problems
@@ -495,7 +494,7 @@ def test_a_stream_that_never_ends_is_left_after_its_bound() -> None:
         return (b"q Q0 d 1 1 t\n" * (most // 13 + 1))[:most]
 
     with pytest.raises(DataError, match="unpacks to more than 10,000,000 bytes"):
-        bounded._unpack(Path("run.xz"), b"", lines, lambda: False, 10_000_000)
+        bounded_files._unpack(Path("run.xz"), b"", lines, lambda: False, 10_000_000)
     assert n_steps < 50
 
 
@@ -503,7 +502,7 @@ def test_more_lines_than_queries_times_depth_are_refused_before_they_are_split()
     line = b"q Q0 d 1 1 runs\n"
     assert len(line) == 16
     with pytest.raises(DataError, match="1,000,000 lines; expected at most 300"):
-        compact.parse_compact(line * 10**6, depth=100, n_queries=3, tag="runs", where="here")
+        run_format.parse_compact(line * 10**6, depth=100, n_queries=3, tag="runs", where="here")
 
 
 def test_xz_that_asks_for_gigabytes_of_memory_is_refused(tmp_path: Path) -> None:
@@ -582,14 +581,14 @@ def test_a_result_changed_anywhere_is_reported_on_and_never_breaks_the_validator
 @given(st.integers(0, 10**6), st.sampled_from([0, 9, 10, 13, 32, 48, 49, 113, 255]))
 def test_a_run_changed_anywhere_is_refused_or_is_another_run(position: int, byte: int) -> None:
     ids = [tuple(f"d{number}" for number in range(query, query + 4)) for query in range(3)]
-    run = compact.cut(Run(("q1", "q2", "q3"), ids, [np.ones(4, np.float32)] * 3), 5)
-    text = bytearray(compact.format_compact(run, 5, "me"))
+    run = run_format.cut(Run(("q1", "q2", "q3"), ids, [np.ones(4, np.float32)] * 3), 5)
+    text = bytearray(run_format.format_compact(run, 5, "me"))
     text[position % len(text)] = byte
     try:
-        again = compact.parse_compact(bytes(text), depth=5, n_queries=3, tag="me", where="x")
+        again = run_format.parse_compact(bytes(text), depth=5, n_queries=3, tag="me", where="x")
     except DataError:
         return
-    assert compact.format_compact(again, 5, "me") == bytes(text)
+    assert run_format.format_compact(again, 5, "me") == bytes(text)
 
 
 @FUZZ
@@ -598,7 +597,7 @@ def test_any_text_is_a_run_or_a_data_error(text: bytes) -> None:
     padded = text + b" " * (-len(text) % 16)
     for candidate in (text, padded, padded[:15] + b"\n"):
         try:
-            compact.parse_compact(candidate, depth=5, n_queries=3, tag="me", where="x")
+            run_format.parse_compact(candidate, depth=5, n_queries=3, tag="me", where="x")
         except DataError:
             continue
 

@@ -34,8 +34,7 @@ from stored_vectors import (  # noqa: F401 - fixtures
 from clir_bench.encoders.hashing import DIM
 from clir_bench.errors import OutputError
 from clir_bench.evaluation.sharded_encoding import Job
-from clir_bench.search.vectors import entry as entries
-from clir_bench.search.vectors import shards, store
+from clir_bench.search.vectors import entry, shards, store
 from clir_bench.search.vectors.entry import done_shards
 from clir_bench.search.vectors.shards import ShardWriter
 from clir_bench.search.vectors.store import Keeping
@@ -50,7 +49,7 @@ def test_a_disk_that_fills_up_ends_storing_and_not_the_run(
     expected: dict[str, bytes],
     call: str,
 ) -> None:
-    finish, done = entries.Writing.finish, []
+    finish, done = entry.Writing.finish, []
 
     def second_fails(self: Any, *arguments: Any) -> None:
         with monkeypatch.context() as patch:
@@ -60,7 +59,7 @@ def test_a_disk_that_fills_up_ends_storing_and_not_the_run(
             done.append(1)
             finish(self, *arguments)
 
-    monkeypatch.setattr(entries.Writing, "finish", second_fails)
+    monkeypatch.setattr(entry.Writing, "finish", second_fails)
     run(folder, Asked(), vectors)
     assert bytes_of(folder) == expected
     assert caplog.text.count("vectors cannot be stored: No space left on device") == 2  # corpora

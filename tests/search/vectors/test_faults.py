@@ -29,7 +29,7 @@ from stored_vectors import (  # noqa: F401 - fixtures
     vectors_fixture,
 )
 
-from clir_bench.core import locks as occupancy
+from clir_bench.core import locks
 from clir_bench.core.locks import alone, shared
 from clir_bench.search.vectors import store
 from clir_bench.search.vectors.removal import remove
@@ -173,9 +173,9 @@ def test_runs_killed_at_every_write_and_rename_end_in_the_same_bytes(tmp_path: P
 
 
 def test_using_an_entry_makes_it_young_again(tmp_path: Path) -> None:
-    with occupancy.shared(tmp_path):
+    with locks.shared(tmp_path):
         pass
-    os.utime(tmp_path / occupancy.LOCK, (1, 1))
-    with occupancy.shared(tmp_path):
+    os.utime(tmp_path / locks.LOCK, (1, 1))
+    with locks.shared(tmp_path):
         pass
-    assert (tmp_path / occupancy.LOCK).stat().st_mtime > 1
+    assert (tmp_path / locks.LOCK).stat().st_mtime > 1

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from folders import clir
 
-from clir_bench.search.vectors import maintenance as inventory
+from clir_bench.search.vectors import maintenance
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.search.vectors.description import read_description
 from clir_bench.search.vectors.entry import Entry, entry_folder
@@ -167,7 +167,7 @@ def test_an_entry_that_vanishes_while_it_is_looked_at_is_passed_over(
         folder.rmdir()
         return found
 
-    monkeypatch.setattr(inventory, "read_description", read_and_remove)
+    monkeypatch.setattr(maintenance, "read_description", read_and_remove)
     assert said(capsys, "list", "--embeddings", root) == (0, f"0 corpora, 0 B in {root}\n")
 
 

@@ -20,7 +20,7 @@ from worker_runs import NAME, Slow, is_running, when
 from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.encoders.hashing import HashingEncoder
 from clir_bench.errors import UsageError
-from clir_bench.search.workers import plan as choice
+from clir_bench.search.workers import plan
 from clir_bench.search.workers.executor import Loading, TextBatch
 from clir_bench.search.workers.local import LocalCrew
 from clir_bench.search.workers.messages import joined, parted
@@ -219,7 +219,7 @@ def devices(encoder: Heavy, n_texts: int = 10**5, **asked: Any) -> tuple[list[st
 
 @pytest.fixture
 def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "cores", lambda: 4)
+    monkeypatch.setattr(plan, "cores", lambda: 4)
 
 
 @pytest.mark.usefixtures("four_cores")

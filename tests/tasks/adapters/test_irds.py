@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from clir_bench.core import plugins as registry
+from clir_bench.core import plugins
 from clir_bench.errors import CardError, DataError, MissingDataError, UnknownNameError, UsageError
 from clir_bench.tasks.adapters.irds import collection, load, prefetch, sides
 from clir_bench.tasks.adapters.irds_errors import OfflineError, import_ir_datasets
@@ -138,7 +138,7 @@ def test_ir_datasets_and_our_readers_agree(
     task, name, split = asked
     card = load_card(task)
     assert isinstance(card, TaskCard)
-    read = registry.load(registry.ADAPTERS, card.adapter)
+    read = plugins.load(plugins.ADAPTERS, card.adapter)
     ours = read(card, pair_of(name), split, Source(card, DATA / task, "local"))
     documents, again, queries, qrels = probed[asked]
     assert documents == again == [list(document) for document in ours.documents]
