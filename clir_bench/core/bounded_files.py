@@ -109,12 +109,20 @@ def read_gzip(path: Path, largest_packed: int, largest: int) -> bytes:
         DataError: As `read_plain`, or it is damaged, unpacks to more than `largest` bytes, or has
             anything after its end.
     """
+    return unpack_gzip(read_plain(path, largest_packed), path, largest)
+
+
+def unpack_gzip(data: bytes, path: Path, largest: int) -> bytes:
+    """Return what the bytes of a gzip file unpack to; `path` names it in errors.
+
+    Raises:
+        DataError: As `read_gzip`.
+    """
     unpacker = zlib.decompressobj(wbits=_GZIP)
 
     def step(data: bytes, most: int) -> bytes:
         return unpacker.decompress(data or unpacker.unconsumed_tail, most)
 
-    data = read_plain(path, largest_packed)
     text = _unpack(path, data, step, lambda: not unpacker.unconsumed_tail, largest)
     if not unpacker.eof or unpacker.unused_data:
         raise DataError(f"{shown(path)}: truncated, or followed by something else")
