@@ -38,12 +38,15 @@ SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-
 _FOLDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
+_Count = Annotated[int, Field(strict=True, ge=0)]
+
+
 class Counts(NamedTuple):
     """How much of everything a pair has."""
 
-    documents: int
-    queries: int
-    qrels: int
+    documents: _Count
+    queries: _Count
+    qrels: _Count
 
 
 class _Strict(BaseModel):
@@ -126,7 +129,7 @@ class TaskCard(_Strict):
     skip_same_id: bool = False
     download: Download | None = None
     counts: dict[str, dict[str, Counts]] = {}
-    missing_judged: dict[str, dict[str, Annotated[int, Field(ge=1)]]] = {}
+    missing_judged: dict[str, dict[str, Annotated[int, Field(strict=True, ge=1)]]] = {}
     sample: Sample = Sample()
     submission: Submission = Submission()
     mteb: str = ""
