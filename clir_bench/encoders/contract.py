@@ -278,7 +278,8 @@ def _lines(array: NDArray[Any]) -> NDArray[np.int64]:
     for size, stride in (axes[axis] for axis in (0, 1) if axis not in dense):
         offsets = np.add.outer(offsets, stride * np.arange(size)).ravel()
     first = np.array([_span(array, *(axes[axis] for axis in dense))])
-    return np.add(offsets[:, None], first, dtype=np.int64)
+    spans: NDArray[np.int64] = offsets[:, None] + first
+    return spans
 
 
 def _require_usable(

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from clir_bench.core.bounded_files import read_gzip, read_plain, shown, unpack_gzip
+from clir_bench.core.bounded_files import read_plain, shown, unpack_gzip
 from clir_bench.core.display import visible
 from clir_bench.core.files import inside, refuse_links_out
 from clir_bench.core.profiling import stage
@@ -184,15 +184,6 @@ def _write_beside(path: Path, name: str, data: bytes) -> tuple[str, str]:
     refuse_links_out(path.parents[2], file, error=OutputError)
     write_file(file, data)
     return name, hashlib.sha256(data).hexdigest()
-
-
-def read_values(path: Path) -> QueryScores:
-    """Read per-query values back, exactly as they were.
-
-    Raises:
-        DataError: The file is not what `write_values` writes.
-    """
-    return parse_values(read_gzip(path, _LARGEST_VALUES_BYTES, _LARGEST_VALUES_BYTES), path)
 
 
 def read_pair_values(path: Path, pair: LanguagePair, stored: PairResult) -> QueryScores:
