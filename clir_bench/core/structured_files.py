@@ -63,8 +63,8 @@ def parse_toml(data: bytes, where: str, error: type[ClirBenchError]) -> dict[str
     return values
 
 
-def read_toml(path: Path, error: type[ClirBenchError], kind: str = "") -> dict[str, Any]:
-    """Return what a TOML file that a user names holds; `kind` is put before its path in errors.
+def read_toml(path: Path, error: type[ClirBenchError]) -> dict[str, Any]:
+    """Return what a TOML file that a user names holds.
 
     Raises:
         ClirBenchError: As `error`: it cannot be read, is no plain file or larger than 4 MiB, or as
@@ -73,8 +73,8 @@ def read_toml(path: Path, error: type[ClirBenchError], kind: str = "") -> dict[s
     try:
         data = read_plain(path, _LARGEST_TOML_BYTES, follow_links=True)
     except DataError as problem:
-        raise error(f"{kind}{problem}") from None
-    return parse_toml(data, f"{kind}{path}", error)
+        raise error(str(problem)) from None
+    return parse_toml(data, str(path), error)
 
 
 def parse_json(data: bytes, where: str, error: type[ClirBenchError]) -> Any:

@@ -245,7 +245,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
         UsageError: It cannot be read or is no TOML.
     """
     if not os.path.lexists(path):
-        raise MissingDataError(f"{path}: no such recipe")
+        raise MissingDataError(f"{path}: cannot be read: no such file")
     return read_toml(path, UsageError)
 
 

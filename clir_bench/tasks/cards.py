@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -300,8 +299,12 @@ def read_card(path: Path) -> AnyCard:
         CardError: The file is missing, is not TOML, or a field is unknown, missing, of the wrong
             type or contradicts another; every problem is named.
     """
-    if not os.path.lexists(path):
-        raise CardError(f"{path}: no such card")
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise CardError(f"{path}: no such card") from None
+    except (OSError, ValueError):  # reading it says what is wrong
+        pass
     raw = read_toml(path, CardError)
     return parse_card(raw, where=str(path), directory=path.parent)
 

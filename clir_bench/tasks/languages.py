@@ -215,7 +215,7 @@ def load_scheme(name_or_path: str) -> TierScheme:
             scheme_names(),
             f"There are {', '.join(scheme_names())}; your own is a path to a .toml file.",
         )
-    table = read_toml(path, UsageError, "tier scheme ")
+    table = read_toml(path, UsageError)
     if table.get("name") in scheme_names():
         raise UsageError(
             f"{path}: name {table['name']!r} is that of a scheme of clir-bench; choose another, "
