@@ -1,4 +1,4 @@
-"""The gate every encoder's output passes: what cannot be searched with is refused by name."""
+"""Checks every vector that an encoder returns, and refuses what cannot be searched with."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class CheckedEncoder:
         if rows.shape != (len(texts), self.dim):
             raise EncoderError(
                 f"model {model!r}: {what} in {language!r}: expected an array of shape "
-                f"({len(texts)}, {self.dim}), one row a text, found {rows.shape}; the first text "
+                f"({len(texts)}, {self.dim}), one row per text, found {rows.shape}; the first text "
                 f"is {shortened(texts[0])}"
             )
         squared = _require_usable(rows, texts, language, self.info)
@@ -103,7 +103,7 @@ class CheckedEncoder:
 
 
 class CheckedTokenEncoder:
-    """A `TokenEncoder` of whose every text at least one vector comes, all of them usable.
+    """A `TokenEncoder` that returns at least one usable vector for every text.
 
     Attributes:
         inner: The encoder as its package made it.
@@ -142,7 +142,7 @@ class CheckedTokenEncoder:
                 size = f" of {len(found)}" if isinstance(found, list | tuple) else ""
                 raise EncoderError(
                     f"model {model!r}: {what} in {language!r}: expected a list of {len(texts)} "
-                    f"arrays, one a text, found {type(found).__name__}{size}; the first text is "
+                    f"arrays, one per text, found {type(found).__name__}{size}; the first text is "
                     f"{shortened(texts[0])}"
                 )
             arrays = [
@@ -277,8 +277,8 @@ def _lines(array: NDArray[Any]) -> NDArray[np.int64]:
     offsets = np.zeros(1, dtype=np.int64)
     for size, stride in (axes[axis] for axis in (0, 1) if axis not in dense):
         offsets = np.add.outer(offsets, stride * np.arange(size)).ravel()
-    first = np.array([_span(array, *(axes[axis] for axis in dense))])
-    spans: NDArray[np.int64] = offsets[:, None] + first
+    span = np.array(_span(array, *(axes[axis] for axis in dense)), dtype=np.int64)
+    spans: NDArray[np.int64] = offsets[:, None] + span
     return spans
 
 

@@ -25,6 +25,7 @@ from clir_bench.errors import CardError, UnknownNameError, UsageError, near_name
 from clir_bench.tasks.languages import resolve
 from clir_bench.tasks.measures import hint
 from clir_bench.tasks.pairs import PairRules, count_names, expand
+from clir_bench.tasks.required_fields import REQUIRED
 from clir_bench.types import LanguagePair
 
 SAMPLE = "sample"
@@ -395,7 +396,9 @@ def field_problem(detail: Any, model: type[BaseModel]) -> str:
         near = near_names(str(name), _fields_of(model, parents))
         return f"unknown field {place!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
     if detail["type"] == "missing":
-        return f"field {place!r} is missing"
+        of_card = issubclass(model, TaskCard | SuiteCard)
+        meaning = REQUIRED.get(re.sub(r"\d+\.", "", place)) if of_card else None
+        return f"field {place!r} is missing" + (f" ({meaning})" if meaning else "")
     message: str = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Value error, "))
     found = repr(detail["input"])
     found = found if len(found) <= 60 else f"{found[:57]}..."

@@ -1,4 +1,4 @@
-"""The order in which pairs are trained on: how often each language, and which pair comes when.
+"""The order of training pairs: how often each language comes, and which pair comes when.
 
 Everything is a function of the seed and a position, so a training that was killed goes on from its
 step number without having stored anything else.
@@ -19,7 +19,7 @@ from clir_bench.types import Tier
 BLOCK = 4096
 """Positions within which every language has its share, to within one pair."""
 
-_OFFSET, _ORDER, _WALK, _PASS = range(4)  # what a random stream is for, beside the seed
+_OFFSET, _ORDER, _WALK = range(3)  # what a random stream is for, beside the seed
 
 
 @dataclass(frozen=True)
@@ -204,8 +204,3 @@ class PairStream:
             held = (lap, rng.permutation(len(self._pairs[language])))
             self._walks[language] = held
         return held[1]
-
-
-def one_pass(indices: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
-    """Return all of `indices` once, in the seed's order; shape as `indices`."""
-    return indices[np.random.default_rng([seed, _PASS]).permutation(len(indices))]

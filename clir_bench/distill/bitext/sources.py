@@ -37,8 +37,7 @@ path only units of that language are taken.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import (
     AliasChoices,
@@ -46,13 +45,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 
 from clir_bench.distill.bitext.locations import LANGUAGE
 from clir_bench.distill.bitext.scripts import is_known
-from clir_bench.errors import DataError, UnknownNameError, UsageError
+from clir_bench.errors import DataError, UnknownNameError
 from clir_bench.tasks.languages import resolve
 
 _SCRIPT = re.compile(r"[-_]([A-Z][a-z]{3})(?:[-_]|$)")
@@ -164,27 +162,3 @@ class BitextSource(BaseModel):
 
     def _own(self, code: str) -> str:
         return self.codes.get(code, code)
-
-
-def parse_sources(tables: Iterable[Mapping[str, Any]], *, where: str) -> tuple[BitextSource, ...]:
-    """Check the `[[bitext]]` tables of a recipe already parsed from TOML.
-
-    Args:
-        tables: As many sources.
-        where: The recipe's file, for errors.
-
-    Raises:
-        UsageError: A table is wrong; every problem of every table is named.
-    """
-    sources, problems = [], []
-    for number, table in enumerate(tables, start=1):
-        try:
-            sources.append(BitextSource.model_validate(table))
-        except ValidationError as error:
-            for detail in error.errors():
-                place = ".".join(str(part) for part in detail["loc"])
-                message = detail["msg"].removeprefix("Value error, ")
-                problems.append(f"[[bitext]] {number}{f', {place}' if place else ''}: {message}")
-    if problems:
-        raise UsageError(f"{where}: " + "; ".join(problems))
-    return tuple(sources)
