@@ -6,7 +6,7 @@ An encoder is a callable in the entry-point group `clir_bench.encoders`:
 
 `load_encoder` finds it by the name before the colon, imports it only then, and checks what it
 returns and every vector it makes. A path ending in .toml is a model that the file describes
-(see `described`).
+(see `model_file`).
 """
 
 from __future__ import annotations

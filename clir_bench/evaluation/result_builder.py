@@ -54,7 +54,7 @@ _State = tuple[int, int, int] | None
 
 
 @dataclass
-class Ledger:
+class ResultBuilder:
     """One result in the making.
 
     Attributes:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from comparisons import store
 
-from clir_bench.analysis.comparison.files import comparison_csv
+from clir_bench.analysis.comparison.files import comparison_rows
 from clir_bench.analysis.comparison.paired import Settings
 from clir_bench.analysis.comparison.report import Comparison, compare
 from clir_bench.analysis.comparison.systems import find_systems
+from clir_bench.core.tables import csv_text
 from clir_bench.errors import UsageError
 from clir_bench.tasks.languages import load_scheme
 
@@ -44,7 +45,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 def test_a_frame_has_the_rows_of_the_csv_with_every_digit(comparison: Comparison) -> None:
     frame = comparison.to_frame()
-    written = list(csv.DictReader(io.StringIO(comparison_csv(comparison))))
+    written = list(csv.DictReader(io.StringIO(csv_text([comparison_rows(comparison)]))))
     assert list(frame) == list(written[0])
     assert len(frame) == len(written)
     for column in ("difference", "low", "high", "p", "p_holm", "baseline_mean", "system_mean"):

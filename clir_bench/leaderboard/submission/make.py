@@ -1,7 +1,7 @@
 """Results as `clir-bench run` leaves them, cut to what is submitted.
 
-The runs are cut (`plan`, `compact`), then scored again, so that every digit of a submission can be
-recomputed from the files beside it.
+The runs are cut (`plan`, `run_format`), then scored again, so that every digit of a submission can
+be recomputed from the files beside it.
 """
 
 from __future__ import annotations
