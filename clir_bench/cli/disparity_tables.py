@@ -12,7 +12,7 @@ from clir_bench.analysis.disparity.summary import Disparity, TierMean
 from clir_bench.core.display import fixed
 from clir_bench.core.tables import Column, Fold, Note, Table, cut
 from clir_bench.metrics.means import Estimate
-from clir_bench.results.schema import with_arithmetic
+from clir_bench.results.system_record import with_arithmetic
 from clir_bench.tasks.languages import resolve
 
 _LONGEST_NAME = 20

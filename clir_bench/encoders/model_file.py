@@ -7,9 +7,9 @@
     document_prompt = "passage: "
     max_tokens = 512
 
-Everything else may be left out (see `ModelDescription`). What is stated is what is run, and all
-of it is in the result; what is not stated is as clir-bench's table of models says for that Hub id, else
-as the model's own files say.
+Everything else may be left out (see `ModelDescription`). What is stated is what is run, and all of
+it is in the result; what is not stated is as clir-bench's table of models says for that Hub id,
+else as the model's own files say.
 """
 
 from __future__ import annotations

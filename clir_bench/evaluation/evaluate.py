@@ -26,8 +26,9 @@ from clir_bench.evaluation.result_builder import ResultBuilder
 from clir_bench.evaluation.scheduler import Answer, GroupAnswers, Passes, query_key
 from clir_bench.evaluation.system import DEFAULTS, Settings, System
 from clir_bench.metrics.scoring import score
-from clir_bench.results.schema import Cost, Result, SettingsRecord, SystemRecord
+from clir_bench.results.schema import Cost, Result, SettingsRecord
 from clir_bench.results.store import check_writable, result_path
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.search.approximate_search import check_index
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.tasks.adapters import Source

@@ -10,10 +10,12 @@ from clir_bench.core.files import sha256_of
 from clir_bench.core.progress import Progress
 from clir_bench.errors import ClirBenchError, DataError, OutputError, ResultError
 from clir_bench.evaluation.evaluate import new_builder
+from clir_bench.evaluation.records import deeper_than
 from clir_bench.evaluation.result_builder import ResultBuilder
 from clir_bench.evaluation.system import Settings
 from clir_bench.metrics.scoring import score
-from clir_bench.results.schema import Result, SystemRecord
+from clir_bench.results.schema import Result
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.results.trec_runs import RunFile, run_files
 from clir_bench.search.search import without_same_id
 from clir_bench.tasks.cards import TaskCard
@@ -132,7 +134,7 @@ def _score_pair(
             f"{prepared.pair}: {len(unanswered):,} of {prepared.inspection.n_judged_queries:,} "
             f"judged queries have no line in {file} and count 0"
         )
-    if deeper := builder.deeper_than(depth.reach):
+    if deeper := deeper_than(builder.loader.card, depth.reach):
         notes.append(
             f"{prepared.pair}: {file} holds {depth.held:,} documents per query, so what looks "
             f"deeper is over as many: {', '.join(deeper)}"

@@ -27,7 +27,6 @@ from clir_bench.results.schema import (
     Score,
     SettingsRecord,
     SuiteResult,
-    SystemRecord,
     TaskRecord,
     TierSummary,
 )
@@ -43,6 +42,7 @@ from clir_bench.results.store import (
     write_run,
     write_values,
 )
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.results.trec_runs import from_scores, read_run
 from clir_bench.types import EncoderInfo, LanguagePair
 

@@ -11,7 +11,7 @@ from clir_bench.analysis.comparison.targets import Level
 from clir_bench.core.display import fixed
 from clir_bench.core.tables import Column, Fold, Table, cut
 from clir_bench.metrics.means import Estimate
-from clir_bench.results.schema import with_arithmetic
+from clir_bench.results.system_record import with_arithmetic
 from clir_bench.tasks.languages import TIERS, resolve
 
 _LONGEST_HEADING = 12

@@ -26,7 +26,6 @@ from clir_bench.results.schema import (
     SettingsRecord,
     Submission,
     SuiteResult,
-    SystemRecord,
     TaskRecord,
 )
 from clir_bench.results.store import (
@@ -38,6 +37,7 @@ from clir_bench.results.store import (
     write_values,
 )
 from clir_bench.results.summary import has_pairs_and_pool, means_of, not_for_boards
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
