@@ -267,7 +267,9 @@ def _lines(array: NDArray[Any]) -> NDArray[np.int64]:
     offsets = np.zeros(1, dtype=np.int64)
     for size, stride in (axes[axis] for axis in (0, 1) if axis not in dense):
         offsets = np.add.outer(offsets, stride * np.arange(size)).ravel()
-    return offsets[:, None] + np.array(_span(array, *(axes[axis] for axis in dense)))
+    span = np.array(_span(array, *(axes[axis] for axis in dense)), dtype=np.int64)
+    spans: NDArray[np.int64] = offsets[:, None] + span
+    return spans
 
 
 def _require_usable(

@@ -15,7 +15,7 @@ from clir_bench.analysis.comparison.files import comparison_rows
 from clir_bench.analysis.comparison.paired import Settings
 from clir_bench.analysis.comparison.report import Comparison, compare
 from clir_bench.analysis.comparison.systems import find_systems
-from clir_bench.core.tables import csv_text
+from clir_bench.core.tables import written
 from clir_bench.errors import UsageError
 from clir_bench.tasks.languages import load_scheme
 
@@ -45,11 +45,11 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 def test_a_frame_has_the_rows_of_the_csv_with_every_digit(comparison: Comparison) -> None:
     frame = comparison.to_frame()
-    written = list(csv.DictReader(io.StringIO(csv_text([comparison_rows(comparison)]))))
-    assert list(frame) == list(written[0])
-    assert len(frame) == len(written)
+    lines = list(csv.DictReader(io.StringIO(written([comparison_rows(comparison)], "csv"))))
+    assert list(frame) == list(lines[0])
+    assert len(frame) == len(lines)
     for column in ("difference", "low", "high", "p", "p_holm", "baseline_mean", "system_mean"):
-        assert list(frame[column]) == [float(row[column]) for row in written]
+        assert list(frame[column]) == [float(row[column]) for row in lines]
 
 
 def test_bold_are_the_best_of_a_row_and_what_is_not_told_apart_from_it(
