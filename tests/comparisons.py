@@ -15,11 +15,11 @@ from clir_bench.results.schema import (
     PairResult,
     Result,
     SettingsRecord,
-    SystemRecord,
     TaskRecord,
     TierSummary,
 )
 from clir_bench.results.store import result_path, write_result, write_values
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.types import LanguagePair
 
 Values = Mapping[str, Any]

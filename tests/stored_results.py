@@ -37,10 +37,10 @@ from clir_bench.results.schema import (
     PairResult,
     Result,
     Submission,
-    SystemRecord,
     TierSummary,
 )
 from clir_bench.results.store import result_path, system_folder, write_result, write_values
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.tasks import catalog
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -98,3 +101,25 @@ def test_no_module_loads_a_heavy_library_before_it_is_used() -> None:
         )
         == set()
     )
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    stated = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    declared = {re.split(r"[^A-Za-z0-9._-]", one)[0].lower().replace("_", "-") for one in stated}
+    names = {"faiss": "faiss-cpu", "ot": "pot", "yaml": "pyyaml"}
+    nodes = chain(*(ast.walk(ast.parse(path.read_text())) for path in MODULES.values()))
+    imported = {
+        name.partition(".")[0]
+        for node in nodes
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    ours = {"clir_bench", "_typeshed", *sys.stdlib_module_names}
+    libraries = {names.get(name, name.replace("_", "-")) for name in imported - ours}
+    assert libraries - declared == set()

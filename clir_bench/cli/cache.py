@@ -12,7 +12,7 @@ from clir_bench.cli.output import echo, show
 from clir_bench.core.tables import Column, Format, Table, json_line
 from clir_bench.errors import UnknownNameError
 from clir_bench.search.vectors.maintenance import (
-    Stored,
+    StoredEntry,
     damages,
     discard,
     repair,
@@ -155,7 +155,7 @@ def prune(
     echo(f"{size_text(freed)} freed in {root}")
 
 
-def _chosen(entries: list[Stored], keys: tuple[str, ...]) -> list[Stored]:
+def _chosen(entries: list[StoredEntry], keys: tuple[str, ...]) -> list[StoredEntry]:
     """Return the entries whose key ends in one of `keys`, all without any."""
     for key in keys:
         if not any(entry.name.endswith(key) for entry in entries):
@@ -164,7 +164,7 @@ def _chosen(entries: list[Stored], keys: tuple[str, ...]) -> list[Stored]:
     return [entry for entry in entries if not keys or entry.name.endswith(keys)]
 
 
-def _label(entry: Stored) -> str:
+def _label(entry: StoredEntry) -> str:
     return entry.corpus if entry.readable else "unreadable"
 
 

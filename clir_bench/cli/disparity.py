@@ -9,7 +9,13 @@ import click
 
 from clir_bench.analysis.disparity.loading import load_pool, pool_pairs
 from clir_bench.analysis.disparity.pool import PoolDisparity, pool_disparity
-from clir_bench.analysis.disparity.report import Report, Row, as_record, as_rows, report_of
+from clir_bench.analysis.disparity.report import (
+    DisparityReport,
+    DisparityRow,
+    as_record,
+    as_rows,
+    report_of,
+)
 from clir_bench.cli import options
 from clir_bench.cli.disparity_tables import disparity_tables
 from clir_bench.cli.output import echo, show
@@ -89,7 +95,7 @@ def command(
         echo("\n".join(json_line(as_record(report)) for report in reports))
     elif form == "csv":
         rows = [row for report in reports for row in as_rows(report)]
-        show([Table(columns=[Column(name) for name in Row._fields], rows=rows)], form)
+        show([Table(columns=[Column(name) for name in DisparityRow._fields], rows=rows)], form)
     else:
         show(disparity_tables(reports), form)
 
@@ -106,7 +112,7 @@ def _report(
     result: Result,
     schemes: list[TierScheme],
     measures: tuple[str, ...],
-) -> Report:
+) -> DisparityReport:
     chosen = measures or result.task.measures[:1]
     return report_of(result, read_scores(path, result), schemes, measures=chosen)
 

@@ -7,19 +7,19 @@ from functools import partial
 from typing import Any
 
 from clir_bench.analysis.disparity.pool import PoolDisparity, PoolMeasure, Preferences
-from clir_bench.analysis.disparity.report import Report
+from clir_bench.analysis.disparity.report import DisparityReport
 from clir_bench.analysis.disparity.summary import Disparity, TierMean
 from clir_bench.core.display import fixed
 from clir_bench.core.tables import Column, Fold, Note, Table, cut
 from clir_bench.metrics.means import Estimate
-from clir_bench.results.schema import with_arithmetic
+from clir_bench.results.system_record import with_arithmetic
 from clir_bench.tasks.languages import resolve
 
 _LONGEST_NAME = 20
 _PARTS = {"pairs": "", "pool": ", one pool of all languages (*-mul)"}
 
 
-def disparity_tables(reports: Sequence[Report]) -> list[Table]:
+def disparity_tables(reports: Sequence[DisparityReport]) -> list[Table]:
     """Return the tables of all reports: systems beside each other where the task is the same."""
     tables: list[Table] = []
     for key in dict.fromkeys((report.task, report.split) for report in reports):
@@ -39,7 +39,9 @@ def disparity_tables(reports: Sequence[Report]) -> list[Table]:
     return tables
 
 
-def _tier_tables(title: str, reports: Sequence[Report], part: str, measure: str) -> list[Table]:
+def _tier_tables(
+    title: str, reports: Sequence[DisparityReport], part: str, measure: str
+) -> list[Table]:
     gaps: list[list[Any]] = []
     spreads: list[list[Any]] = []
     for report in reports:
@@ -129,7 +131,7 @@ def _worst(worst: tuple[str, Estimate], interval: bool = True) -> str:
     return f"{name} {_cell(score, interval=interval)}"
 
 
-def _pool_tables(report: Report, pool: PoolDisparity) -> list[Table]:
+def _pool_tables(report: DisparityReport, pool: PoolDisparity) -> list[Table]:
     system = with_arithmetic(report.system, report.dtype)
     title = (
         f"{system}, language bias on the pool of {pool.n_documents:,} documents, by query language"

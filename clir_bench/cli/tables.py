@@ -11,17 +11,9 @@ from clir_bench.cli.output import echo, show
 from clir_bench.core.display import both_ends, fixed, some_of
 from clir_bench.core.tables import Column, Fold, Format, Note, Table, csv_text
 from clir_bench.results.lines import POOL_TITLE, task_title
-from clir_bench.results.schema import (
-    Group,
-    Result,
-    Score,
-    Scores,
-    SuiteResult,
-    SystemRecord,
-    TierSummary,
-    with_arithmetic,
-)
+from clir_bench.results.schema import Group, Result, Score, Scores, SuiteResult, TierSummary
 from clir_bench.results.store import shown_result, to_json
+from clir_bench.results.system_record import SystemRecord, with_arithmetic
 from clir_bench.search.vectors.store import size_text
 from clir_bench.tasks.cards import SAMPLE
 from clir_bench.tasks.languages import TIERS, resolve

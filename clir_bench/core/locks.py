@@ -1,6 +1,10 @@
-"""Who uses an entry: runs share its lock, whoever removes something holds it alone.
+"""Who uses a folder: runs share its lock, whoever removes something holds it alone.
 
-The system lets go of a dead process' locks by itself, so nothing is stale after `kill -9`.
+The system releases a dead process' locks by itself, so nothing is stale after `kill -9`.
+
+`filelock.ReadWriteLock` cannot take its place: it is a SQLite database, which needs a folder that
+can be written even to share the lock, and SQLite advises against network file systems. Here a cache
+that is only read is used without a lock, and a folder that was removed meanwhile is noticed.
 """
 
 from __future__ import annotations

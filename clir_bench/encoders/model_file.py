@@ -7,9 +7,9 @@
     document_prompt = "passage: "
     max_tokens = 512
 
-Everything else may be left out (see `Description`). What is stated is what is run, and all of it
-is in the result; what is not stated is as clir-bench's table of models says for that Hub id, else
-as the model's own files say.
+Everything else may be left out (see `ModelDescription`). What is stated is what is run, and all of
+it is in the result; what is not stated is as clir-bench's table of models says for that Hub id,
+else as the model's own files say.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _Line = Annotated[str, Field(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
 
-class Description(BaseModel):
+class ModelDescription(BaseModel):
     """What a model's file may state.
 
     Attributes:
@@ -107,7 +107,7 @@ class Description(BaseModel):
         return codes
 
     @model_validator(mode="after")
-    def _one_place(self) -> Description:
+    def _one_place(self) -> ModelDescription:
         if (self.hub_id is None) == (self.folder is None):
             raise ValueError("state where the weights are: hub_id or folder, one of the two")
         if self.folder is not None and self.revision is not None:
@@ -127,7 +127,7 @@ class DescribedModel:
 
     path: Path
     sha256: str
-    stated: Description
+    stated: ModelDescription
 
 
 def read_description(path: Path) -> DescribedModel:
@@ -142,7 +142,7 @@ def read_description(path: Path) -> DescribedModel:
     except DataError as error:
         raise UsageError(f"model {error}") from None
     raw = parse_toml(data, f"model {path}", UsageError)
-    stated = validated(Description, raw, f"model {path}", UsageError)
+    stated = validated(ModelDescription, raw, f"model {path}", UsageError)
     return DescribedModel(path, hashlib.sha256(data).hexdigest(), stated)
 
 

@@ -22,18 +22,19 @@ from pathlib import Path
 from clir_bench.core import provenance
 from clir_bench.core.progress import Progress, Silent
 from clir_bench.errors import ClirBenchError, UnknownNameError
-from clir_bench.evaluation.result_builder import Ledger
+from clir_bench.evaluation.result_builder import ResultBuilder
 from clir_bench.evaluation.scheduler import Answer, GroupAnswers, Passes, query_key
 from clir_bench.evaluation.system import DEFAULTS, Settings, System
 from clir_bench.metrics.scoring import score
-from clir_bench.results.schema import Cost, Result, SettingsRecord, SystemRecord
+from clir_bench.results.schema import Cost, Result, SettingsRecord
 from clir_bench.results.store import check_writable, result_path
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.search.approximate_search import check_index
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.tasks.adapters import Source
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.languages import load_scheme
-from clir_bench.tasks.loading import Group, Loader, prepare
+from clir_bench.tasks.loading import CorpusGroup, Loader, prepare
 from clir_bench.tasks.measures import EVERYTHING, JUDGED, depth_of, looks_at, parse_measures, refuse
 from clir_bench.types import LanguagePair
 
@@ -83,11 +84,11 @@ def evaluate(
     check_index(settings.index, system.encoder)
     check_depth(card, chosen, split, settings)
     loader = Loader(card, split, source, settings.limit)
-    ledger = new_ledger(loader, system.record, chosen, output=output, settings=settings)
-    return _Evaluation(ledger, system, settings, progress or Silent()).run()
+    builder = new_builder(loader, system.record, chosen, output=output, settings=settings)
+    return _Evaluation(builder, system, settings, progress or Silent()).run()
 
 
-def new_ledger(
+def new_builder(
     loader: Loader,
     system: SystemRecord,
     pairs: tuple[LanguagePair, ...],
@@ -95,8 +96,8 @@ def new_ledger(
     output: Path,
     settings: Settings,
     elsewhere: bool = False,
-) -> Ledger:
-    """Return the ledger of a result, with what an earlier run of the same has done.
+) -> ResultBuilder:
+    """Return the builder of a result, with what an earlier run of the same has done.
 
     Args:
         loader: Where collections come from.
@@ -113,7 +114,7 @@ def new_ledger(
             document is read.
     """
     card = loader.card
-    ledger = Ledger(
+    builder = ResultBuilder(
         path=result_path(output, system.name, card.id, stored_split(loader.split, settings)),
         system=system,
         loader=loader,
@@ -131,9 +132,9 @@ def new_ledger(
         asked=tuple(parse_measures(settings.measures)),
         elsewhere=elsewhere,
     )
-    ledger.open()
-    check_writable(ledger.path)
-    return ledger
+    builder.open()
+    check_writable(builder.path)
+    return builder
 
 
 def stored_split(split: str, settings: Settings) -> str:
@@ -189,12 +190,12 @@ class _Evaluation:
 
     def __init__(
         self,
-        ledger: Ledger,
+        builder: ResultBuilder,
         system: System,
         settings: Settings,
         progress: Progress,
     ) -> None:
-        self.ledger, self.loader, self.settings = ledger, ledger.loader, settings
+        self.builder, self.loader, self.settings = builder, builder.loader, settings
         self.system = system
         self.store = system.store(settings)
         self.progress = progress
@@ -218,35 +219,35 @@ class _Evaluation:
             self.progress.end()
         return result
 
-    def _check(self) -> list[Group]:
+    def _check(self) -> list[CorpusGroup]:
         """Check all pairs' data, keep what is done, and return what is left to run."""
         self.progress.begin("checking data", None)
-        preparation = prepare(self.loader, self.ledger.requested, self.progress.advance)
+        preparation = prepare(self.loader, self.builder.requested, self.progress.advance)
         self.progress.end()
         prepared = {pair.pair: pair for group in preparation.groups for pair in group.pairs}
         top_k = self.settings.top_k
         is_cut = any(pair.inspection.n_rankable > top_k for pair in prepared.values())
         depth = top_k if is_cut else EVERYTHING
-        refuse(self.ledger.lost_at(depth), depth)
-        self.ledger.reach(depth)
-        self.ledger.carry_over(prepared)
+        refuse(self.builder.lost_at(depth), depth)
+        self.builder.reach(depth)
+        self.builder.carry_over(prepared)
         for pair, error in preparation.failures.items():
-            self.ledger.failed(pair, error)
+            self.builder.failed(pair, error)
         todo = []
         for group in preparation.groups:
-            left = tuple(pair for pair in group.pairs if pair.pair not in self.ledger.pairs)
+            left = tuple(pair for pair in group.pairs if pair.pair not in self.builder.pairs)
             if left:
                 todo.append(replace(group, pairs=left))
         return todo
 
-    def _run_groups(self, todo: Sequence[Group]) -> None:
+    def _run_groups(self, todo: Sequence[CorpusGroup]) -> None:
         executor = self.system.executor(self._texts_left(todo))
         passes = Passes(
             self.loader,
             executor,
             self.store,
             self.progress,
-            top_k=self.ledger.settings.top_k,
+            top_k=self.builder.settings.top_k,
             dim=self.system.encoder.dim,
             device=self.system.device,
             index=self.settings.index,
@@ -261,7 +262,7 @@ class _Evaluation:
                 saved = time.monotonic()
                 save_seconds = saved - started
 
-    def _texts_left(self, todo: Sequence[Group]) -> int:
+    def _texts_left(self, todo: Sequence[CorpusGroup]) -> int:
         """Return how many texts are still to be encoded."""
         queries = {
             query_key(pair): pair.inspection.counts.queries
@@ -272,30 +273,30 @@ class _Evaluation:
         return documents + sum(queries.values())
 
     def _score(self, found: GroupAnswers) -> None:
-        """Score a group's answers and note everything in the ledger."""
+        """Score a group's answers and note everything in the builder."""
         for pair, error in found.failures.items():
-            self.ledger.failed(pair, error)
+            self.builder.failed(pair, error)
         for answer in found.answers:
             started = time.perf_counter()
             try:
-                scores = score(answer.run, answer.collection.qrels, self.ledger.measures)
+                scores = score(answer.run, answer.collection.qrels, self.builder.measures)
                 depth = depth_of(
                     answer.run,
                     set(scores.query_ids),
                     n_documents=answer.prepared.inspection.n_rankable,
-                    top_k=self.ledger.settings.top_k,
+                    top_k=self.builder.settings.top_k,
                 )
             except ClirBenchError as error:
-                self.ledger.failed(answer.prepared.pair, str(error))
+                self.builder.failed(answer.prepared.pair, str(error))
                 continue
             scored = time.perf_counter() - started
             cost = _cost(answer, scored)
-            self.ledger.done(answer.prepared, answer.run, scores, cost, depth, answer.approximate)
-        if all(pair.pair in self.ledger.scores for pair in found.group.pairs):
+            self.builder.done(answer.prepared, answer.run, scores, cost, depth, answer.approximate)
+        if all(pair.pair in self.builder.scores for pair in found.group.pairs):
             self.store.finished(found.corpus)
 
     def _save(self) -> Result:
-        result = self.ledger.save(tuple(dict.fromkeys(self.loader.source.unofficial)))
+        result = self.builder.save(tuple(dict.fromkeys(self.loader.source.unofficial)))
         # Only now: had the process been killed before, the pairs would be run again.
         self.store.discard_finished()
         return result

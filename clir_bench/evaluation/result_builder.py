@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from clir_bench.errors import ClirBenchError, DataError, ResultError
 from clir_bench.evaluation.history import History
+from clir_bench.evaluation.records import (
+    FileState,
+    Hashes,
+    differences,
+    hashes_of,
+    state_of,
+    task_record,
+    too_shallow,
+    unscored,
+)
 from clir_bench.metrics.scoring import QueryScores, score
 from clir_bench.results.schema import (
     ApproximateSearch,
@@ -19,8 +27,6 @@ from clir_bench.results.schema import (
     PairResult,
     Result,
     SettingsRecord,
-    SystemRecord,
-    TaskRecord,
 )
 from clir_bench.results.store import (
     locked,
@@ -33,27 +39,18 @@ from clir_bench.results.store import (
     write_values,
 )
 from clir_bench.results.summary import has_pairs_and_pool, means_of
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.results.trec_runs import is_stored_run, read_run
-from clir_bench.tasks.cards import SAMPLE
 from clir_bench.tasks.languages import TierScheme, pair_language, pair_tier
 from clir_bench.tasks.loading import Loader, PreparedPair, load_again, prepare
-from clir_bench.tasks.measures import (
-    EVERYTHING,
-    Depth,
-    at_depth,
-    looks_at,
-    parse_measures,
-)
+from clir_bench.tasks.measures import EVERYTHING, Depth, at_depth, looks_at, parse_measures
 from clir_bench.types import LanguagePair, Run
 
 logger = logging.getLogger(__name__)
 
-_Hashes = tuple[str | None, str | None]
-_State = tuple[int, int, int] | None
-
 
 @dataclass
-class Ledger:
+class ResultBuilder:
     """One result in the making.
 
     Attributes:
@@ -80,10 +77,10 @@ class Ledger:
     pairs: dict[LanguagePair, PairResult] = field(default_factory=dict)
     scores: dict[LanguagePair, QueryScores] = field(default_factory=dict)
     _earlier: dict[LanguagePair, PairResult] = field(default_factory=dict)
-    _seen: dict[LanguagePair, _Hashes] = field(default_factory=dict)
-    _files: dict[LanguagePair, list[_State]] = field(default_factory=dict)
+    _seen: dict[LanguagePair, Hashes] = field(default_factory=dict)
+    _files: dict[LanguagePair, list[FileState]] = field(default_factory=dict)
     _checked: dict[LanguagePair, PreparedPair] = field(default_factory=dict)
-    _written: _State = None
+    _written: FileState = None
     _claimed: bool = False
     _history: History = field(init=False)
     _depth: int = EVERYTHING
@@ -91,12 +88,6 @@ class Ledger:
 
     def __post_init__(self) -> None:
         self._named, self._history = self.measures, History(self.command)
-
-    def deeper_than(self, depth: int) -> list[str]:
-        """Return the task's measures that look deeper than rankings of a depth."""
-        return [
-            name for name in parse_measures(self.loader.card.measures) if looks_at(name) > depth
-        ]
 
     def lost_at(self, depth: int) -> list[str]:
         """Return the measures for want of which rankings of a depth will not do.
@@ -123,7 +114,7 @@ class Ledger:
             ResultError: It was made by another system, card or cut-off, or cannot be read.
         """
         stored = self._stored()
-        self._seen = {pair: _hashes(known) for pair, known in stored.items()}
+        self._seen = {pair: hashes_of(known) for pair, known in stored.items()}
         self._earlier = {} if self.overwrite else stored
 
     def carry_over(self, prepared: Mapping[LanguagePair, PreparedPair]) -> None:
@@ -207,7 +198,7 @@ class Ledger:
         """Record a pair that could not be run; one done earlier is kept."""
         logger.info("pair %s failed: %s", pair, error)
         if pair not in self.pairs:
-            self.pairs[pair] = self._unscored(pair, "failed", error)
+            self.pairs[pair] = unscored(pair, self.scheme, "failed", error)
 
     def save(self, unofficial: tuple[str, ...] = ()) -> Result:
         """Store and return the result as it stands.
@@ -230,8 +221,8 @@ class Ledger:
             result = self._history.completed(self._result(unofficial))
             if result is not known:
                 write_result(self.path, result)
-            self._written, self._claimed = _state(self.path), True
-        self._seen = {pair: _hashes(self.pairs[pair]) for pair in self.scores}
+            self._written, self._claimed = state_of(self.path), True
+        self._seen = {pair: hashes_of(self.pairs[pair]) for pair in self.scores}
         return result
 
     def _adopt(self) -> None:
@@ -239,11 +230,11 @@ class Ledger:
 
         Jobs that run some languages each, of one system and task, write one result.
         """
-        if self._written is not None and _state(self.path) == self._written:
+        if self._written is not None and state_of(self.path) == self._written:
             return
         for pair, theirs in self._stored().items():
             mine = pair in self.scores and self._states(pair) == self._files[pair]
-            if mine or self._seen.get(pair) == _hashes(theirs):
+            if mine or self._seen.get(pair) == hashes_of(theirs):
                 continue
             try:
                 self._take(pair, theirs)
@@ -296,14 +287,15 @@ class Ledger:
             if may_replace:
                 return {}
             raise ResultError(f"{error} (--overwrite replaces it)") from error
-        differences = self._differences(stored)
-        if differences or not isinstance(stored, Result):
+        any_depth = self.elsewhere
+        found = differences(stored, self.system, self.loader, self.settings, any_depth=any_depth)
+        if found or not isinstance(stored, Result):
             if may_replace:
                 return {}
+            remedy = self.system.how_to_go_on(stored.system) if isinstance(stored, Result) else ""
             raise ResultError(
-                f"{self.path} holds a result with another {', '.join(differences)}; "
-                f"{self._how_to_go_on(stored)}write elsewhere with --output, or replace it with "
-                "--overwrite"
+                f"{self.path} holds a result with another {', '.join(found)}; "
+                f"{remedy}write elsewhere with --output, or replace it with --overwrite"
             )
         if not may_replace:
             self._history.stored = stored
@@ -317,12 +309,12 @@ class Ledger:
         if self.settings.index is not None:
             inexact = f"searched by the approximate index {self.settings.index}, not exactly"
             unofficial = (*unofficial, inexact)
-        unofficial = (*unofficial, *self._too_shallow())
+        unofficial = (*unofficial, *too_shallow(self.loader.card, self._depth))
         pairs: dict[str, PairResult] = {}
         for pair in dict.fromkeys(
             (*self.loader.card.official_pairs(), *self.requested, *self.pairs)
         ):
-            known = self.pairs.get(pair) or self._unscored(pair, "not run")
+            known = self.pairs.get(pair) or unscored(pair, self.scheme, "not run")
             if known.status == "done":
                 reasons = tuple(dict.fromkeys((*known.unofficial, *unofficial)))
                 update = {"unofficial": reasons, "official": not reasons}
@@ -337,7 +329,7 @@ class Ledger:
         )
         return Result(
             system=self.system,
-            task=self._task_record(pairs),
+            task=task_record(self.loader, self.measures, pairs),
             settings=self.settings,
             environment=self._history.now(),
             pairs=means.told(pairs),
@@ -346,65 +338,6 @@ class Ledger:
             overall=means.overall,
             pool=means.pool,
         )
-
-    def _too_shallow(self) -> list[str]:
-        """Say that rankings are too shallow for the task's measures and for boards."""
-        deeper = self.deeper_than(self._depth)
-        if not deeper or self._depth >= (kept := self.loader.card.submission.depth):
-            return []
-        return [
-            f"rankings of {self._depth:,} documents per query: too few for the task's "
-            f"{', '.join(deeper)}, and for boards, which keep {kept:,}"
-        ]
-
-    def _task_record(self, pairs: Mapping[str, PairResult]) -> TaskRecord:
-        done = {name: pair for name, pair in pairs.items() if pair.status == "done"}
-        reasons = dict.fromkeys(reason for pair in done.values() for reason in pair.unofficial)
-        official_pairs = [str(pair) for pair in self.loader.card.official_pairs()]
-        hashes = "\n".join(f"{name} {done[name].data_sha256}" for name in sorted(done))
-        return TaskRecord(
-            id=self.loader.card.id,
-            title=self.loader.card.title,
-            version=self.loader.card.version,
-            card_sha256=self.loader.card.sha256(),
-            split=self.loader.split,
-            measures=self.measures,
-            parallel_queries=self.loader.card.parallel_queries,
-            official=bool(done) and not reasons,
-            unofficial=tuple(reasons),
-            sample=self.loader.split == SAMPLE,
-            limit=self.loader.limit,
-            complete=all(name in done for name in official_pairs),
-            data_sha256=hashlib.sha256(hashes.encode()).hexdigest(),
-        )
-
-    def _unscored(
-        self, pair: LanguagePair, status: Literal["failed", "not run"], error: str | None = None
-    ) -> PairResult:
-        return PairResult(
-            tier=pair_tier(pair, self.scheme),
-            language=pair_language(pair, self.scheme),
-            status=status,
-            error=error,
-        )
-
-    def _how_to_go_on(self, stored: object) -> str:
-        return self.system.how_to_go_on(stored.system) if isinstance(stored, Result) else ""
-
-    def _differences(self, earlier: object) -> list[str]:
-        if not isinstance(earlier, Result):
-            return ["kind of result (a suite's)"]
-        found = []
-        found += earlier.system.differences(self.system)
-        if earlier.task.card_sha256 != self.loader.card.sha256():
-            found.append("version of the task's card")
-        if (earlier.task.split, earlier.task.limit) != (self.loader.split, self.loader.limit):
-            found.append(f"split or --limit ({earlier.task.split}, {earlier.task.limit})")
-        if earlier.settings.top_k != self.settings.top_k and not self.elsewhere:
-            found.append(f"--top-k ({earlier.settings.top_k})")
-        if earlier.settings.index != self.settings.index:
-            found.append(f"--index ({earlier.settings.index or 'exact'})")
-        return found
 
     def _take(self, pair: LanguagePair, stored: PairResult) -> None:
         """Count a stored pair as done if its run is what it was.
@@ -452,21 +385,8 @@ class Ledger:
             raise DataError("the data changed since it was run")
         return known
 
-    def _states(self, pair: LanguagePair) -> list[_State]:
+    def _states(self, pair: LanguagePair) -> list[FileState]:
         """Return by what changes of a pair's files are noticed without reading them."""
         known = self.pairs[pair]
         names = (known.run_file, known.values_file)
-        return [_state(result_file(self.path, name, f"a file of {pair}")) for name in names]
-
-
-def _hashes(stored: PairResult) -> _Hashes:
-    return stored.run_sha256, stored.values_sha256
-
-
-def _state(path: Path) -> _State:
-    """Return what changes with a file, None where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+        return [state_of(result_file(self.path, name, f"a file of {pair}")) for name in names]

@@ -23,8 +23,8 @@ from clir_bench.search.search import QuerySet, search
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.search.vectors.entry import Entry
 from clir_bench.search.vectors.store import EmbeddingStore
-from clir_bench.search.workers.executor import Encoded, Executor, Pending, hand_out
-from clir_bench.tasks.loading import Group, Loader, PreparedPair, corpus_of, load_again
+from clir_bench.search.workers.executor import EncodedTexts, Executor, Pending, hand_out
+from clir_bench.tasks.loading import CorpusGroup, Loader, PreparedPair, corpus_of, load_again
 from clir_bench.types import Collection, LanguagePair, Query, Run
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Answer:
 class GroupAnswers:
     """What became of the pairs of one corpus."""
 
-    group: Group
+    group: CorpusGroup
     corpus: Corpus
     answers: list[Answer] = field(default_factory=list)
     failures: dict[LanguagePair, str] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Passes:
         progress: Told of documents and tokens done.
         top_k: Documents a query.
         dim: Length of every vector.
-        device: Where vectors are compared, as `retrieval.search` takes it.
+        device: Where vectors are compared, as `search.search` takes it.
         index: An approximate index to search, None for exact search.
     """
 
@@ -111,13 +111,13 @@ class Passes:
         self._loader, self._executor, self._store = loader, executor, store
         self._progress, self._top_k, self._dim, self._index = progress, top_k, dim, index
         self._device = device
-        self._waiting: deque[Group] = deque()
+        self._waiting: deque[CorpusGroup] = deque()
         self._begun: deque[_Begun] = deque()
         self._queries: dict[tuple[str, str], Pending] = {}
         self._uses: Counter[tuple[str, str]] = Counter()
         self._is_looking = False
 
-    def answers(self, groups: Sequence[Group]) -> Iterator[GroupAnswers]:
+    def answers(self, groups: Sequence[CorpusGroup]) -> Iterator[GroupAnswers]:
         """Yield what became of each group; a pair or group that fails does not end the others."""
         self._waiting.extend(groups)
         self._uses.update(query_key(pair) for group in groups for pair in group.pairs)
@@ -145,7 +145,7 @@ class Passes:
         finally:
             self._is_looking = False
 
-    def _begin(self, group: Group) -> None:
+    def _begin(self, group: CorpusGroup) -> None:
         """Hand out a group's queries and as many of its documents as there is room for."""
         corpus = Corpus.of(group, self._loader)
         begun = _Begun(GroupAnswers(group, corpus), [], None, None, ExitStack())
@@ -224,7 +224,7 @@ class Passes:
                 )
             )
 
-    def _encoded(self, pending: Pending) -> Encoded:
+    def _encoded(self, pending: Pending) -> EncodedTexts:
         found = pending.result()
         self._progress.tokens(found.counts.get("tokens", 0))
         return found

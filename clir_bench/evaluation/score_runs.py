@@ -9,16 +9,25 @@ from pathlib import Path
 from clir_bench.core.files import sha256_of
 from clir_bench.core.progress import Progress
 from clir_bench.errors import ClirBenchError, DataError, OutputError, ResultError
-from clir_bench.evaluation.evaluate import new_ledger
-from clir_bench.evaluation.result_builder import Ledger
+from clir_bench.evaluation.evaluate import new_builder
+from clir_bench.evaluation.records import deeper_than
+from clir_bench.evaluation.result_builder import ResultBuilder
 from clir_bench.evaluation.system import Settings
 from clir_bench.metrics.scoring import score
-from clir_bench.results.schema import Result, SystemRecord
+from clir_bench.results.schema import Result
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.results.trec_runs import RunFile, run_files
 from clir_bench.search.search import without_same_id
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.languages import load_scheme
-from clir_bench.tasks.loading import Group, Loader, PreparedPair, corpus_of, load_again, prepare
+from clir_bench.tasks.loading import (
+    CorpusGroup,
+    Loader,
+    PreparedPair,
+    corpus_of,
+    load_again,
+    prepare,
+)
 from clir_bench.tasks.measures import depth_of, too_deep
 from clir_bench.tasks.outline import read_again
 from clir_bench.tasks.source import Source
@@ -72,35 +81,37 @@ def score_runs(
         )
         record = SystemRecord.of(info, dim=0, spec="run files", package="elsewhere")
         loader = Loader(card, split, source)
-        ledger = new_ledger(
+        builder = new_builder(
             loader, record, tuple(runs), output=output, settings=settings, elsewhere=True
         )
         progress.begin("checking data", None)
         preparation = prepare(loader, tuple(runs), progress.advance)
         progress.end()
         for pair, error in preparation.failures.items():
-            ledger.failed(pair, error)
-        ledger.save(tuple(dict.fromkeys(source.unofficial)))  # from here on, others are refused
+            builder.failed(pair, error)
+        builder.save(tuple(dict.fromkeys(source.unofficial)))  # from here on, others are refused
         notes: list[str] = []
         for group in preparation.groups:
-            for prepared, run in _read_group(group, runs, loader, ledger.failed):
+            for prepared, run in _read_group(group, runs, loader, builder.failed):
                 try:
-                    notes += _score_pair(ledger, prepared, run, runs[prepared.pair])
+                    notes += _score_pair(builder, prepared, run, runs[prepared.pair])
                 except (OutputError, ResultError):  # the result cannot be stored
                     raise
                 except ClirBenchError as error:
-                    ledger.failed(prepared.pair, str(error))
-        return ledger.save(tuple(dict.fromkeys(source.unofficial))), notes
+                    builder.failed(prepared.pair, str(error))
+        return builder.save(tuple(dict.fromkeys(source.unofficial))), notes
 
 
-def _score_pair(ledger: Ledger, prepared: PreparedPair, run: Run, file: RunFile) -> list[str]:
+def _score_pair(
+    builder: ResultBuilder, prepared: PreparedPair, run: Run, file: RunFile
+) -> list[str]:
     """Score a pair's run, record it, and return notes.
 
     Raises:
         DataError: The data changed after they were checked, the run is too shallow for a measure
             that a person named, or a measure's tool broke down.
     """
-    collection = load_again(ledger.loader, prepared)
+    collection = load_again(builder.loader, prepared)
     qrels = collection.qrels
     skip_same_id = collection.skip_same_id
     kept = without_same_id(run) if skip_same_id else run
@@ -110,12 +121,12 @@ def _score_pair(ledger: Ledger, prepared: PreparedPair, run: Run, file: RunFile)
         n_documents=prepared.inspection.n_rankable - skip_same_id,
         skip_same_id=skip_same_id,
     )
-    if lost := ledger.lost_at(depth.reach):
+    if lost := builder.lost_at(depth.reach):
         raise DataError(
             f"{file}: {too_deep(lost, depth.reach)}: score a deeper run, or leave them out"
         )
-    ledger.reach(depth.reach)
-    ledger.done(prepared, kept, score(kept, qrels, ledger.measures), None, depth)
+    builder.reach(depth.reach)
+    builder.done(prepared, kept, score(kept, qrels, builder.measures), None, depth)
     notes = []
     unanswered = {qrel.query_id for qrel in qrels} - set(run.query_ids)
     if unanswered:
@@ -123,7 +134,7 @@ def _score_pair(ledger: Ledger, prepared: PreparedPair, run: Run, file: RunFile)
             f"{prepared.pair}: {len(unanswered):,} of {prepared.inspection.n_judged_queries:,} "
             f"judged queries have no line in {file} and count 0"
         )
-    if deeper := ledger.deeper_than(depth.reach):
+    if deeper := deeper_than(builder.loader.card, depth.reach):
         notes.append(
             f"{prepared.pair}: {file} holds {depth.held:,} documents per query, so what looks "
             f"deeper is over as many: {', '.join(deeper)}"
@@ -137,7 +148,7 @@ def _revision(files: Mapping[LanguagePair, RunFile]) -> str:
 
 
 def _read_group(
-    group: Group,
+    group: CorpusGroup,
     files: Mapping[LanguagePair, RunFile],
     loader: Loader,
     failed: Callable[[LanguagePair, str], None],
@@ -171,7 +182,7 @@ def _read_group(
     return kept
 
 
-def _doc_ids(loader: Loader, group: Group) -> Iterator[str]:
+def _doc_ids(loader: Loader, group: CorpusGroup) -> Iterator[str]:
     """Yield the ids of a corpus, which must be what was checked."""
     language, document_text = group.pairs[0].pair.document, loader.card.document_text
     windows = read_again(

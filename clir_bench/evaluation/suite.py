@@ -11,7 +11,7 @@ from clir_bench.evaluation.evaluate import stored_split
 from clir_bench.evaluation.selection import Plan, TaskPlan
 from clir_bench.evaluation.system import Settings
 from clir_bench.metrics.means import Summary, mean_of_tasks, summarise
-from clir_bench.results.schema import Result, SuitePart, SuiteResult, SystemRecord
+from clir_bench.results.schema import Result, SuitePart, SuiteResult
 from clir_bench.results.store import (
     check_writable,
     locked,
@@ -21,6 +21,7 @@ from clir_bench.results.store import (
     write_result,
 )
 from clir_bench.results.summary import as_score, environment_record
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.tasks.cards import SuiteCard
 from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.measures import at_depth, parse_measures, too_deep

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from clir_bench.encoders import provider, under_contract
 from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.errors import UsageError
-from clir_bench.results.schema import SystemRecord
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.cache_key import identify
 from clir_bench.search.vectors.store import AUTO, EmbeddingStore, Keeping

@@ -1,7 +1,7 @@
 """The data that boards are about, as hashes: `leaderboards/data.sha256`.
 
 Two lines for each pair, sorted. `<sha256>  <task>/<split>/<pair>` is the data hash that every
-result records over the documents, the judged queries and the judgments (`inspection.inspect`). A
+result records over the documents, the judged queries and the judgments (`checks.inspect`). A
 result with another hash was made on other data. `<sha256>  <task>/<split>/<pair>/queries` is over
 the ids of the judged queries, sorted, one on a line: a submission's values are of these queries,
 which can be seen without the data. `clir-bench leaderboard pin` writes both from the benchmark's

@@ -69,7 +69,7 @@ class Submissions:
 
     Attributes:
         folder: The folder of results.
-        official: What the pairs of boards are known by (`official.read_official`).
+        official: What the pairs of boards are known by (`data_hashes.read_official`).
     """
 
     folder: Path

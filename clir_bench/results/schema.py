@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from clir_bench.core.display import both_ends, printable
+from clir_bench.core.display import printable
 from clir_bench.core.files import path_problem
+from clir_bench.results.system_record import Record, SystemRecord
 from clir_bench.tasks.checks import Inspection
 from clir_bench.tasks.measures import EVERYTHING
-from clir_bench.types import EncoderInfo, Tier
+from clir_bench.types import Tier
 
 SCHEMA_VERSION = 1
 """Raised whenever a reader of older results would misread a newer one."""
@@ -48,11 +49,7 @@ PathPart = Annotated[str, AfterValidator(_part)]
 PairName = Annotated[str, AfterValidator(_pair)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Score(_Model):
+class Score(Record):
     """A mean, or a difference or ratio of means, with its 95% bootstrap interval."""
 
     mean: float
@@ -62,7 +59,7 @@ class Score(_Model):
 Scores = dict[str, Score]
 
 
-class PairCounts(_Model):
+class PairCounts(Record):
     """What a pair's mean is over.
 
     Attributes:
@@ -96,7 +93,7 @@ class PairCounts(_Model):
         )
 
 
-class Cost(_Model):
+class Cost(Record):
     """What a pair took. The corpus' share is the same for all pairs that share it.
 
     Attributes:
@@ -116,7 +113,7 @@ class Cost(_Model):
     pairs_sharing_corpus: int
 
 
-class ApproximateSearch(_Model):
+class ApproximateSearch(Record):
     """What an approximate index gave up.
 
     Attributes:
@@ -132,7 +129,7 @@ class ApproximateSearch(_Model):
     recall: dict[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")], float]
 
 
-class PairResult(_Model):
+class PairResult(Record):
     """One language pair.
 
     Attributes:
@@ -163,7 +160,7 @@ class PairResult(_Model):
     unofficial: tuple[str, ...] = ()
     counts: PairCounts | None = None
     data_sha256: str | None = None
-    scores: Scores = {}
+    scores: Scores = {}  # noqa: RUF012 (pydantic copies it)
     cost: Cost | None = None
     run_sha256: str | None = None
     run_file: FileName | None = None
@@ -188,7 +185,7 @@ class PairResult(_Model):
     skip_same_id: bool | None = None
 
 
-class Group(_Model):
+class Group(Record):
     """Mean scores of a language over its pairs, or of a tier over its languages."""
 
     tier: Tier
@@ -196,7 +193,7 @@ class Group(_Model):
     scores: Scores
 
 
-class TierSummary(_Model):
+class TierSummary(Record):
     """Means by tier under one scheme.
 
     Attributes:
@@ -213,85 +210,7 @@ class TierSummary(_Model):
     worst_language: dict[str, str]
 
 
-class SystemRecord(_Model):
-    """The encoder, as `types.EncoderInfo` describes it, and how it was asked for.
-
-    Attributes:
-        dtype_reason: Why `dtype` was taken where nobody stated it, empty where somebody did and in
-            results older than this field.
-    """
-
-    name: str
-    spec: str
-    package: str
-    revision: str
-    weights_sha256: str | None
-    query_prompt: str
-    document_prompt: str
-    max_tokens: int | None
-    dtype: str
-    dim: int
-    n_parameters: int | None
-    similarity: str
-    license: str | None
-    training_languages: tuple[str, ...]
-    description: str
-    dtype_reason: str = ""
-
-    @classmethod
-    def of(cls, info: EncoderInfo, *, dim: int, spec: str, package: str) -> SystemRecord:
-        """Return the record of an encoder asked for as `spec`, provided by `package`."""
-        fields = {name: getattr(info, name) for name in EncoderInfo.__dataclass_fields__}
-        return cls(spec=spec, package=package, dim=dim, **fields)
-
-    def fingerprint(self) -> tuple[Any, ...]:
-        """Return what must be equal for two results to come from one system."""
-        return tuple(getattr(self, field) for field in _OF_ONE_SYSTEM)
-
-    def differences(self, other: SystemRecord) -> list[str]:
-        """Name what keeps this and another record from being one system's, both values shown.
-
-        A revision that follows from the weights is not named beside them.
-        """
-        found = [
-            f"{field} ({both_ends(getattr(self, field))}, not {both_ends(getattr(other, field))})"
-            for field in _OF_ONE_SYSTEM
-            if getattr(self, field) != getattr(other, field)
-        ]
-        if self.weights_sha256 != other.weights_sha256 and self._is_local() and other._is_local():
-            found = [difference for difference in found if not difference.startswith("revision ")]
-        return found
-
-    def how_to_go_on(self, earlier: SystemRecord) -> str:
-        """Say what to state to go on with an earlier result of this system in another arithmetic.
-
-        It is empty where somebody stated this arithmetic, or where more than it differs.
-        """
-        alike = self.model_copy(update={"dtype": earlier.dtype})
-        same = self.dtype == earlier.dtype or alike.fingerprint() != earlier.fingerprint()
-        if same or not self.dtype_reason:
-            return ""
-        return (
-            f"it was made in {earlier.dtype}, and --dtype auto takes {self.dtype} here "
-            f"({self.dtype_reason}): go on with it by --dtype {earlier.dtype}, "
-        )
-
-    def _is_local(self) -> bool:
-        return (self.weights_sha256 or "").startswith(self.revision)
-
-
-_OF_ONE_SYSTEM = (
-    "name", "revision", "weights_sha256", "query_prompt",
-    "document_prompt", "max_tokens", "dtype", "dim", "similarity",
-)  # fmt: skip
-
-
-def with_arithmetic(system: str, dtype: str) -> str:
-    """Return a system's name with the arithmetic that ran where that is not float32."""
-    return system if dtype == "float32" else f"{system} ({dtype})"
-
-
-class TaskRecord(_Model):
+class TaskRecord(Record):
     """The task as it was run.
 
     Attributes:
@@ -320,7 +239,7 @@ class TaskRecord(_Model):
     data_sha256: str
 
 
-class SettingsRecord(_Model):
+class SettingsRecord(Record):
     """Settings that a score depends on.
 
     Attributes:
@@ -335,7 +254,7 @@ class SettingsRecord(_Model):
     index: str | None = None
 
 
-class Environment(_Model):
+class Environment(Record):
     """Where and how it ran."""
 
     clir_bench: str
@@ -350,7 +269,7 @@ class Environment(_Model):
     seconds: float
 
 
-class PoolMeans(_Model):
+class PoolMeans(Record):
     """Means over pooled pairs (`en-mul`) of a task that has others too."""
 
     languages: dict[str, Group]
@@ -358,7 +277,7 @@ class PoolMeans(_Model):
     overall: Scores
 
 
-class Submission(_Model):
+class Submission(Record):
     """How a result was cut to be submitted (`clir-bench submit`); its scores are of the cut runs.
 
     Attributes:
@@ -374,7 +293,7 @@ class Submission(_Model):
     clir_bench: str
 
 
-class Result(_Model):
+class Result(Record):
     """One system on one task.
 
     Attributes:
@@ -412,7 +331,7 @@ class Result(_Model):
         return min((self.pairs[pair].reach(top_k) for pair in pairs), default=EVERYTHING)
 
 
-class SuitePart(_Model):
+class SuitePart(Record):
     """One line of a suite: a task's overall score by the suite's measure, None if not run."""
 
     task: PathPart
@@ -425,7 +344,7 @@ class SuitePart(_Model):
     error: str | None = None
 
 
-class SuiteResult(_Model):
+class SuiteResult(Record):
     """One system on one suite.
 
     Attributes:

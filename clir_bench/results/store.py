@@ -109,8 +109,9 @@ def read_result(path: Path) -> Result | SuiteResult:
             f"{path}: schema version {version!r}, this clir-bench reads {SCHEMA_VERSION}; "
             "read it with the version that wrote it, or run again"
         )
-    model: type[SuiteResult] | type[Result] = SuiteResult if "suite" in raw else Result
-    return validated(model, raw, str(path), ResultError)
+    if "suite" in raw:
+        return validated(SuiteResult, raw, str(path), ResultError)
+    return validated(Result, raw, str(path), ResultError)
 
 
 def find_results(paths: Iterable[Path]) -> list[Path]:

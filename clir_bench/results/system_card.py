@@ -20,8 +20,8 @@ from clir_bench.core.display import printable, shown_path
 from clir_bench.core.structured_files import parse_toml, validated
 from clir_bench.encoders import catalog
 from clir_bench.errors import DataError
-from clir_bench.results.schema import SystemRecord
 from clir_bench.results.store import system_folder
+from clir_bench.results.system_record import SystemRecord
 
 CARD_FILE = "system.toml"
 LARGEST_CARD_BYTES = 64 * 1024

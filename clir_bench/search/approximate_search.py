@@ -61,7 +61,7 @@ def search_by_index(
         advance: Called with the number of documents done since the last call.
 
     Returns:
-        What `retrieval.search` returns, and one record a query set.
+        What `search.search` returns, and one record a query set.
 
     Raises:
         DataError: The corpus is too small for the index to be trained, or the stored index is not

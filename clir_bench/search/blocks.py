@@ -12,7 +12,7 @@ _SPARE_DOCUMENTS = 1024
 """Room for the last vectors, with which a block becomes larger than it need be."""
 
 
-class Block:
+class VectorBlock:
     """Vectors of one search, put in place as they come: the block is never in memory twice.
 
     Args:

@@ -19,7 +19,7 @@ from clir_bench.errors import ClirBenchError
 from clir_bench.search.repeats import FirstVectors, Repeated
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.search.vectors.entry import Entry, Writing
-from clir_bench.search.workers.executor import Encoded, Executor, Pending, hand_out
+from clir_bench.search.workers.executor import EncodedTexts, Executor, Pending, hand_out
 from clir_bench.tasks.outline import SHARD_WINDOWS, Text, read_again
 from clir_bench.types import Document
 
@@ -255,7 +255,7 @@ class DocumentVectors:
 
     def _made(self, planned: _Planned) -> list[Any]:
         """Return a window's vectors, waiting for them if need be."""
-        encoded: list[Encoded] = [pending.result() for pending in planned.pending]
+        encoded: list[EncodedTexts] = [pending.result() for pending in planned.pending]
         planned.pending.clear()  # which would keep the vectors as long as the window is known
         seconds = sum(one.seconds for one in encoded)
         self.cost.encode_seconds += seconds

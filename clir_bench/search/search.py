@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from clir_bench.search import exact, gpu, maxsim
-from clir_bench.search.blocks import Block
+from clir_bench.search.blocks import VectorBlock
 from clir_bench.search.document_vectors import DocumentVectors, PassCost
 from clir_bench.search.topk import TopK, id_ranks
 from clir_bench.search.workers.executor import Here, hand_out
@@ -117,7 +117,7 @@ def vector_blocks(
         advance: Called with the number of documents done since the last call.
     """
     ids: list[str] = []
-    block = Block(_SEARCH_BLOCK_DOCUMENTS, _SEARCH_BLOCK_BYTES)
+    block = VectorBlock(_SEARCH_BLOCK_DOCUMENTS, _SEARCH_BLOCK_BYTES)
     cost, windows = documents.cost, documents.windows()
     while True:
         window = next(windows, None)

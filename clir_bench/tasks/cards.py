@@ -315,10 +315,12 @@ def read_card(path: Path) -> AnyCard:
 
 def parse_card(raw: Mapping[str, Any], *, where: str, directory: Path | None = None) -> AnyCard:
     """Check a card already parsed from TOML; `where` names it in errors."""
-    model: type[SuiteCard] | type[TaskCard] = SuiteCard if "parts" in raw else TaskCard
     if "directory" in raw:
         raise CardError(f"{where}: unknown field 'directory' (did you mean source.directory?)")
-    return validated(model, {**raw, "directory": directory}, where, CardError)
+    values = {**raw, "directory": directory}
+    if "parts" in raw:
+        return validated(SuiteCard, values, where, CardError)
+    return validated(TaskCard, values, where, CardError)
 
 
 def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:

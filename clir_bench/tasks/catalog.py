@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clir_bench.errors import CardError, UnknownNameError
 from clir_bench.tasks.adapters.irds_cards import card_of
-from clir_bench.tasks.cards import AnyCard, read_card
+from clir_bench.tasks.cards import AnyCard, TaskCard, read_card
 
 
 def shipped_directory() -> Path:
@@ -58,6 +58,12 @@ def load_card(name: str, tasks_dir: str | Path | None = None) -> AnyCard:
     if card.id != found[name].stem:
         raise CardError(f"{found[name]}: id {card.id!r} must be the file's name")
     return card
+
+
+def shipped_card(name: str) -> TaskCard | None:
+    """Return the card of one of the package's tasks, None for a suite or any other name."""
+    card = load_card(name) if name in discover() else None
+    return card if isinstance(card, TaskCard) else None
 
 
 _NOT_DATA = {

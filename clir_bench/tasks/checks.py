@@ -26,7 +26,7 @@ _UNWRITABLE = "is empty, or holds white space or a null character"
 
 
 @dataclass(frozen=True)
-class Corpus:
+class CorpusFacts:
     """What one pass over the documents found.
 
     Attributes:
@@ -55,13 +55,13 @@ class Inspection:
     Attributes:
         counts: Documents, queries (judged or not) and judgments.
         n_judged_queries: Queries with at least one judgment; the means are over these.
-        n_empty_documents: As in `Corpus`.
+        n_empty_documents: As in `CorpusFacts`.
         sha256: Over the corpus, the queries and the judgments: the pair's data hash.
         queries_sha256: Over the judged queries alone.
         missing_judged: Judged documents that the corpus lacks, sorted; they are never retrieved.
         n_empty_relevant: Relevant documents without anything to encode: never retrieved either.
         skip_same_id: As in `Collection`.
-        corpus_sha256: As in `Corpus`.
+        corpus_sha256: As in `CorpusFacts`.
     """
 
     counts: Counts
@@ -88,7 +88,7 @@ def inspect_corpus(
     language: str = "",
     document_text: str = "{title} {text}",
     advance: Callable[[int], None] = lambda _: None,
-) -> Corpus:
+) -> CorpusFacts:
     """Read a corpus once.
 
     Args:
@@ -137,7 +137,7 @@ def inspect_corpus(
     problems += _duplicates(documents, np.frombuffer(hashes, dtype=np.int64))
     if problems:
         raise DataError(f"{where}: " + "; ".join(problems))
-    return Corpus(
+    return CorpusFacts(
         len(hashes),
         n_empty,
         digest.hexdigest(),
@@ -148,7 +148,7 @@ def inspect_corpus(
     )
 
 
-def inspect(collection: Collection, corpus: Corpus, *, where: str) -> Inspection:
+def inspect(collection: Collection, corpus: CorpusFacts, *, where: str) -> Inspection:
     """Check queries and judgments against each other and the corpus.
 
     A judged document that the corpus lacks is no error: trec_eval counts it as not retrieved. Where
@@ -256,7 +256,9 @@ def _query_problems(queries: Sequence[Query]) -> list[str]:
     return problems
 
 
-def _qrel_problems(queries: Sequence[Query], qrels: Sequence[Qrel], corpus: Corpus) -> list[str]:
+def _qrel_problems(
+    queries: Sequence[Query], qrels: Sequence[Qrel], corpus: CorpusFacts
+) -> list[str]:
     ids = {query.query_id for query in queries}
     problems = []
     if not qrels:

@@ -2,7 +2,8 @@
 
 A file grows as `<name>.part` beside its place and is moved there once its hash is right, so nothing
 half or wrong is ever found under its final name. What a broken connection or Ctrl-C left of it is
-continued (an HTTP range request), and two processes take turns (`<name>.part.lock`).
+continued (an HTTP range request), and two processes take turns (`<name>.part.lock`). Pooch checks
+hashes too, but begins a download that broke off from its first byte.
 """
 
 from __future__ import annotations

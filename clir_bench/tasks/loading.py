@@ -78,15 +78,15 @@ class PreparedPair:
 
 
 @dataclass(frozen=True)
-class Group:
+class CorpusGroup:
     """Pairs that share one corpus, and so one encoding.
 
     Attributes:
         corpus_pairs: All pairs the corpus was checked for: a corpus cut by a limit depends on
             them, whichever of them are still to be run.
         pairs: Those to be run.
-        corpus_sha256: As in `inspection.Corpus`.
-        outline: As in `inspection.Corpus`.
+        corpus_sha256: As in `checks.CorpusFacts`.
+        outline: As in `checks.CorpusFacts`.
     """
 
     corpus_id: str
@@ -101,7 +101,7 @@ class Group:
 class Preparation:
     """What can be run, and what cannot and why."""
 
-    groups: list[Group] = field(default_factory=list)
+    groups: list[CorpusGroup] = field(default_factory=list)
     failures: dict[LanguagePair, str] = field(default_factory=dict)
 
 
@@ -136,7 +136,7 @@ def _prepare_group(
     pairs: Sequence[LanguagePair],
     failures: dict[LanguagePair, str],
     advance: Advance,
-) -> Group | None:
+) -> CorpusGroup | None:
     name = f"task {loader.card.id!r}, split {loader.split!r}"
     try:
         judged = frozenset(qrel.doc_id for pair in pairs for qrel in loader.load(pair).qrels)
@@ -162,7 +162,7 @@ def _prepare_group(
             passed.append(PreparedPair(pair, inspection, _unofficial(loader, pair, inspection)))
     if not passed:
         return None
-    return Group(
+    return CorpusGroup(
         corpus_id, corpus.sha256, corpus.n_documents, tuple(pairs), tuple(passed), corpus.outline
     )
 

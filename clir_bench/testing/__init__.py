@@ -27,7 +27,7 @@ from clir_bench.errors import ConformanceError
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.testing.adapter_checks import ADAPTER_CHECKS
 from clir_bench.testing.encoder_checks import ENCODER_CHECKS, measured
-from clir_bench.testing.report import BoundCheck, Check, Outcome, Report, examine
+from clir_bench.testing.report import BoundCheck, Check, CheckReport, Outcome, examine
 from clir_bench.testing.subject import EncoderSubject, LoadOptions
 from clir_bench.testing.tasks import TaskSubject
 from clir_bench.types import Encoder, LanguagePair, TokenEncoder
@@ -58,7 +58,7 @@ def encoder_checks(
 
 def check_encoder(
     encoder: str | Encoder | TokenEncoder, options: LoadOptions = _DEFAULTS
-) -> Report:
+) -> CheckReport:
     """Make every check of an encoder and return the report.
 
     Raises:
@@ -69,14 +69,14 @@ def check_encoder(
 
 def examine_encoder(
     encoder: str | Encoder | TokenEncoder, options: LoadOptions = _DEFAULTS
-) -> Report:
+) -> CheckReport:
     """Make every check of an encoder and return the report, whatever it says."""
     subject = EncoderSubject(encoder, options)
     outcomes = examine(subject, ENCODER_CHECKS)
     loaded = outcomes[0].status == "passed"
     if not loaded:
-        return Report(str(subject), outcomes, len(ENCODER_CHECKS))
-    return Report(subject.title, outcomes, len(ENCODER_CHECKS), measured(subject))
+        return CheckReport(str(subject), outcomes, len(ENCODER_CHECKS))
+    return CheckReport(subject.title, outcomes, len(ENCODER_CHECKS), measured(subject))
 
 
 def adapter_checks(
@@ -104,7 +104,7 @@ def check_adapter(
     split: str | None = None,
     pairs: Sequence[LanguagePair] | None = None,
     data_dir: Path | None = None,
-) -> Report:
+) -> CheckReport:
     """Make every check of a task's adapter and return the report.
 
     Raises:
@@ -119,7 +119,7 @@ def examine_adapter(
     split: str | None = None,
     pairs: Sequence[LanguagePair] | None = None,
     data_dir: Path | None = None,
-) -> Report:
+) -> CheckReport:
     """Make every check of a task's adapter and return the report, whatever it says."""
     subject = TaskSubject(task, split=split, pairs=pairs, data_dir=data_dir)
-    return Report(str(subject), examine(subject, ADAPTER_CHECKS), len(ADAPTER_CHECKS))
+    return CheckReport(str(subject), examine(subject, ADAPTER_CHECKS), len(ADAPTER_CHECKS))

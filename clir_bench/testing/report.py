@@ -83,7 +83,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """What became of all checks.
 
     Attributes:
@@ -110,7 +110,7 @@ class Report:
         lines += ["", *self.remarks] if self.remarks else []
         return "\n".join([*lines, "", self._summary()])
 
-    def require(self) -> Report:
+    def require(self) -> CheckReport:
         """Return this report if nothing failed.
 
         Raises:
@@ -158,7 +158,7 @@ class BoundCheck(Generic[Subject]):
         outcome = self.check.outcome(self.subject)
         if outcome.status == "skipped":
             raise unittest.SkipTest(f"{outcome.check}: {outcome.detail}")
-        Report(str(self.subject), (outcome,), 1).require()
+        CheckReport(str(self.subject), (outcome,), 1).require()
 
 
 def examine(subject: Subject, checks: Sequence[Check[Subject]]) -> tuple[Outcome, ...]:

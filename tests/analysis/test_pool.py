@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from clir_bench.analysis.disparity.pool import Pool, pool_disparity
+from clir_bench.analysis.disparity.pool import LanguagePool, pool_disparity
 from clir_bench.analysis.disparity.ranking import (
     Ranking,
     equal_rank_probability,
@@ -20,7 +20,7 @@ from clir_bench.analysis.disparity.ranking import (
     rank_distance,
     rankings,
 )
-from clir_bench.analysis.disparity.report import Report, as_rows
+from clir_bench.analysis.disparity.report import DisparityReport, as_rows
 from clir_bench.cli.disparity_tables import disparity_tables
 from clir_bench.core.tables import written
 from clir_bench.errors import UsageError
@@ -193,9 +193,9 @@ def test_kruskal_wallis_agrees_with_scipy() -> None:
                 assert equal_rank_probability(groups) == pytest.approx(expected, rel=1e-9)
 
 
-def pool(parts: dict[str, Sequence[Ranking]], sizes: dict[str, int]) -> Pool:
+def pool(parts: dict[str, Sequence[Ranking]], sizes: dict[str, int]) -> LanguagePool:
     languages = languages_of(*(one for some in parts.values() for one in some))
-    return Pool(sizes, languages, parts, parallel_queries=True, settings=SETTINGS)
+    return LanguagePool(sizes, languages, parts, parallel_queries=True, settings=SETTINGS)
 
 
 def test_pool_is_the_mean_over_query_languages() -> None:
@@ -322,7 +322,7 @@ def test_measures_of_rankings_that_are_cut_are_called_by_the_depth_there_is() ->
 
 def test_the_names_of_shallow_measures_are_printed_and_in_the_csv() -> None:
     made = replace(pool({"en": [ranking("en1 sw1", "en1 en2 sw1")]}, {"en": 4, "sw": 4}), reach=2)
-    report = Report("s", "t", "T", "test", True, {}, pool_disparity(made))
+    report = DisparityReport("s", "t", "T", "test", True, {}, pool_disparity(made))
     names = {row.measure for row in as_rows(report)}
     assert names == {"MRD@2", "language preference@2", "PEER@2"}
     text = written(disparity_tables([report]), "table")

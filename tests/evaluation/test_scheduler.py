@@ -12,7 +12,7 @@ from folders import Folder, Watched, evaluate_folder, make_folder
 from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.evaluation.evaluate import Settings, System, evaluate
 from clir_bench.results.schema import Result
-from clir_bench.search.workers.executor import Encoded, Pending, TextBatch, encode
+from clir_bench.search.workers.executor import EncodedTexts, Pending, TextBatch, encode
 from clir_bench.tasks import outline
 from clir_bench.tasks.source import locate
 from clir_bench.types import Encoder
@@ -46,10 +46,10 @@ class Eager:
 class Handed:
     executor: Eager
     batch: TextBatch
-    encoded: Encoded | None = None
+    encoded: EncodedTexts | None = None
     is_discarded: bool = False
 
-    def result(self) -> Encoded:
+    def result(self) -> EncodedTexts:
         assert not self.is_discarded
         if self.encoded is None:
             self.executor.n_open -= 1

@@ -28,7 +28,6 @@ from clir_bench.results.schema import (
     Score,
     SettingsRecord,
     SuiteResult,
-    SystemRecord,
     TaskRecord,
     TierSummary,
 )
@@ -44,6 +43,7 @@ from clir_bench.results.store import (
     write_run,
     write_values,
 )
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.results.trec_runs import from_scores, is_stored_run, read_run
 from clir_bench.types import EncoderInfo, LanguagePair
 

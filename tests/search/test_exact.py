@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clir_bench.errors import EncoderError
 from clir_bench.search import exact, maxsim, topk
-from clir_bench.search.blocks import Block
+from clir_bench.search.blocks import VectorBlock
 from clir_bench.search.ids import Ids
 from clir_bench.search.topk import TopK, best_of_block, first_by_id, id_ranks
 from clir_bench.types import Run, Vectors
@@ -130,7 +130,7 @@ def test_ids_are_compared_by_code_point_as_trec_eval_compares_their_utf8() -> No
 
 def test_block_returns_what_was_added_and_starts_anew() -> None:
     vectors = np.random.default_rng(0).standard_normal((5000, 3)).astype(np.float32)
-    block = Block(max_documents=1500, max_bytes=10**9)
+    block = VectorBlock(max_documents=1500, max_bytes=10**9)
     for first, end in ((0, 1), (1, 700), (700, 1499)):
         block.add(vectors[first:end])
     assert not block.is_full
@@ -144,7 +144,7 @@ def test_block_returns_what_was_added_and_starts_anew() -> None:
 
 
 def test_block_is_full_by_bytes_and_keeps_tokens_as_they_are() -> None:
-    block = Block(max_documents=10**6, max_bytes=100)
+    block = VectorBlock(max_documents=10**6, max_bytes=100)
     first, second = np.ones((5, 4), np.float32), np.zeros((2, 4), np.float32)
     block.add([first])
     assert not block.is_full

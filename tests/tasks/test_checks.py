@@ -11,7 +11,7 @@ import pytest
 from clir_bench.errors import DataError
 from clir_bench.tasks.cards import Counts
 from clir_bench.tasks.checks import (
-    Corpus,
+    CorpusFacts,
     Inspection,
     count_problems,
     inspect,
@@ -34,7 +34,7 @@ def collection(
     return Collection("corpus", documents, queries, qrels, skip_same_id)
 
 
-def read(documents: Sequence[Document], wanted: Sequence[str] = ()) -> Corpus:
+def read(documents: Sequence[Document], wanted: Sequence[str] = ()) -> CorpusFacts:
     return inspect_corpus(documents, frozenset(wanted), where="task 'x', documents of en-sw")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clir_bench.analysis.comparison.groups import columns_of
-from clir_bench.analysis.comparison.rows import Row, TaskComparison
+from clir_bench.analysis.comparison.rows import ComparisonRow, TaskComparison
 from clir_bench.core.display import fixed
 from clir_bench.results.lines import in_order
 from clir_bench.results.notebook import html_table, tier_rows
@@ -83,7 +83,7 @@ def _query_figure(by_system: Sequence[tuple[TaskComparison, str]], alpha: float)
         return figure
 
 
-def _languages(task: TaskComparison, system: str) -> list[Row]:
+def _languages(task: TaskComparison, system: str) -> list[ComparisonRow]:
     """Return a system's rows of languages, in the order of tables."""
     own = {
         row.line: row
@@ -93,7 +93,7 @@ def _languages(task: TaskComparison, system: str) -> list[Row]:
     return [own[line] for line in in_order(own)]
 
 
-def _differences(task: TaskComparison, row: Row) -> Any:
+def _differences(task: TaskComparison, row: ComparisonRow) -> Any:
     """Return the differences of the queries of a language, the largest first."""
     pairs = [LanguagePair.parse(name) for name in row.found.target.members]
     mine, theirs = (
@@ -103,7 +103,7 @@ def _differences(task: TaskComparison, row: Row) -> Any:
     return np.sort(np.concatenate([theirs[pair] - mine[pair] for pair in pairs]))[::-1]
 
 
-def _draw_queries(axis: Any, row: Row, differences: Any, verdict: str) -> None:
+def _draw_queries(axis: Any, row: ComparisonRow, differences: Any, verdict: str) -> None:
     places = np.arange(len(differences) + 1) / len(differences)
     for keep, colour in ((differences > 0, "#0072B2"), (differences < 0, "#D55E00")):
         axis.stairs(np.where(keep, differences, 0), places, fill=True, color=colour)

@@ -1,7 +1,7 @@
 """Two systems on one task: every mean's difference, its interval, its p-value and its size.
 
 Differences are system minus baseline, question by question. Their means, and the 95% bootstrap
-intervals of these, are those of `aggregate.summarise`, which sees the differences as if they were
+intervals of these, are those of `means.summarise`, which sees the differences as if they were
 scores; the p-values are those of `randomization.flip_test`. Both draw translations of one question
 together.
 

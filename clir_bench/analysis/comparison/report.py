@@ -21,8 +21,8 @@ from clir_bench.analysis.comparison.figures import comparison_figure, comparison
 from clir_bench.analysis.comparison.groups import ALPHA, rank_groups
 from clir_bench.analysis.comparison.latex import comparison_latex
 from clir_bench.analysis.comparison.paired import Difference, Settings, paired_differences
-from clir_bench.analysis.comparison.rows import Row, SystemScores, TaskComparison
-from clir_bench.analysis.comparison.systems import Stored, System, TaskSplit
+from clir_bench.analysis.comparison.rows import ComparisonRow, SystemScores, TaskComparison
+from clir_bench.analysis.comparison.systems import ComparedSystem, StoredResult, TaskSplit
 from clir_bench.analysis.comparison.targets import LEVELS, Level
 from clir_bench.errors import ResultError, UsageError
 from clir_bench.metrics.significance import holm
@@ -163,7 +163,7 @@ class Comparison:
 
 
 def compare(
-    systems: Sequence[System],
+    systems: Sequence[ComparedSystem],
     *,
     scheme: TierScheme,
     settings: Settings,
@@ -222,7 +222,7 @@ def compare(
 def _compare_task(
     of: TaskSplit,
     measure: str,
-    stored: Mapping[str, Stored],
+    stored: Mapping[str, StoredResult],
     scores: Mapping[str, SystemScores],
     *,
     scheme: TierScheme,
@@ -233,7 +233,7 @@ def _compare_task(
     results = [stored[label].result for label in labels]
     parallel = any(result.task.parallel_queries for result in results)
     pooled = any(result.pool is not None for result in results)
-    rows: list[Row] = []
+    rows: list[ComparisonRow] = []
     ranks: list[dict[str, int]] = []
     for apart in (False, True):
         part = {label: _part(scores[label], apart, pooled=pooled) for label in labels}
@@ -281,14 +281,14 @@ def _part(scores: SystemScores, apart: bool, *, pooled: bool) -> SystemScores:
     return {pair: found for pair, found in scores.items() if (pooled and is_pool(pair)) == apart}
 
 
-def _corrected(by_system: Mapping[str, Sequence[Difference]], *, pool: bool) -> list[Row]:
+def _corrected(by_system: Mapping[str, Sequence[Difference]], *, pool: bool) -> list[ComparisonRow]:
     """Return all differences as rows, corrected within each level."""
     families: dict[Level, list[tuple[str, Difference]]] = {level: [] for level in LEVELS}
     for system, differences in by_system.items():
         for difference in differences:
             families[difference.target.level].append((system, difference))
     return [
-        Row(system, pool, difference, p_holm, len(family))
+        ComparisonRow(system, pool, difference, p_holm, len(family))
         for family in families.values()
         for (system, difference), p_holm in zip(
             family, holm([difference.p_value for _, difference in family]), strict=True
@@ -296,7 +296,7 @@ def _corrected(by_system: Mapping[str, Sequence[Difference]], *, pool: bool) -> 
     ]
 
 
-def _coarse(rows: Sequence[Row], settings: Settings, alpha: float) -> list[str]:
+def _coarse(rows: Sequence[ComparisonRow], settings: Settings, alpha: float) -> list[str]:
     """Return a note when too few flips are drawn for a large family to tell anything apart."""
     needed = max((row.n_family for row in rows if not row.found.exact), default=0) / alpha
     if needed <= settings.n_flips + 1:
@@ -308,7 +308,7 @@ def _coarse(rows: Sequence[Row], settings: Settings, alpha: float) -> list[str]:
 
 
 def _refusals(
-    systems: Sequence[System], of: TaskSplit, measures: Sequence[str], selection: Selection
+    systems: Sequence[ComparedSystem], of: TaskSplit, measures: Sequence[str], selection: Selection
 ) -> list[Refusal]:
     """Return which results of a task cannot be compared with the first system's, and why."""
     found = []
@@ -330,12 +330,12 @@ def _refusals(
     return found
 
 
-def _common(stored: Mapping[str, Stored], rules: Sequence[str]) -> set[str]:
+def _common(stored: Mapping[str, StoredResult], rules: Sequence[str]) -> set[str]:
     """Return the names of the pairs to compare: those that all systems have."""
     return set.intersection(*(done_pairs(result, rules) for _, result in stored.values()))
 
 
-def _scores(stored: Mapping[str, Stored], rules: Sequence[str]) -> dict[str, SystemScores]:
+def _scores(stored: Mapping[str, StoredResult], rules: Sequence[str]) -> dict[str, SystemScores]:
     """Return the per-query values of the pairs that all have, pairs sorted."""
     pairs = [LanguagePair.parse(name) for name in _common(stored, rules)]
     found = {}
@@ -346,7 +346,7 @@ def _scores(stored: Mapping[str, Stored], rules: Sequence[str]) -> dict[str, Sys
 
 
 def _nothing(
-    systems: Sequence[System], tasks: Sequence[str], refused: Sequence[Refusal]
+    systems: Sequence[ComparedSystem], tasks: Sequence[str], refused: Sequence[Refusal]
 ) -> ResultError:
     if refused:
         listing = "\n".join(f"- {refusal}" for refusal in refused)

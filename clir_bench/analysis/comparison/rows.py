@@ -17,7 +17,7 @@ SystemScores = dict[LanguagePair, QueryScores]
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """A difference with its p-value corrected for the family it belongs to.
 
     Attributes:
@@ -97,7 +97,7 @@ class TaskComparison:
     measure: str
     scheme: str
     systems: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ComparisonRow, ...]
     ranks: Mapping[str, int]
     pool_ranks: Mapping[str, int]
     notes: tuple[str, ...]
@@ -123,6 +123,6 @@ class TaskComparison:
         """What the others are compared with."""
         return self.systems[0]
 
-    def rows_of(self, system: str, *, pool: bool) -> list[Row]:
+    def rows_of(self, system: str, *, pool: bool) -> list[ComparisonRow]:
         """Return a system's rows."""
         return [row for row in self.rows if row.system == system and row.pool == pool]

@@ -27,7 +27,7 @@ class TaskSplit(NamedTuple):
         return f"{self.task}, {self.split}"
 
 
-class Stored(NamedTuple):
+class StoredResult(NamedTuple):
     """A result and where it was read from."""
 
     path: Path
@@ -35,7 +35,7 @@ class Stored(NamedTuple):
 
 
 @dataclass(frozen=True)
-class System:
+class ComparedSystem:
     """One system and its results.
 
     Attributes:
@@ -43,10 +43,10 @@ class System:
     """
 
     label: str
-    results: dict[TaskSplit, Stored] = field(repr=False)
+    results: dict[TaskSplit, StoredResult] = field(repr=False)
 
 
-def find_systems(paths: Sequence[Path]) -> list[System]:
+def find_systems(paths: Sequence[Path]) -> list[ComparedSystem]:
     """Return the systems whose results are at `paths`, in the order they are first met.
 
     Results of one system in several places are put together. Two results of one system on one task
@@ -61,7 +61,7 @@ def find_systems(paths: Sequence[Path]) -> list[System]:
         ResultError: A file is no result, or a folder has none.
         UsageError: A file is a suite's result, or is given twice.
     """
-    found: list[tuple[tuple[object, ...], dict[TaskSplit, Stored]]] = []
+    found: list[tuple[tuple[object, ...], dict[TaskSplit, StoredResult]]] = []
     for stored in _read(paths):
         key = stored.result.system.fingerprint()
         of = TaskSplit(stored.result.task.id, stored.result.task.split)
@@ -73,11 +73,12 @@ def find_systems(paths: Sequence[Path]) -> list[System]:
             found.append((key, {of: stored}))
     by_system = [results for _, results in found]
     return [
-        System(label, results) for label, results in zip(_labels(by_system), by_system, strict=True)
+        ComparedSystem(label, results)
+        for label, results in zip(_labels(by_system), by_system, strict=True)
     ]
 
 
-def put_first(systems: Sequence[System], name: str | None) -> list[System]:
+def put_first(systems: Sequence[ComparedSystem], name: str | None) -> list[ComparedSystem]:
     """Return the systems with the baseline first.
 
     Raises:
@@ -92,7 +93,7 @@ def put_first(systems: Sequence[System], name: str | None) -> list[System]:
     return [*chosen, *(system for system in systems if system not in chosen)]
 
 
-def _read(paths: Sequence[Path]) -> Iterable[Stored]:
+def _read(paths: Sequence[Path]) -> Iterable[StoredResult]:
     seen: set[Path] = set()
     for path in paths:
         inside = find_results([path])
@@ -114,12 +115,12 @@ def _read(paths: Sequence[Path]) -> Iterable[Stored]:
                 raise UsageError(f"{file} is given twice")
             seen.add(file.resolve())
             n_results += 1
-            yield Stored(file, shown_result(result))
+            yield StoredResult(file, shown_result(result))
         if not n_results:
             raise ResultError(f"{path}: no result in this folder")
 
 
-def _labels(systems: Sequence[dict[TaskSplit, Stored]]) -> list[str]:
+def _labels(systems: Sequence[dict[TaskSplit, StoredResult]]) -> list[str]:
     """Return a printable name each: the system's own, its revision or its place where needed."""
     first = [next(iter(results.values())) for results in systems]
     labels = [stored.result.system.name for stored in first]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from clir_bench.analysis.comparison.report import Comparison
-from clir_bench.analysis.comparison.rows import Row, TaskComparison
+from clir_bench.analysis.comparison.rows import ComparisonRow, TaskComparison
 from clir_bench.analysis.comparison.targets import Level
 from clir_bench.core.display import fixed
 from clir_bench.core.tables import Column, Fold, Table, cut
 from clir_bench.metrics.means import Estimate
-from clir_bench.results.schema import with_arithmetic
+from clir_bench.results.system_record import with_arithmetic
 from clir_bench.tasks.languages import TIERS, resolve
 
 _LONGEST_HEADING = 12
@@ -110,7 +110,7 @@ class _Page:
             Column("verdict", folds=(Fold(45, "verdict", _short_verdict),)),
         ]  # fmt: skip
 
-    def cells(self, row: Row) -> list[Any]:
+    def cells(self, row: ComparisonRow) -> list[Any]:
         found, target, counts = row.found, row.found.target, row.found.counts
         by_language = target.level == self.level
         name = target.name
@@ -130,7 +130,7 @@ class _Page:
             row.verdict(self.alpha),
         ]
 
-    def sentences(self, own: Sequence[Row], means: Sequence[Row]) -> list[str]:
+    def sentences(self, own: Sequence[ComparisonRow], means: Sequence[ComparisonRow]) -> list[str]:
         """Return how many languages are better and worse, and what the gap does."""
         verdicts = [row.verdict(self.alpha) for row in own]
         counted = ", ".join(
@@ -151,7 +151,7 @@ class _Page:
             lines.append(f"no gap: {self.task.scheme} puts no language into low, or none into high")
         return lines
 
-    def families(self, own: Sequence[Row], means: Sequence[Row]) -> str:
+    def families(self, own: Sequence[ComparisonRow], means: Sequence[ComparisonRow]) -> str:
         """Return the families of tests and their sizes."""
         sizes = {row.found.target.level: row.n_family for row in (*own, *means)}
         n_systems = len(self.task.systems) - 1
@@ -180,7 +180,7 @@ def _kind(level: Level, number: int) -> str:
     return name if number == 1 else f"{name}s"
 
 
-def _by_tier(row: Row) -> tuple[int, str]:
+def _by_tier(row: ComparisonRow) -> tuple[int, str]:
     return TIERS.index(row.found.target.tier or "unknown"), row.found.target.name
 
 

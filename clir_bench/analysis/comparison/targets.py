@@ -1,6 +1,6 @@
 """The means that a comparison is about, each written as weights over pairs.
 
-A task's means are means of means (see `aggregate`): pairs within a language, languages within a
+A task's means are means of means (see `means`): pairs within a language, languages within a
 tier. Each is therefore one weighted sum of the pairs' means, and so is a difference of tiers. What
 is drawn once for the pairs is at once drawn for all of them.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from clir_bench.analysis.disparity.pool import KEPT, Pool
+from clir_bench.analysis.disparity.pool import KEPT, LanguagePool
 from clir_bench.analysis.disparity.ranking import Ranking, rankings
 from clir_bench.core.progress import Progress
 from clir_bench.errors import DataError, MissingDataError, UnknownNameError, UsageError
@@ -38,7 +38,7 @@ def load_pool(
     data_dir: Path | None = None,
     tasks_dir: Path | None = None,
     progress: Progress,
-) -> Pool:
+) -> LanguagePool:
     """Read the run files of a result's pool, its judgments and its documents' languages.
 
     Args:
@@ -77,7 +77,7 @@ def load_pool(
             f"{path}: its run files name {len(strangers):,} documents that the pool has not, "
             f"{strangers[0]!r} for one; they are the runs of other data"
         )
-    return Pool(
+    return LanguagePool(
         sizes,
         languages,
         found,

@@ -34,7 +34,7 @@ _Rows = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Pool:
+class LanguagePool:
     """Rankings of one pool of documents.
 
     Attributes:
@@ -166,7 +166,7 @@ class PoolDisparity:
     peer: EqualRanks | None
 
 
-def pool_disparity(pool: Pool, depth: int | None = None) -> PoolDisparity:
+def pool_disparity(pool: LanguagePool, depth: int | None = None) -> PoolDisparity:
     """Return the language bias of the rankings of a pool.
 
     Args:
@@ -195,7 +195,7 @@ def pool_disparity(pool: Pool, depth: int | None = None) -> PoolDisparity:
     )
 
 
-def _rank_distances(pool: Pool, depth: int) -> RankDistances | None:
+def _rank_distances(pool: LanguagePool, depth: int) -> RankDistances | None:
     def values(ranking: Ranking) -> Sequence[float] | None:
         found = rank_distance(ranking, pool.languages, depth=depth, n_documents=pool.n_documents)
         if found is None:
@@ -207,7 +207,7 @@ def _rank_distances(pool: Pool, depth: int) -> RankDistances | None:
     return RankDistances(*(_measure(rows, column) for column in range(5))) if rows else None
 
 
-def _preferences(pool: Pool, top: int) -> Preferences | None:
+def _preferences(pool: LanguagePool, top: int) -> Preferences | None:
     codes = sorted(pool.sizes)
     rows = _replicates(
         pool, lambda ranking: language_shares(ranking, pool.languages, codes, cutoff=top)
@@ -247,7 +247,7 @@ def _language_preference(
     )
 
 
-def _equal_ranks(pool: Pool, cutoff: int) -> EqualRanks | None:
+def _equal_ranks(pool: LanguagePool, cutoff: int) -> EqualRanks | None:
     levels = Counter(
         level
         for some in pool.rankings.values()
@@ -269,7 +269,7 @@ def _equal_ranks(pool: Pool, cutoff: int) -> EqualRanks | None:
 
 
 def _replicates(
-    pool: Pool, values: Callable[[Ranking], Sequence[float] | None]
+    pool: LanguagePool, values: Callable[[Ranking], Sequence[float] | None]
 ) -> dict[str, _Rows]:
     """Return the means over queries that have values by query language, row 0, and replicates.
 

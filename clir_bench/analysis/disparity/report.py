@@ -18,7 +18,7 @@ from clir_bench.types import LanguagePair
 
 
 @dataclass(frozen=True)
-class Report:
+class DisparityReport:
     """The disparity of one result.
 
     Attributes:
@@ -38,7 +38,7 @@ class Report:
     dtype: str = "float32"
 
 
-class Row(NamedTuple):
+class DisparityRow(NamedTuple):
     """One number of a report, as a line of its CSV.
 
     Attributes:
@@ -70,7 +70,7 @@ def report_of(
     schemes: Sequence[TierScheme],
     *,
     measures: Sequence[str],
-) -> Report:
+) -> DisparityReport:
     """Return the report of a result, without its pool (see `pool.pool_disparity`).
 
     Args:
@@ -89,7 +89,7 @@ def report_of(
             f"it has {', '.join(result.task.measures)}"
         )
     parts = apart(scores) or {"pairs": {}}
-    return Report(
+    return DisparityReport(
         system=result.system.name,
         task=result.task.id,
         title=result.task.title,
@@ -123,7 +123,7 @@ def as_record(value: object) -> Any:
     return value
 
 
-def as_rows(report: Report) -> list[Row]:
+def as_rows(report: DisparityReport) -> list[DisparityRow]:
     """Return every number of a report as a row."""
     rows = [
         _row(report, (part, disparity.measure, disparity.scheme), number)
@@ -143,12 +143,12 @@ _Number = tuple[str, str, Estimate | float]
 """A statistic, what it is of, and its value."""
 
 
-def _row(report: Report, key: tuple[str, str, str], number: _Number) -> Row:
+def _row(report: DisparityReport, key: tuple[str, str, str], number: _Number) -> DisparityRow:
     statistic, of, value = number
     numbers: tuple[float, float | None, float | None] = (
         (value.mean, value.low, value.high) if isinstance(value, Estimate) else (value, None, None)
     )
-    return Row(report.system, report.task, report.split, *key, statistic, of, *numbers)
+    return DisparityRow(report.system, report.task, report.split, *key, statistic, of, *numbers)
 
 
 def _tier_numbers(disparity: Disparity) -> Iterator[_Number]:

@@ -2,7 +2,7 @@
 
 Formulas and sources are in docs/disparity.md. Everything is computed from the languages' means x_1,
 ..., x_n (a language's is over its pairs), so a language with many queries weighs no more than one
-with few; intervals are over the replicates of `aggregate`, in which the translations of a question
+with few; intervals are over the replicates of `means`, in which the translations of a question
 are drawn together, so a gap's interval knows that two languages were asked the same questions.
 """
 

@@ -16,7 +16,7 @@ from clir_bench.core.display import printable, shown_path, some_of
 from clir_bench.core.safe_text import LONGEST_TEXT, name_problem, text_problem
 from clir_bench.core.structured_files import field_problems
 from clir_bench.errors import DataError
-from clir_bench.leaderboard.submission.layout import PAIR, VALUES, card_of
+from clir_bench.leaderboard.submission.layout import PAIR, VALUES
 from clir_bench.leaderboard.submission.make import SETTINGS
 from clir_bench.leaderboard.submission.plan import KNOWN_MEASURES, Plan, plan_of
 from clir_bench.leaderboard.submission.plausibility import impossible
@@ -25,6 +25,7 @@ from clir_bench.results.schema import PairResult, Result
 from clir_bench.results.store import system_folder
 from clir_bench.results.summary import not_for_boards
 from clir_bench.tasks.cards import TaskCard
+from clir_bench.tasks.catalog import shipped_card
 from clir_bench.types import LanguagePair
 
 _RESULT_BYTES, _PAIR_BYTES = 256 * 2**10, 8 * 2**10
@@ -107,7 +108,7 @@ def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[
     """Return what a result states, None where nothing can be made of it, and what is wrong."""
     problems = list(_about_system(path, result))
     task, submission = result.task, result.submission
-    card = card_of(task.id)
+    card = shipped_card(task.id)
     if card is None:
         return None, [*problems, f"task {printable(task.id)} is none of the benchmark's"]
     if (path.parent.name, path.stem) != (task.id, task.split):

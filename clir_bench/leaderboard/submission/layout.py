@@ -20,7 +20,7 @@ from clir_bench.errors import ResultError
 from clir_bench.leaderboard.submission.run_format import SUFFIX
 from clir_bench.results.system_card import CARD_FILE
 from clir_bench.tasks.cards import TaskCard
-from clir_bench.tasks.catalog import discover, load_card
+from clir_bench.tasks.catalog import shipped_card
 
 LARGEST_SYSTEM_BYTES = 32 * 2**20
 _MOST_ENTRIES = 5000
@@ -107,7 +107,7 @@ def list_system(folder: Path) -> tuple[SystemFiles, list[Problem]]:
             continue
         if kind != "folder":
             problems.append(_unexpected(entry, kind, "a task's folder or system.toml"))
-        elif (card := card_of(entry.name)) is None:
+        elif (card := shipped_card(entry.name)) is None:
             problems.append(Problem(Path(entry.path), "is no task of the benchmark; remove it"))
         else:
             _list_task(Path(entry.path), card, files, problems)
@@ -117,12 +117,6 @@ def list_system(folder: Path) -> tuple[SystemFiles, list[Problem]]:
     if not files.results:
         problems.append(Problem(folder, "no result; `clir-bench submit` makes them"))
     return files, problems
-
-
-def card_of(task: str) -> TaskCard | None:
-    """Return the card of one of the benchmark's tasks, None where there is none of that name."""
-    card = load_card(task) if task in discover() else None
-    return card if isinstance(card, TaskCard) else None
 
 
 def _list_task(folder: Path, card: TaskCard, files: SystemFiles, problems: list[Problem]) -> None:

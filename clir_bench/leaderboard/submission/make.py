@@ -1,7 +1,7 @@
 """Results as `clir-bench run` leaves them, cut to what is submitted.
 
-The runs are cut (`plan`, `compact`), then scored again, so that every digit of a submission can be
-recomputed from the files beside it.
+The runs are cut (`plan`, `run_format`), then scored again, so that every digit of a submission can
+be recomputed from the files beside it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from clir_bench.results.schema import (
     SettingsRecord,
     Submission,
     SuiteResult,
-    SystemRecord,
     TaskRecord,
 )
 from clir_bench.results.store import (
@@ -38,6 +37,7 @@ from clir_bench.results.store import (
     write_values,
 )
 from clir_bench.results.summary import has_pairs_and_pool, means_of, not_for_boards
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.results.trec_runs import is_stored_run
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card

@@ -18,9 +18,9 @@ from clir_bench.results.schema import (
     Result,
     Scores,
     Submission,
-    SystemRecord,
     TierSummary,
 )
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.languages import load_scheme, pair_language, pair_tier
 from clir_bench.types import LanguagePair

@@ -32,7 +32,6 @@ from clir_bench.leaderboard.submission.layout import (
     VALUES,
     Problem,
     SystemFiles,
-    card_of,
     list_system,
 )
 from clir_bench.leaderboard.submission.recompute import (
@@ -46,6 +45,7 @@ from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import Result
 from clir_bench.results.store import parse_values, system_folder
 from clir_bench.results.system_card import CARD_FILE, SystemCard, read_system_card
+from clir_bench.tasks.catalog import shipped_card
 from clir_bench.types import LanguagePair
 
 _OWN = ("hashing", "optical", "optical-pooled")
@@ -108,7 +108,7 @@ def open_system(folder: Path, only: Path | None = None) -> SubmittedSystem:
     except ClirBenchError as error:
         problems.append(as_problem(folder / CARD_FILE, error))
     for path in files.results:
-        card = card_of(path.parent.name)
+        card = shipped_card(path.parent.name)
         if card is None or only not in (None, path):
             continue
         try:

@@ -23,7 +23,7 @@ from clir_bench.leaderboard.submission.make import means_update, task_record
 from clir_bench.metrics.scoring import QueryScores, score
 from clir_bench.results.schema import PairCounts, PairResult, Result
 from clir_bench.results.store import system_folder, to_json
-from clir_bench.tasks.loading import Group, Loader, PreparedPair, corpus_of, prepare
+from clir_bench.tasks.loading import CorpusGroup, Loader, PreparedPair, corpus_of, prepare
 from clir_bench.tasks.measures import depth_of
 from clir_bench.tasks.source import Source
 from clir_bench.types import LanguagePair, Run
@@ -125,7 +125,9 @@ def _first_differences(stated: Result, derived: Result, *, drawn: bool = True) -
     return found[:_SHOWN] + more
 
 
-def _score_group(statement: Statement, group: Group, loader: Loader, done: Recomputed) -> None:
+def _score_group(
+    statement: Statement, group: CorpusGroup, loader: Loader, done: Recomputed
+) -> None:
     ranked: dict[LanguagePair, set[str]] = {}
     for prepared in group.pairs:
         pair = prepared.pair

@@ -57,10 +57,10 @@ def cut(run: Run, depth: int) -> Run:
 def read_top(path: Path, depth: int) -> Run:
     """Return every query's first `depth` documents of a run made anywhere, scored by their ranks.
 
-    The order is that of `runs.read_run`, in a third of the time where the file has it already.
+    The order is that of `trec_runs.read_run`, in a third of the time where the file has it already.
 
     Raises:
-        DataError: As `runs.read_run`.
+        DataError: As `trec_runs.read_run`.
     """
     found: dict[str, list[str]] = {}
     scores: list[float] = []

@@ -17,8 +17,7 @@ from typing import Any
 
 from clir_bench.results.export.measures import mteb_name
 from clir_bench.results.schema import Result
-from clir_bench.tasks.cards import TaskCard
-from clir_bench.tasks.catalog import discover, load_card
+from clir_bench.tasks.catalog import shipped_card
 from clir_bench.tasks.languages import resolve
 from clir_bench.types import POOL, LanguagePair
 
@@ -58,14 +57,8 @@ def is_known_to_mteb(task: str) -> bool:
 
 
 def _name_at_mteb(task: str) -> str:
-    card = _card_of(task)
+    card = shipped_card(task)
     return card.mteb if card else ""
-
-
-def _card_of(task: str) -> TaskCard | None:
-    """Return the card of a task that the package ships, None for others and for suites."""
-    card = load_card(task) if task in discover() else None
-    return card if isinstance(card, TaskCard) else None
 
 
 def _subset(pair: LanguagePair) -> str:
@@ -83,6 +76,6 @@ def _language_and_script(code: str) -> str:
 
 
 def _languages_of_pool(result: Result) -> list[str]:
-    if card := _card_of(result.task.id):
+    if card := shipped_card(result.task.id):
         return sorted(card.languages)
     return sorted({LanguagePair.parse(name).query for name in result.pairs})

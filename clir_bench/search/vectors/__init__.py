@@ -6,7 +6,7 @@
                    .in-use                     locked by runs that read or write the entry
 
 The key is a hash of everything that decides the vectors: the documents as they are encoded and the
-encoder (`identity`). A shard is some windows of documents (`outline`) in the corpus' own order.
+encoder (`cache_key`). A shard is some windows of documents (`outline`) in the corpus' own order.
 Documents that changed since they were checked are found before they are encoded, so no shard holds
 them. Vectors are stored as they were encoded: texts of several windows get the vector of the first
 when shards are read (`repeats`).

@@ -16,7 +16,7 @@ from pathlib import Path
 import clir_bench
 from clir_bench.core import provenance
 from clir_bench.tasks import outline
-from clir_bench.tasks.loading import Group, Loader
+from clir_bench.tasks.loading import CorpusGroup, Loader
 from clir_bench.tasks.outline import NO_OUTLINE, Outline
 from clir_bench.types import EncoderInfo
 
@@ -46,7 +46,7 @@ class Corpus:
     outline: Outline = field(default=NO_OUTLINE, compare=False)
 
     @classmethod
-    def of(cls, group: Group, loader: Loader) -> Corpus:
+    def of(cls, group: CorpusGroup, loader: Loader) -> Corpus:
         """Return the corpus that a group of pairs shares."""
         language, card = group.pairs[0].pair.document, loader.card
         label = f"{card.id} {loader.split} {language}"

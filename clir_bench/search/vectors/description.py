@@ -15,7 +15,7 @@ _LARGEST_BYTES = 1 << 20
 _MOST_DOCUMENTS = 10**12
 
 
-class Description(BaseModel):
+class EntryDescription(BaseModel):
     """What the vectors of an entry are of.
 
     Attributes:
@@ -50,10 +50,10 @@ class Description(BaseModel):
         return line_of(value, 120) if isinstance(value, str) else ""
 
 
-def read_description(folder: Path) -> Description | None:
+def read_description(folder: Path) -> EntryDescription | None:
     """Return what an entry says of itself, or None when it says nothing readable."""
     try:
         with (folder / FILE).open("rb") as file:
-            return Description.model_validate_json(file.read(_LARGEST_BYTES))
+            return EntryDescription.model_validate_json(file.read(_LARGEST_BYTES))
     except (OSError, ValidationError):
         return None

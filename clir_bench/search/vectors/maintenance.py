@@ -17,7 +17,7 @@ from clir_bench.search.vectors.shards import DamagedShardError, check_data, read
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredEntry:
     """One entry.
 
     Attributes:
@@ -47,7 +47,7 @@ class Stored:
     kept: bool
 
 
-def stored(root: Path) -> list[Stored]:
+def stored(root: Path) -> list[StoredEntry]:
     """Return the entries in a folder, by name; anything else in it is passed over."""
     try:
         folders = sorted(root.iterdir())
@@ -60,7 +60,7 @@ def stored(root: Path) -> list[Stored]:
     ]
 
 
-def damages(entry: Stored) -> Iterator[tuple[int, str]]:
+def damages(entry: StoredEntry) -> Iterator[tuple[int, str]]:
     """Read every shard and yield the numbers of those that are damaged, and how."""
     for number in sorted(done_shards(entry.folder)):
         try:
@@ -71,12 +71,12 @@ def damages(entry: Stored) -> Iterator[tuple[int, str]]:
             yield number, str(error)
 
 
-def discard(entry: Stored) -> str:
+def discard(entry: StoredEntry) -> str:
     """Remove an entry; return why it stays, "" when it is gone."""
     return remove(entry.folder)
 
 
-def repair(entry: Stored, damaged: list[int]) -> bool:
+def repair(entry: StoredEntry, damaged: list[int]) -> bool:
     """Take damaged shards out, so that the next run makes them again; False when in use."""
     with alone(entry.folder) as mine:
         if mine:
@@ -98,7 +98,7 @@ def sweep_leftovers(root: Path) -> int:
     return freed
 
 
-def _stored(folder: Path) -> Stored | None:
+def _stored(folder: Path) -> StoredEntry | None:
     """Return what is known of an entry, None of what is none or is removed meanwhile."""
     if folder.is_symlink():
         return None
@@ -110,7 +110,7 @@ def _stored(folder: Path) -> Stored | None:
         used = next(path for path in paths if path.exists()).stat().st_mtime
     except (OSError, StopIteration):
         return None
-    return Stored(
+    return StoredEntry(
         folder=folder,
         name=line_of(folder.name, 120),
         readable=known is not None,

@@ -14,7 +14,7 @@ from typing import Literal
 from clir_bench.core.display import line_of
 from clir_bench.errors import EncoderError, MissingDataError, OutputError, ResultError, UsageError
 from clir_bench.search.vectors.cache_key import Corpus, Identity, key_of
-from clir_bench.search.vectors.description import Description, read_description
+from clir_bench.search.vectors.description import EntryDescription, read_description
 from clir_bench.search.vectors.entry import KEPT, Entry, entry_folder, repair_remedy
 from clir_bench.search.vectors.removal import remove
 from clir_bench.tasks.cache import cache_directory
@@ -267,7 +267,7 @@ class EmbeddingStore:
             found.append(" and ".join(shown) + remedy)
         return found
 
-    def _others(self, wanted: dict[str, str]) -> list[Description]:
+    def _others(self, wanted: dict[str, str]) -> list[EntryDescription]:
         """Return a message about other stored vectors of the same documents."""
         paths = sorted(self.keeping.root.glob("*/entry.json"))
         found = [read_description(path.parent) for path in paths]

@@ -52,7 +52,7 @@ class TextBatch:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedTexts:
     """What came back for a batch.
 
     Attributes:
@@ -69,7 +69,7 @@ class Encoded:
 class Pending(Protocol):
     """A batch that was handed out."""
 
-    def result(self) -> Encoded:
+    def result(self) -> EncodedTexts:
         """Wait for the vectors and return them; asked again, return them again.
 
         Raises:
@@ -128,9 +128,9 @@ class _Put:
 
     def __init__(self, encoder: Encoder | TokenEncoder, batch: TextBatch) -> None:
         self._encoder, self._batch = encoder, batch
-        self._encoded: Encoded | None = None
+        self._encoded: EncodedTexts | None = None
 
-    def result(self) -> Encoded:
+    def result(self) -> EncodedTexts:
         if self._encoded is None:
             self._encoded = encode(self._encoder, self._batch)
         return self._encoded
@@ -167,16 +167,16 @@ class _Texts:
 
     def __init__(self, parts: list[Pending], places: list[int] | None) -> None:
         self._parts, self._places = parts, places
-        self._encoded: Encoded | None = None
+        self._encoded: EncodedTexts | None = None
 
-    def result(self) -> Encoded:
+    def result(self) -> EncodedTexts:
         if self._encoded is None:
             found = [part.result() for part in self._parts]
             counts: Counter[str] = Counter()
             for one in found:
                 counts.update(one.counts)
             vectors = self._each([one.vectors for one in found])
-            self._encoded = Encoded(vectors, sum(one.seconds for one in found), dict(counts))
+            self._encoded = EncodedTexts(vectors, sum(one.seconds for one in found), dict(counts))
             self._parts.clear()
         return self._encoded
 
@@ -193,7 +193,7 @@ class _Texts:
         return rows if self._places is None else rows[self._places]
 
 
-def encode(encoder: Encoder | TokenEncoder, batch: TextBatch) -> Encoded:
+def encode(encoder: Encoder | TokenEncoder, batch: TextBatch) -> EncodedTexts:
     """Encode a batch in this process.
 
     Raises:
@@ -209,7 +209,7 @@ def encode(encoder: Encoder | TokenEncoder, batch: TextBatch) -> Encoded:
     started = time.perf_counter()
     vectors = method(batch.texts, language=batch.language)
     seconds = time.perf_counter() - started
-    return Encoded(vectors, seconds, profiling.counted() - before)
+    return EncodedTexts(vectors, seconds, profiling.counted() - before)
 
 
 def identity_of(encoder: CheckedEncoder | CheckedTokenEncoder) -> dict[str, str]:

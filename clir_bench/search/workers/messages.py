@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clir_bench.search.workers.executor import Encoded, TextBatch
+from clir_bench.search.workers.executor import EncodedTexts, TextBatch
 from clir_bench.types import Vectors
 
 
@@ -47,7 +47,7 @@ def batch_of(message: dict[str, Any]) -> TextBatch:
     return TextBatch(message["kind"], message["texts"], message["language"])
 
 
-def send_encoded(connection: Connection, number: int, encoded: Encoded) -> None:
+def send_encoded(connection: Connection, number: int, encoded: EncodedTexts) -> None:
     """Send what became of a batch: what is known of the vectors, then the vectors.
 
     Raises:
@@ -68,7 +68,7 @@ def send_encoded(connection: Connection, number: int, encoded: Encoded) -> None:
     connection.send_bytes(np.ascontiguousarray(rows, dtype="<f4").tobytes())
 
 
-def receive_encoded(connection: Connection, message: dict[str, Any]) -> Encoded:
+def receive_encoded(connection: Connection, message: dict[str, Any]) -> EncodedTexts:
     """Return what `send_encoded` sent, of which `message` is the first half.
 
     Raises:
@@ -76,7 +76,7 @@ def receive_encoded(connection: Connection, message: dict[str, Any]) -> Encoded:
         OSError: The same, noticed in another way.
     """
     rows = np.frombuffer(connection.recv_bytes(), dtype="<f4").reshape(message["shape"])
-    return Encoded(parted(rows, message["lengths"]), message["seconds"], message["counts"])
+    return EncodedTexts(parted(rows, message["lengths"]), message["seconds"], message["counts"])
 
 
 def joined(vectors: Vectors | list[Vectors]) -> tuple[Vectors, list[int] | None]:

@@ -14,7 +14,7 @@ from clir_bench.encoders.st.precision import Dtype
 from clir_bench.errors import UsageError
 from clir_bench.search.workers.executor import Executor, Here, Loading, identity_of
 from clir_bench.search.workers.local import LocalCrew
-from clir_bench.search.workers.pool import Crew, Pool
+from clir_bench.search.workers.pool import Crew, WorkerPool
 from clir_bench.types import TokenEncoder
 
 _WORTH_SECONDS = 60.0
@@ -48,7 +48,7 @@ class Workers:
     threads: int | None = None
     address: str | None = None
     threads_each: int | None = field(default=None, init=False)
-    _pool: Pool | None = field(default=None, init=False)
+    _pool: WorkerPool | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         for name, value in (("workers", self.number), ("threads", self.threads)):
@@ -83,7 +83,7 @@ class Workers:
         """
         if self._pool is None and n_texts and (crew := self._crew(n_texts)) is not None:
             late = isinstance(self.encoder, TokenEncoder)
-            self._pool = Pool(crew, identity_of(self.encoder), late=late)
+            self._pool = WorkerPool(crew, identity_of(self.encoder), late=late)
         return self._pool or Here(self.encoder)
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from typing import Protocol, TypeAlias
 from clir_bench.core import profiling
 from clir_bench.core.display import shortened
 from clir_bench.errors import ClirBenchError, WorkerError
-from clir_bench.search.workers.executor import Encoded, Pending, TextBatch
+from clir_bench.search.workers.executor import EncodedTexts, Pending, TextBatch
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Ready:
     """A worker has loaded the model.
 
     Attributes:
-        identity: What it loaded, as `work.identity_of` says it.
+        identity: What it loaded, as `executor.identity_of` says it.
     """
 
     worker: str
@@ -51,7 +51,7 @@ class Done:
 
     worker: str
     number: int
-    encoded: Encoded
+    encoded: EncodedTexts
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class _Ticket:
 
     batch: TextBatch
     n_lost: int = 0
-    encoded: Encoded | None = None
+    encoded: EncodedTexts | None = None
     error: ClirBenchError | None = None
 
     @property
@@ -139,12 +139,12 @@ class _Staff:
     problem: ClirBenchError | None = None
 
 
-class Pool:
+class WorkerPool:
     """The executor whose batches are encoded by a crew.
 
     Args:
         crew: Who encodes.
-        identity: What they must have loaded, as `work.identity_of` says it.
+        identity: What they must have loaded, as `executor.identity_of` says it.
         late: Whether a text has several vectors.
     """
 
@@ -174,7 +174,7 @@ class Pool:
         self._turn(0)
         return _Handed(self, number)
 
-    def collect(self, number: int) -> Encoded:
+    def collect(self, number: int) -> EncodedTexts:
         """Wait for a batch and take it off the books.
 
         Raises:
@@ -284,7 +284,7 @@ class Pool:
             self._not_started(WorkerError(f"worker {event.worker}: {event.error}"))
 
     def _settle(
-        self, worker: str, number: int, encoded: Encoded | None, error: ClirBenchError | None
+        self, worker: str, number: int, encoded: EncodedTexts | None, error: ClirBenchError | None
     ) -> None:
         held = self._staff.ready.get(worker)
         if held is not None and number in held:
@@ -340,11 +340,11 @@ class Pool:
 class _Handed:
     """A batch that some worker encodes."""
 
-    def __init__(self, pool: Pool, number: int) -> None:
+    def __init__(self, pool: WorkerPool, number: int) -> None:
         self._pool, self._number = pool, number
-        self._found: Encoded | ClirBenchError | None = None
+        self._found: EncodedTexts | ClirBenchError | None = None
 
-    def result(self) -> Encoded:
+    def result(self) -> EncodedTexts:
         if self._found is None:
             try:
                 self._found = self._pool.collect(self._number)

@@ -27,7 +27,7 @@ import numpy as np
 from clir_bench.core.guards import told
 from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.errors import ClirBenchError, EncoderError, UsageError, WorkerError
-from clir_bench.search.workers.executor import Encoded, Loading, TextBatch, encode, identity_of
+from clir_bench.search.workers.executor import EncodedTexts, Loading, TextBatch, encode, identity_of
 from clir_bench.search.workers.messages import joined, parted
 from clir_bench.search.workers.pool import Done, Event, Failed, Lost, Ready
 from clir_bench.types import Vectors
@@ -195,7 +195,7 @@ class ClusterCrew:
             return Ready(name, found)
         rows, lengths, seconds, counts = found
         # A copy, or the array would hold its place in Ray's store.
-        return Done(name, number, Encoded(parted(np.array(rows), lengths), seconds, counts))
+        return Done(name, number, EncodedTexts(parted(np.array(rows), lengths), seconds, counts))
 
     def _connect(self, address: str) -> None:
         if not _is_reachable(address):

@@ -20,7 +20,7 @@ from typing import Any
 from clir_bench.core.guards import told
 from clir_bench.errors import ClirBenchError, EncoderError
 from clir_bench.search.workers import messages
-from clir_bench.search.workers.executor import Encoded, Loading, encode, identity_of
+from clir_bench.search.workers.executor import EncodedTexts, Loading, encode, identity_of
 
 _LOOK_SECONDS = 1.0
 """How often it is looked whether the other process is there; its socket tells sooner, unless a
@@ -34,7 +34,7 @@ def main(descriptor: int, parent: int) -> None:
     connection = Connection(descriptor)
     # Threads, because texts must be taken in, and vectors sent off, while the model works.
     wanted: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    made: queue.SimpleQueue[tuple[int, Encoded | ClirBenchError]] = queue.SimpleQueue()
+    made: queue.SimpleQueue[tuple[int, EncodedTexts | ClirBenchError]] = queue.SimpleQueue()
     threading.Thread(target=_take_in, args=(connection, parent, wanted), daemon=True).start()
     try:
         encoder = Loading(**wanted.get()).load()
@@ -66,12 +66,12 @@ def _take_in(
 
 
 def _send_off(
-    connection: Connection, made: queue.SimpleQueue[tuple[int, Encoded | ClirBenchError]]
+    connection: Connection, made: queue.SimpleQueue[tuple[int, EncodedTexts | ClirBenchError]]
 ) -> None:
     try:
         while True:
             number, found = made.get()
-            if isinstance(found, Encoded):
+            if isinstance(found, EncodedTexts):
                 messages.send_encoded(connection, number, found)
             else:
                 messages.send(connection, _failed(number, found))

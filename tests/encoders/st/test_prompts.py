@@ -11,7 +11,7 @@ from tiny_models import COMMIT, copy_of, edit, write_bert, write_dense
 from clir_bench.cli.tables import prompt_lines
 from clir_bench.encoders import load_encoder
 from clir_bench.encoders.st.prompts import choose, side_of
-from clir_bench.results.schema import SystemRecord
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.types import EncoderInfo
 
 

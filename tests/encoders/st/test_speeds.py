@@ -20,7 +20,7 @@ from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.encoders.st import precision, speeds
 from clir_bench.encoders.st.precision import Arithmetic, faster
 from clir_bench.encoders.st.speeds import Speeds, measure
-from clir_bench.results.schema import SystemRecord
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.search.workers.executor import Loading, identity_of
 from clir_bench.search.workers.plan import Workers
 

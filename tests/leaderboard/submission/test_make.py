@@ -24,9 +24,10 @@ from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.make import NotForBoardsError, open_result
 from clir_bench.leaderboard.submission.plan import plan_of
 from clir_bench.metrics.scoring import score
-from clir_bench.results.schema import Result, SystemRecord
+from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, read_scores
 from clir_bench.results.system_card import parse_system_card, template
+from clir_bench.results.system_record import SystemRecord
 from clir_bench.results.trec_runs import format_run, read_run
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from clir_bench.errors import EncoderError, WorkerError
-from clir_bench.search.workers.executor import Encoded, Pending, TextBatch
-from clir_bench.search.workers.pool import IN_HAND, Done, Event, Failed, Lost, Pool, Ready
+from clir_bench.search.workers.executor import EncodedTexts, Pending, TextBatch
+from clir_bench.search.workers.pool import IN_HAND, Done, Event, Failed, Lost, Ready, WorkerPool
 
 IDENTITY = {"name": '"fake"', "torch": '"2.0"'}
 
@@ -86,14 +86,14 @@ class Crew:
             self.events.append(Failed(name, number, EncoderError(f"cannot encode {text}")))
         else:
             vectors = np.full((1, 1), float(text), dtype=np.float32)
-            self.events.append(Done(name, number, Encoded(vectors, 0.5, {"tokens": 3})))
+            self.events.append(Done(name, number, EncodedTexts(vectors, 0.5, {"tokens": 3})))
 
 
-def pool(crew: Crew) -> Pool:
-    return Pool(crew, IDENTITY, late=False)
+def pool(crew: Crew) -> WorkerPool:
+    return WorkerPool(crew, IDENTITY, late=False)
 
 
-def submit(to: Pool, *texts: str) -> list[Pending]:
+def submit(to: WorkerPool, *texts: str) -> list[Pending]:
     return [to.submit(TextBatch("documents", [text], "en")) for text in texts]
 
 

@@ -1,0 +1,94 @@
+"""What a result says of the system that made it, and whether two results are of one system."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from clir_bench.core.display import both_ends
+from clir_bench.types import EncoderInfo
+
+
+class Record(BaseModel):
+    """A part of a result: every field is known, and every number finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SystemRecord(Record):
+    """The encoder, as `types.EncoderInfo` describes it, and how it was asked for.
+
+    Attributes:
+        dtype_reason: Why `dtype` was taken where nobody stated it, empty where somebody did and in
+            results older than this field.
+    """
+
+    name: str
+    spec: str
+    package: str
+    revision: str
+    weights_sha256: str | None
+    query_prompt: str
+    document_prompt: str
+    max_tokens: int | None
+    dtype: str
+    dim: int
+    n_parameters: int | None
+    similarity: str
+    license: str | None
+    training_languages: tuple[str, ...]
+    description: str
+    dtype_reason: str = ""
+
+    @classmethod
+    def of(cls, info: EncoderInfo, *, dim: int, spec: str, package: str) -> SystemRecord:
+        """Return the record of an encoder asked for as `spec`, provided by `package`."""
+        fields = {name: getattr(info, name) for name in EncoderInfo.__dataclass_fields__}
+        return cls(spec=spec, package=package, dim=dim, **fields)
+
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return what must be equal for two results to come from one system."""
+        return tuple(getattr(self, field) for field in _OF_ONE_SYSTEM)
+
+    def differences(self, other: SystemRecord) -> list[str]:
+        """Name what keeps this and another record from being one system's, both values shown.
+
+        A revision that follows from the weights is not named beside them.
+        """
+        found = [
+            f"{field} ({both_ends(getattr(self, field))}, not {both_ends(getattr(other, field))})"
+            for field in _OF_ONE_SYSTEM
+            if getattr(self, field) != getattr(other, field)
+        ]
+        if self.weights_sha256 != other.weights_sha256 and self._is_local() and other._is_local():
+            found = [difference for difference in found if not difference.startswith("revision ")]
+        return found
+
+    def how_to_go_on(self, earlier: SystemRecord) -> str:
+        """Say what to state to go on with an earlier result of this system in another arithmetic.
+
+        It is empty where somebody stated this arithmetic, or where more than it differs.
+        """
+        alike = self.model_copy(update={"dtype": earlier.dtype})
+        same = self.dtype == earlier.dtype or alike.fingerprint() != earlier.fingerprint()
+        if same or not self.dtype_reason:
+            return ""
+        return (
+            f"it was made in {earlier.dtype}, and --dtype auto takes {self.dtype} here "
+            f"({self.dtype_reason}): go on with it by --dtype {earlier.dtype}, "
+        )
+
+    def _is_local(self) -> bool:
+        return (self.weights_sha256 or "").startswith(self.revision)
+
+
+_OF_ONE_SYSTEM = (
+    "name", "revision", "weights_sha256", "query_prompt",
+    "document_prompt", "max_tokens", "dtype", "dim", "similarity",
+)  # fmt: skip
+
+
+def with_arithmetic(system: str, dtype: str) -> str:
+    """Return a system's name with the arithmetic that ran where that is not float32."""
+    return system if dtype == "float32" else f"{system} ({dtype})"
