@@ -23,7 +23,14 @@ import numpy as np
 from clir_bench.analysis.comparison.paired import Difference, paired_differences
 from clir_bench.analysis.comparison.paired import Settings as Resampling
 from clir_bench.distill.bitext.mixture import BitextCorpus
-from clir_bench.distill.distillation import Places, distill, first_student, read_corpus
+from clir_bench.distill.distillation import (
+    STUDENT,
+    Places,
+    distill,
+    first_student,
+    read_corpus,
+)
+from clir_bench.distill.model.teacher import Teacher
 from clir_bench.distill.recipe import Recipe, check_recipe, read_recipe
 from clir_bench.encoders import load_encoder
 from clir_bench.evaluation.evaluate import Settings, System, evaluate
@@ -67,7 +74,9 @@ def train(output: Path, bitext: Path, cache: Path | None, seeds: list[int]) -> N
     first = recipe_of(METHODS[0], 0, None)
     places = Places(output, bitext, cache)
     corpus = read_corpus(first, places)
-    student = first_student(first, places, corpus, Quiet())
+    teacher = Teacher(first.teacher.model, layer=first.teacher.layer, device="cpu")
+    first_student(first, corpus, teacher, output, Quiet())
+    student = output / STUDENT
     for seed in seeds:
         for method in METHODS:
             folder = output / f"{method}-{seed}"

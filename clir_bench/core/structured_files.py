@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from reprlib import Repr
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -119,7 +120,14 @@ def _require_plain(
             raise error(f"{where}: {line_of(place, 60)}: a whole number of more than 64 bits")
 
 
-def validated(model: type[_Model], values: Any, where: str, error: type[ClirBenchError]) -> _Model:
+def validated(
+    model: type[_Model],
+    values: Any,
+    where: str,
+    error: type[ClirBenchError],
+    *,
+    meanings: Mapping[str, str] = MappingProxyType({}),
+) -> _Model:
     """Return what a file's values describe.
 
     Args:
@@ -127,6 +135,7 @@ def validated(model: type[_Model], values: Any, where: str, error: type[ClirBenc
         values: As `parse_toml` returns them.
         where: Names the file in errors.
         error: What is raised.
+        meanings: What a field is for, told where it is missing.
 
     Raises:
         ClirBenchError: As `error`: names every field that is unknown, missing or wrong.
@@ -134,22 +143,27 @@ def validated(model: type[_Model], values: Any, where: str, error: type[ClirBenc
     try:
         return model.model_validate(values)
     except ValidationError as problem:
-        raise error(f"{where}: {'; '.join(field_problems(problem, model))}") from None
+        raise error(f"{where}: {'; '.join(field_problems(problem, model, meanings))}") from None
 
 
-def field_problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
+def field_problems(
+    error: ValidationError,
+    model: type[BaseModel],
+    meanings: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
     """Return pydantic's errors, 20 at most, in the words of the file that `model` was read from."""
-    return [_field_problem(detail, model) for detail in error.errors()[:_MOST_PROBLEMS]]
+    return [_field_problem(detail, model, meanings) for detail in error.errors()[:_MOST_PROBLEMS]]
 
 
-def _field_problem(detail: Any, model: type[BaseModel]) -> str:
+def _field_problem(detail: Any, model: type[BaseModel], meanings: Mapping[str, str]) -> str:
     *parents, name = detail["loc"] or ("",)
     place = line_of(".".join(str(part)[:60] for part in detail["loc"]))
     if detail["type"] == "extra_forbidden":
         near = near_names(str(name)[:60], _fields_of(model, parents))
         return f"unknown field {place!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
     if detail["type"] == "missing":
-        return f"field {place!r} is missing"
+        meaning = meanings.get(re.sub(r"\d+\.", "", place))
+        return f"field {place!r} is missing" + (f" ({meaning})" if meaning else "")
     message = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Value error, "))
     message = line_of(message.format_map(detail["ctx"]) if "{expected}" in message else message)
     if detail["type"] != "value_error":  # or a check of ours said it, which names what it found

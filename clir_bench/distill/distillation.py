@@ -1,4 +1,4 @@
-"""From a recipe to a finished model folder, going on from where a killed training was."""
+"""Makes a finished model folder from a recipe, and continues a training that was stopped."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from clir_bench.core.files import write_file
-from clir_bench.distill.bitext.mixture import BitextCorpus, Mixing, load_bitext
+from clir_bench.distill.bitext.mixture import BitextCorpus, load_bitext
 from clir_bench.distill.bitext.overlap import evaluation_tasks
+from clir_bench.distill.bitext.sampling import Mixing
 from clir_bench.distill.model import card
 from clir_bench.distill.model.students import from_teacher, is_static, load, pretrained, save
 from clir_bench.distill.model.teacher import Teacher
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
 
 _LOGGER = logging.getLogger(__name__)
-_TRAINING, _STUDENT = ".training", "student"
+_TRAINING, STUDENT = ".training", "student"
 _ENGLISH_FACTOR = 4  # English is one side of every pair, and the language of the documents
 _N_COUNTED = 20_000  # pairs that idf is counted on
 
@@ -130,7 +131,7 @@ def distill(
     store = VectorStore(cache / teacher.key, teacher.dim)
     try:
         rows = _teach(corpus, teacher, store, watch)
-        model = _student(recipe, corpus, teacher, work, watch).to(chosen)
+        model = first_student(recipe, corpus, teacher, work, watch).to(chosen)
         training = _training(recipe, corpus, model, store, rows, output, watch)
         training.resume()
         watch.begin("training", recipe.training.steps - training.step)
@@ -141,20 +142,6 @@ def distill(
     facts = card.make_card(recipe, corpus, teacher, training)
     _finish(training, facts, output)
     return facts
-
-
-def first_student(recipe: Recipe, places: Places, corpus: BitextCorpus, watch: Watch) -> Path:
-    """Return the folder of a recipe's student as it is before its first step.
-
-    Named as `student.model` of several recipes, it lets them all start from the same weights.
-
-    Raises:
-        EncoderError: Teacher or student cannot be had.
-        OutputError: `places.output` cannot be written.
-    """
-    teacher = Teacher(recipe.teacher.model, layer=recipe.teacher.layer, device="cpu")
-    _student(recipe, corpus, teacher, places.output, watch)
-    return places.output / _STUDENT
 
 
 def size_bytes(folder: Path) -> int:
@@ -191,11 +178,16 @@ def _teach(
     return rows
 
 
-def _student(
+def first_student(
     recipe: Recipe, corpus: BitextCorpus, teacher: Teacher, work: Path, watch: Watch
 ) -> MultiVectorEncoder:
-    """Return the student as it was before its first step, made at the first call only."""
-    folder = work / _STUDENT
+    """Return the student as it was before its first step, made in `work` at the first call only.
+
+    Raises:
+        EncoderError: It cannot be had.
+        OutputError: `work` cannot be written.
+    """
+    folder = work / STUDENT
     if folder.is_dir():
         return load(folder)
     watch.begin("making the student", None)
@@ -238,21 +230,16 @@ def _training(
 ) -> Training:
     import torch
 
-    settings = recipe.training
     mixing = Mixing(recipe.mixing.temperature, recipe.mixing.shares or None)
     stream = corpus.stream(mixing, seed=recipe.seed, scheme=load_scheme(recipe.mixing.scheme))
     prepare(model)
     batches = Batches(
+        recipe=recipe,
         corpus=corpus,
         rows=rows,
         store=store,
         tokenizer=model.tokenizer,
         stream=stream,
-        size=settings.batch_size,
-        english_share=settings.english_share,
-        bucket=settings.bucket,
-        seed=recipe.seed,
-        max_tokens=recipe.student.max_tokens,
         device=next(model.parameters()).device,
     )
     masses: tuple[torch.Tensor | None, torch.Tensor | None] = (None, None)
@@ -281,7 +268,8 @@ def _masses(recipe: Recipe, batches: Batches, n_pieces: int) -> tuple[torch.Tens
     english = np.unique(corpus.english_ids[pairs])
     texts = [corpus[int(pair)].foreign for pair in pairs]
     texts += [corpus.english_text(int(number)) for number in english]
-    encoded = batches.tokenizer(texts, truncation=True, max_length=batches.max_tokens)["input_ids"]
+    limit = recipe.student.max_tokens
+    encoded = batches.tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
     rows = batches.rows[english]
     teacher_ids = [batches.store.ids(int(row)) for row in rows]
     n_theirs = 1 + max((int(ids.max()) for ids in teacher_ids if len(ids)), default=0)

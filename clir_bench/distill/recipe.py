@@ -62,7 +62,7 @@ class StudentSettings(_Part):
 
     Attributes:
         model: A transformer by short name, Hub id or folder; "" builds one from the teacher.
-        layers: Of a built student; 0 is a vector a piece without context.
+        layers: Of a built student; 0 is a vector per piece without context.
         vocabulary: Pieces of a built student's vocabulary.
         characters: Texts of a language that the vocabulary is learned from, up to so many
             characters of each, four times as many of English.

@@ -1,12 +1,12 @@
-"""Encoders turn texts into vectors, one module per family; third parties add theirs by name.
+"""Encoders turn texts into vectors. Third parties add their own by name.
 
 An encoder is a callable in the entry-point group `clir_bench.encoders`:
 
     def load(request: EncoderRequest) -> Encoder | TokenEncoder
 
 `load_encoder` finds it by the name before the colon, imports it only then, and checks what it
-returns and every vector it makes. A path ending in .toml is a model that the file describes
-(see `model_file`).
+returns and every vector it makes. A path that ends in .toml is a file that describes a model (see
+`model_file`).
 """
 
 from __future__ import annotations

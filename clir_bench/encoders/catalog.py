@@ -143,13 +143,8 @@ def known(found: Weights, stated: loading.Stated) -> loading.Stated:
 
 
 def _settings(facts: ModelFacts) -> loading.Stated:
-    return loading.Stated(
-        query_prompt=facts.query_prompt,
-        document_prompt=facts.document_prompt,
-        max_tokens=facts.max_tokens,
-        similarity=facts.similarity,
-        license=facts.license,
-    )
+    names = ("query_prompt", "document_prompt", "max_tokens", "similarity", "license")
+    return loading.Stated(**facts.model_dump(include=set(names)))
 
 
 def _copy(name: str, facts: ModelFacts, folder: Path, trust: bool) -> Weights:

@@ -1,4 +1,4 @@
-"""The gate every encoder's output passes: what cannot be searched with is refused by name."""
+"""Checks every vector that an encoder returns, and refuses what cannot be searched with."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class CheckedEncoder:
         if rows.shape != (len(texts), self.dim):
             raise EncoderError(
                 f"model {model!r}: {what} in {language!r}: expected an array of shape "
-                f"({len(texts)}, {self.dim}), one row a text, found {rows.shape}; the first text "
+                f"({len(texts)}, {self.dim}), one row per text, found {rows.shape}; the first text "
                 f"is {shortened(texts[0])}"
             )
         squared = _require_usable(rows, texts, language, self.info)
@@ -104,7 +104,7 @@ class CheckedEncoder:
 
 
 class CheckedTokenEncoder:
-    """A `TokenEncoder` of whose every text at least one vector comes, all of them usable.
+    """A `TokenEncoder` that returns at least one usable vector for every text.
 
     Attributes:
         inner: The encoder as its package made it.
@@ -143,7 +143,7 @@ class CheckedTokenEncoder:
                 size = f" of {len(found)}" if isinstance(found, list | tuple) else ""
                 raise EncoderError(
                     f"model {model!r}: {what} in {language!r}: expected a list of {len(texts)} "
-                    f"arrays, one a text, found {type(found).__name__}{size}; the first text is "
+                    f"arrays, one per text, found {type(found).__name__}{size}; the first text is "
                     f"{shortened(texts[0])}"
                 )
             arrays = [

@@ -1,4 +1,4 @@
-"""`hashing`: hashed character n-grams, a control that shows what surface overlap alone scores.
+"""`hashing`: hashed character n-grams. A control: it shows what shared characters alone score.
 
 It needs no weights, knows no language and has learned nothing. Between languages of different
 scripts it should score near chance; where it does not, the benchmark leaks (shared numbers, names,
@@ -147,7 +147,7 @@ def _characters(
     joined = " " + "".join(f"{text} " for text in folded)
     points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     boundary = _separators()[points]
-    # Text i owns its characters and the space after them; the very first space is nobody's.
+    # Text i owns its characters and the space after them; the very first space belongs to none.
     lengths = np.array([1, *(len(text) + 1 for text in folded)])
     owner = np.repeat(np.maximum(np.arange(-1, len(texts)), 0), lengths)
     kept = np.ones(len(points), dtype=np.bool_)

@@ -1,8 +1,8 @@
-"""What kind of model a folder holds, by what its files say; kinds without text vectors are refused.
+"""Tells what kind of model a folder holds, and refuses kinds that give no text vectors.
 
 sentence-transformers loads any transformers checkpoint: where nothing says how to pool (there is no
 modules.json) it drops the head and takes the mean of the token vectors. For a reranker, a masked
-language model or a generator that is a number of nothing the model was trained for.
+language model or a generator that measures nothing the model was trained for.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _refusal(found: Weights, what: str, *, reranker: bool = False) -> EncoderErr
     why = (
         "; a reranker reads query and document together and has no vectors to search with. "
         if reranker
-        else ", and no modules.json says how its token vectors become one vector a text. "
+        else ", and no modules.json says how its token vectors become one vector per text. "
     )
     path = repr(str(found.folder))
     return EncoderError(f"model {found.name!r} {what}{why}{_REMEDY.format(path=path)}")

@@ -15,7 +15,7 @@ else as the model's own files say.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -170,20 +170,16 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
     late = kinds.is_late_interaction(found)
     if stated.similarity is not None and late != (stated.similarity == "maxsim"):
         # sentence-transformers would convert it, drawing the weights that are missing at random.
-        kind = "one vector a token (maxsim)" if late else "one vector a text (cosine or dot)"
+        kind = "one vector per token (maxsim)" if late else "one vector per text (cosine or dot)"
         raise EncoderError(
             f"model {model.path} states similarity {stated.similarity!r}, but the files of "
             f"{found.name} are of a model with {kind}; correct `similarity`, or leave it out"
         )
+    shared = {field.name for field in fields(loading.Stated)} - {"description"}
     settings = loading.Stated(
-        query_prompt=stated.query_prompt,
-        document_prompt=stated.document_prompt,
-        max_tokens=stated.max_tokens,
+        **stated.model_dump(include=shared),
         must_fit=stated.max_tokens is not None,
-        dim=stated.dim,
         late=late,
-        similarity=stated.similarity,
-        license=stated.license,
         description=_origin(model, found),
     )
     encoder = loading.build(

@@ -1,4 +1,4 @@
-"""`optical`: the student that ships, and `optical:FOLDER`, one of your own.
+"""`optical`: the distilled model in this package, and `optical:FOLDER`, one of your own.
 
 `recipes/optical.toml` is what the one that ships was trained by. A checkpoint is an ordinary
 sentence-transformers model folder whose one set of weights serves as late interaction and as a

@@ -1,4 +1,4 @@
-"""What an encoder says of itself, checked once, before anything depends on it."""
+"""Checks what an encoder says about itself, once, before a run depends on it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from clir_bench.tasks.languages import resolve
 from clir_bench.types import LanguagePair, Tier
 
 Level: TypeAlias = Literal["pair", "language", "tier", "overall", "gap"]
-SAMPLE_MARK = "embedded sample, for trying out: not a score of the benchmark"
+_NOT_ALL = "not all official pairs"
 POOL_TITLE = "one pool of all languages"
 TITLES = {"tier": "mean", "overall": "all languages", "gap": "gap, high - low"}
 
@@ -103,22 +103,28 @@ def _means(pool: bool, tiers: TierSummary, overall: Scores) -> dict[Line, Scores
     return found
 
 
+def _sample_title(title: str, name: str, *marks: str) -> str:
+    """Say that a sample is no benchmark: its languages, too, are its own."""
+    mark = f" ({'; '.join(marks)})" if marks else ""
+    return f"{name}: embedded sample, made for trying out; not data of {title}{mark}"
+
+
 def task_title(result: Result | SuiteResult) -> str:
     """Return a task's or suite's title, its split, and what keeps scores from being the task's."""
     if isinstance(result, SuiteResult):
         marks = [] if result.official else ["NOT OFFICIAL"]
         if any(part.split == SAMPLE for part in result.parts):
-            marks = [SAMPLE_MARK]
+            return _sample_title(result.title, result.suite)
         title = result.title
     else:
         task = result.task
         title, marks = f"{task.title}, {task.split}", []
         if task.sample:
-            marks.append(SAMPLE_MARK)
-        elif task.limit is not None:
+            return _sample_title(task.title, task.id, *[] if task.complete else [_NOT_ALL])
+        if task.limit is not None:
             marks.append(f"partial, --limit {task.limit}")
         elif task.unofficial:
             marks.append("NOT OFFICIAL")
         if not task.complete:
-            marks.append("not all official pairs")
+            marks.append(_NOT_ALL)
     return f"{title} ({'; '.join(marks)})" if marks else title

@@ -24,6 +24,7 @@ from clir_bench.errors import CardError, UnknownNameError, UsageError
 from clir_bench.tasks.languages import resolve
 from clir_bench.tasks.measures import hint
 from clir_bench.tasks.pairs import PairRules, count_names, expand
+from clir_bench.tasks.required_fields import REQUIRED
 from clir_bench.types import LanguagePair
 
 SAMPLE = "sample"
@@ -311,8 +312,8 @@ def parse_card(raw: Mapping[str, Any], *, where: str, directory: Path | None = N
         raise CardError(f"{where}: unknown field 'directory' (did you mean source.directory?)")
     values = {**raw, "directory": directory}
     if "parts" in raw:
-        return validated(SuiteCard, values, where, CardError)
-    return validated(TaskCard, values, where, CardError)
+        return validated(SuiteCard, values, where, CardError, meanings=REQUIRED)
+    return validated(TaskCard, values, where, CardError, meanings=REQUIRED)
 
 
 def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:

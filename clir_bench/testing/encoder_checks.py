@@ -67,7 +67,7 @@ def _shapes(subject: EncoderSubject) -> str:
             if not isinstance(found, Sequence) or len(found) != n_texts:
                 size = f" of {len(found)}" if hasattr(found, "__len__") else ""
                 raise BrokenPromiseError(
-                    f"{side}: expected a list of {n_texts} arrays, one a text, found "
+                    f"{side}: expected a list of {n_texts} arrays, one per text, found "
                     f"{type(found).__name__}{size}"
                 )
             for array in found:

@@ -73,15 +73,7 @@ class EncoderSubject:
             return under_contract(
                 self._given, type(self._given).__name__, type(self._given).__module__
             )
-        options = self._options
-        return load_encoder(
-            self._given,
-            device=options.device,
-            dtype=options.dtype,
-            batch_size=options.batch_size,
-            trust_remote_code=options.trust_remote_code,
-            seed=options.seed,
-        )
+        return load_encoder(self._given, **vars(self._options))
 
     @property
     def info(self) -> EncoderInfo:

@@ -158,6 +158,17 @@ def test_pool_without_data_says_what_to_get_and_that_the_rest_needs_none(
     assert "gap" in told(capsys, copied, *data, "--no-pool")
 
 
+def test_result_of_a_card_of_ones_own_asks_for_the_folder_of_cards(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = json.loads(copied.read_text())
+    raw["task"]["id"] = "my-quad"
+    copied.write_text(json.dumps(raw))
+    error = told(capsys, copied, code=1)
+    assert "task 'my-quad' has no card that comes with clir-bench" in error
+    assert "with --tasks-dir. With --no-pool the rest is" in error
+
+
 def test_other_data_than_was_scored_is_refused(copied: Path) -> None:
     result = result_at(copied)
     pair = result.pairs["en-mul"].model_copy(update={"data_sha256": "0" * 64})

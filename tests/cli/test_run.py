@@ -74,7 +74,7 @@ def test_the_embedded_sample_runs_with_nothing_at_hand_and_is_marked(
     monkeypatch.chdir(tmp_path)
     assert clir("run", "--model", "hashing", "--task", "miracl", "--sample") == 0
     out = capsys.readouterr().out
-    assert "sample (embedded sample, for trying out: not a score of the benchmark)" in out
+    assert "hashing on miracl: embedded sample, made for trying out; not data of MIRACL v1.0" in out
     result = read_result(tmp_path / "results/hashing/miracl/sample.json")
     assert isinstance(result, Result)
     assert result.task.sample

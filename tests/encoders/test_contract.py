@@ -94,7 +94,7 @@ def test_a_zero_row_is_refused_with_its_text() -> None:
 
 
 def test_a_missing_row_is_refused() -> None:
-    assert "(2, 3), one row a text, found (1, 3)" in refused(rows([1, 0, 0]))
+    assert "(2, 3), one row per text, found (1, 3)" in refused(rows([1, 0, 0]))
 
 
 def test_a_wrong_dimension_is_refused() -> None:
@@ -364,7 +364,7 @@ def test_a_text_without_tokens_is_refused() -> None:
 
 
 def test_a_text_without_an_array_is_refused() -> None:
-    assert "a list of 2 arrays, one a text, found list of 1" in refused_tokens(tokens(2))
+    assert "a list of 2 arrays, one per text, found list of 1" in refused_tokens(tokens(2))
 
 
 def test_a_single_vector_for_a_text_is_refused() -> None:

@@ -14,7 +14,7 @@ from clir_bench.encoders import kinds, load_encoder
 from clir_bench.encoders.weights import Weights, from_folder
 from clir_bench.errors import EncoderError
 
-NO_POOLING = "no modules.json says how its token vectors become one vector a text"
+NO_POOLING = "no modules.json says how its token vectors become one vector per text"
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,7 @@ def test_everything_else_that_is_stated_is_recorded(home: Path) -> None:
 
 
 def test_a_model_is_never_converted_to_the_other_kind_with_random_weights(home: Path) -> None:
-    with pytest.raises(EncoderError, match=r"'maxsim', but the files of .* one vector a text"):
+    with pytest.raises(EncoderError, match=r"'maxsim', but the files of .* one vector per text"):
         load_encoder(describe(home, 'similarity = "maxsim"'), device="cpu")
 
 
@@ -117,7 +117,7 @@ def test_a_late_interaction_model_is_one_by_its_files(home: Path, late: Path) ->
         encoder = load_encoder(describe(home, *lines, where=where), device="cpu")
         assert isinstance(encoder, TokenEncoder)
         assert (encoder.info.name, encoder.info.similarity) == ("mine", "maxsim")
-    with pytest.raises(EncoderError, match=r"'cosine', but the files of .* one vector a token"):
+    with pytest.raises(EncoderError, match=r"'cosine', but the files of .* one vector per token"):
         load_encoder(describe(home, 'similarity = "cosine"', where=where), device="cpu")
 
 

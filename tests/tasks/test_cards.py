@@ -15,6 +15,7 @@ from clir_bench.tasks.cache import read_manifest
 from clir_bench.tasks.cards import (
     SAMPLE,
     Counts,
+    Part,
     Sample,
     SuiteCard,
     TaskCard,
@@ -23,6 +24,7 @@ from clir_bench.tasks.cards import (
     read_card,
 )
 from clir_bench.tasks.catalog import discover, load_card, shipped_directory
+from clir_bench.tasks.required_fields import REQUIRED
 from clir_bench.tasks.source import locate
 from clir_bench.types import LanguagePair
 
@@ -237,8 +239,11 @@ def test_rules_that_do_not_hold_for_the_samples_languages_are_found_when_the_car
             "unknown field 'download.basurl' (did you mean 'base_url'?)",
         ),
         (suite(measur="P@1"), "unknown field 'parts.0.measur' (did you mean 'measure'?)"),
-        (raw_card(title=None), "field 'title' is missing"),
-        (raw_card(pairs={}), "field 'pairs.official' is missing"),
+        (raw_card(title=None), "field 'title' is missing (what tables call the task)"),
+        (
+            raw_card(pairs={}),
+            "field 'pairs.official' is missing (the pairs that run when none",
+        ),
         (raw_card(title=5), "title: expected a text, found 5"),
         (raw_card(splits="test"), "splits: expected a list, found 'test'"),
         (raw_card(languages=["sw"]), "languages: expected a table, found ['sw']"),
@@ -420,3 +425,10 @@ def test_missing_judged_documents_are_stated_as_counts_are() -> None:
     said = problem(raw_card(missing_judged={"test": {"en-yo": 1}, "train": {"*": 1}}))
     assert "missing_judged.test names 'en-yo', which is no pair of the task" in said
     assert "missing_judged for split 'train', which is not among splits" in said
+
+
+def test_every_required_field_is_explained_where_it_is_missing() -> None:
+    for model, table in ((TaskCard, ""), (SuiteCard, ""), (Part, "parts.")):
+        fields = model.model_fields.items()
+        needed = {name for name, field in fields if field.is_required()} - {"parts"}
+        assert {table + name for name in needed} <= REQUIRED.keys()

@@ -282,7 +282,7 @@ FAILURES: list[tuple[str, Any, str]] = [
     (
         "shapes",
         TooFewLists(),
-        "documents: expected a list of 1 arrays, one a text, found list of 0",
+        "documents: expected a list of 1 arrays, one per text, found list of 0",
     ),
     ("values", broken(lambda rows, *_: rows.astype(np.float64)), "float32, found float64"),
     ("values", broken(lambda rows, *_: rows * np.nan), "NaN or infinite"),

@@ -13,7 +13,7 @@ from clir_bench.analysis.disparity.pool import KEPT, LanguagePool
 from clir_bench.analysis.disparity.ranking import Ranking, rankings
 from clir_bench.core.files import sha256_of
 from clir_bench.core.progress import Progress
-from clir_bench.errors import DataError, UsageError
+from clir_bench.errors import DataError, MissingDataError, UnknownNameError, UsageError
 from clir_bench.evaluation.evaluate import card_for
 from clir_bench.results.schema import Result
 from clir_bench.results.store import result_file
@@ -90,7 +90,14 @@ def load_pool(
 
 def _loader(result: Result, data_dir: Path | None, tasks_dir: Path | None) -> Loader:
     task = result.task
-    card = load_card(task.id, tasks_dir)
+    try:
+        card = load_card(task.id, tasks_dir)
+    except UnknownNameError as error:
+        raise MissingDataError(
+            f"task {task.id!r} has no card "
+            + (f"in {tasks_dir}" if tasks_dir else "that comes with clir-bench")
+            + "; name the folder of your own cards with --tasks-dir."
+        ) from error
     if not isinstance(card, TaskCard):
         raise UsageError(f"{task.id!r} is a suite; its parts have results of their own")
     card = card_for(card, task.split)

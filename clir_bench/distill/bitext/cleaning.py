@@ -4,8 +4,8 @@ Texts are brought to Unicode NFC (canonically equal, so nothing a reader sees ch
 sentences become equal bytes) and runs of white space become one space. Nothing else is altered:
 no lower case, no NFKC, no quotes straightened.
 
-Only what can be told cheaply is told: a file in the wrong script is noticed, one in another
-language of the same script (Swahili for Hausa) is not.
+Only cheap checks are made: they find a file in the wrong script, but not one in another language
+of the same script (Swahili for Hausa).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Eight bytes that stand for a text however it is punctuated, cased or spaced.
+"""Fingerprints of 8 bytes: equal for texts that differ in punctuation, case or spaces alone.
 
 The normal form of a text is NFKC, case-folded, with everything but letters, marks and digits left
 out; marks stay because they are the vowels of Indic and Thai words. Its fingerprint is BLAKE2b of

@@ -1,4 +1,4 @@
-"""The formats bitext comes in, one function each: files to pairs as they stand, nothing dropped."""
+"""Reads the formats of bitext, one function per format. It drops no pair."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Reads bitext: English texts with their translations, cleaned, counted and checked.
 
-What can be read, and how a recipe says it, is in `sources`; when a pair is
-dropped, in `cleaning`; how files that are out of step are noticed, in
-`alignment`.
+`sources` says what can be read and how a recipe states it, `cleaning` when a pair is dropped, and
+`alignment` how files that are out of step are found.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from clir_bench.distill.bitext.alignment import BLOCK, align
 from clir_bench.distill.bitext.cleaning import CleaningRules, clean_text, fault
 from clir_bench.distill.bitext.fingerprints import is_chosen
@@ -21,8 +22,6 @@ from clir_bench.distill.bitext.report import READ, REALIGNED, BitextReport
 from clir_bench.distill.bitext.scripts import detect, letters_of, share
 from clir_bench.distill.bitext.sources import Bitext, BitextSource
 from clir_bench.errors import DataError, MissingDataError
-
-__all__ = ["Bitext", "BitextSource", "read_source"]
 
 _log = logging.getLogger(__name__)
 _N_SAMPLED = 200  # texts in the wrong script that an error's "found" is drawn from
@@ -105,14 +104,15 @@ class _File:
         counts["one_side_only"] += len(pairs) - len(whole)
         foreign = [text for _, text in whole]
         keyed = self._source.format == "verses"  # matched by key, they cannot get out of step
-        alignment = align(
+        partners = align(
             [text for text, _ in whole],
             foreign,
             min_correlation=-1 if keyed else self._rules.min_length_correlation,
             max_shift=self._rules.max_shift,
         )
-        counts[REALIGNED] += alignment.n_moved
-        for (english, _), partner in zip(whole, alignment.partner.tolist(), strict=True):
+        moved = (partners != np.arange(len(whole))) & (partners >= 0)
+        counts[REALIGNED] += int(moved.sum())
+        for (english, _), partner in zip(whole, partners.tolist(), strict=True):
             if partner < 0:
                 counts["misaligned"] += 1
                 continue

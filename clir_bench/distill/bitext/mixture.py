@@ -1,4 +1,4 @@
-"""All of a recipe's bitext in memory: without repetitions and benchmark sentences, and split.
+"""Holds a recipe's bitext in memory, without duplicates and benchmark sentences, and splits it.
 
     corpus = load_bitext(sources, root, tasks=evaluation_tasks())
     stream = corpus.stream(Mixing(temperature=2.0), seed=0)
@@ -25,15 +25,14 @@ from clir_bench.distill.bitext.fingerprints import (
     fingerprint,
     sentence_fingerprints,
 )
-from clir_bench.distill.bitext.loading import Bitext, BitextSource, read_source
+from clir_bench.distill.bitext.loading import read_source
 from clir_bench.distill.bitext.overlap import Found, contains, find_overlap
 from clir_bench.distill.bitext.report import TRAIN, VALIDATION, BitextReport
 from clir_bench.distill.bitext.sampling import Mixing, PairStream, language_weights
+from clir_bench.distill.bitext.sources import Bitext, BitextSource
 from clir_bench.errors import UsageError
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.languages import TierScheme
-
-__all__ = ["BitextCorpus", "BitextReport", "Mixing", "PairStream", "Texts", "load_bitext"]
 
 _Indices = NDArray[np.int64]
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # odd: 2^64 / golden ratio, which spreads the bits (Knuth)
@@ -120,7 +119,7 @@ class BitextCorpus:
         return PairStream(pairs, weights, seed=seed, position=position)
 
     def counts(self) -> dict[str, int]:
-        """Return the number of training pairs a language."""
+        """Return the number of training pairs per language."""
         return {code: len(group) for code, group in self.by_language(self.train).items()}
 
 

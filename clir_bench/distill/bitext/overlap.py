@@ -1,4 +1,4 @@
-"""Which sentences of a bitext stand in a benchmark: those must not be trained on.
+"""Finds the sentences of a bitext that stand in a benchmark: a student must not train on them.
 
 Every query and document of every task whose data is at hand is compared, in all splits and all
 languages, by fingerprint (`fingerprints`): whole texts and titles, and the

@@ -1,4 +1,4 @@
-"""What became of the bitext that was read: counts a source and language, for people and for JSON.
+"""Counts what happened to every pair that was read, per source and language.
 
 A checkpoint's card holds this report, so that anybody can see what a student was taught with.
 """
@@ -6,7 +6,6 @@ A checkpoint's card holds this report, so that anybody can see what a student wa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +54,7 @@ class TaskOverlap:
 
 @dataclass
 class BitextReport:
-    """Counts of pairs a source and language, filled while bitext is read.
+    """Counts of pairs per source and language, filled while bitext is read.
 
     Attributes:
         rows: (source, language) to counts by READ, TRAIN, VALIDATION, REALIGNED and the reasons in
@@ -72,14 +71,6 @@ class BitextReport:
         """Add `n` to one count."""
         self.rows.setdefault((source, language), Counter())[what] += n
 
-    def total(self, what: str) -> int:
-        """Return one count over all sources and languages; "kept" is one as well."""
-        return sum(_value(row, what) for row in self.rows.values())
-
-    def kept(self, source: str, language: str) -> int:
-        """Return how many pairs of a source and language were not dropped."""
-        return _value(self.rows.get((source, language), Counter()), "kept")
-
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values, rows sorted by source and language."""
         return {
@@ -89,7 +80,7 @@ class BitextReport:
                     "language": language,
                     "license": self.licenses.get(source, ""),
                     "read": row[READ],
-                    "kept": _value(row, "kept"),
+                    "kept": row[READ] - sum(row[reason] for reason in DROPPED),
                     "dropped": {reason: row[reason] for reason in DROPPED if row[reason]},
                     "realigned": row[REALIGNED],
                     "train": row[TRAIN],
@@ -109,36 +100,3 @@ class BitextReport:
                 for task in self.overlap
             ],
         }
-
-    def table(self) -> str:
-        """Return the report as plain text: a line a source and language, then a line a task."""
-        from tabulate import tabulate
-
-        used = [reason for reason in DROPPED if self.total(reason)]
-        columns = (READ, "kept", REALIGNED, *used)
-        header = ["source", "language", *(name.replace("_", " ") for name in columns)]
-        lines: list[Iterable[object]] = [
-            (source, language, *(_value(row, column) for column in columns))
-            for (source, language), row in sorted(self.rows.items())
-        ]
-        lines.append(("all", "", *(self.total(column) for column in columns)))
-        text = tabulate(lines, header, intfmt=",", disable_numparse=[0, 1])
-        if not self.overlap:
-            return f"{text}\n\nNot compared with any evaluation task."
-        tasks = [
-            (
-                task.task,
-                task.n_texts,
-                task.n_matched,
-                task.pairs,
-                "; ".join(task.checked) or "not checked",
-                task.not_checked,
-            )
-            for task in self.overlap
-        ]
-        header = ["task", "texts", "in the bitext", "pairs dropped", "checked", "not checked"]
-        return f"{text}\n\n" + tabulate(tasks, header, intfmt=",", disable_numparse=[0, 4, 5])
-
-
-def _value(row: Counter[str], what: str) -> int:
-    return row[READ] - sum(row[reason] for reason in DROPPED) if what == "kept" else row[what]

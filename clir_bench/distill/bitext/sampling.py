@@ -1,4 +1,4 @@
-"""The order in which pairs are trained on: how often each language, and which pair comes when.
+"""The order of training pairs: how often each language comes, and which pair comes when.
 
 Everything is a function of the seed and a position, so a training that was killed goes on from its
 step number without having stored anything else.

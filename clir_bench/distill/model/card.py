@@ -1,4 +1,4 @@
-"""What a finished model says of itself: `optical.json`, and a README for people.
+"""Writes the card of a finished model, `optical.json`, and a README for people.
 
 No time of day and no speed is in it, so that the same training gives the same bytes; those are in
 `log.jsonl`.
@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clir_bench import __version__
 from clir_bench.core.provenance import git_state, packages
-from clir_bench.core.structured_files import parse_json
-from clir_bench.errors import DataError
 
 if TYPE_CHECKING:
     from clir_bench.distill.bitext.mixture import BitextCorpus
@@ -50,28 +47,6 @@ def make_card(
     }
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """Return a model folder's card; empty when it has none.
-
-    Raises:
-        DataError: It cannot be read, or is of a later version.
-    """
-    path = folder / NAME
-    if not path.is_file():
-        return {}
-    try:
-        card = parse_json(path.read_bytes(), str(path), DataError)
-        version = card["version"]
-    except (OSError, DataError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: no card of a distilled model ({error!r})") from None
-    if version != VERSION:
-        raise DataError(
-            f"{path}: expected a card of version {VERSION}, found version {version}; update "
-            "clir-bench, or train again"
-        )
-    return card  # type: ignore[no-any-return]
-
-
 def write_card(card: dict[str, Any]) -> bytes:
     """Return the card's file."""
     return (json.dumps(card, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
@@ -91,7 +66,7 @@ def write_readme(card: dict[str, Any]) -> bytes:
         f"in `{NAME}`.",
         "",
         "    from sentence_transformers import MultiVectorEncoder, SentenceTransformer",
-        "    late = MultiVectorEncoder(FOLDER)      # a vector a token, MaxSim",
+        "    late = MultiVectorEncoder(FOLDER)      # a vector per token, MaxSim",
         "    pooled = SentenceTransformer(FOLDER)   # their mean, cosine",
         "",
         "Languages seen: " + ", ".join(card["languages"]) + ".",

@@ -6,7 +6,7 @@ One set of weights serves both because sentence-transformers, given a late-inter
 takes its transformer and pools by the mean; and given a pooled folder with a projection (the case
 of a student wider than its teacher), it takes transformer and projection and leaves out pooling.
 
-A student of 0 layers is a `BertModel` without layers: a vector a piece, looked up. Its position
+A student of 0 layers is a `BertModel` without layers: a vector per piece, looked up. Its position
 and type embeddings are zero. Its only special token, [CLS], has a fixed vector of length 0.001: an
 empty text has a vector by it, a mean hardly notices it, and in MaxSim it finds its like in every
 document alike. Its LayerNorm has ε = 1, not 10⁻¹²: vectors shorter than that

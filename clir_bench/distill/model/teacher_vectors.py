@@ -1,4 +1,4 @@
-"""A teacher's vectors on disk, by the text they are of.
+"""Stores a teacher's vectors on disk, found again by their texts.
 
     <folder>/meta.json          version, dim, committed number of texts and tokens
              keys.u8            BLAKE2b digest of each text, 16 bytes
@@ -92,13 +92,6 @@ class VectorStore:
             raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
         meta = self._read_meta()
         self._n_texts, self._n_tokens = int(meta["texts"]), int(meta["tokens"])
-        self._files = {
-            "keys.u8": (np.uint8, self._n_texts, _DIGEST),
-            "ends.u64": (np.uint64, self._n_texts, 1),
-            "tokens.f16": (np.float16, self._n_tokens, dim),
-            "ids.i32": (np.int32, self._n_tokens, 1),
-            "sentences.f16": (np.float16, self._n_texts, dim),
-        }
         self._cut()
         self._map()
 
@@ -200,8 +193,18 @@ class VectorStore:
         }
         write_file(self._folder / "meta.json", (json.dumps(meta, sort_keys=True) + "\n").encode())
 
+    def _files(self) -> dict[str, tuple[Any, int, int]]:
+        """Return each file's type of numbers, rows and columns."""
+        return {
+            "keys.u8": (np.uint8, self._n_texts, _DIGEST),
+            "ends.u64": (np.uint64, self._n_texts, 1),
+            "tokens.f16": (np.float16, self._n_tokens, self.dim),
+            "ids.i32": (np.int32, self._n_tokens, 1),
+            "sentences.f16": (np.float16, self._n_texts, self.dim),
+        }
+
     def _cut(self) -> None:
-        for name, (dtype, rows, width) in self._files.items():
+        for name, (dtype, rows, width) in self._files().items():
             path, size = self._folder / name, np.dtype(dtype).itemsize * rows * width
             found = path.stat().st_size if path.is_file() else 0
             if found < size:
@@ -214,10 +217,6 @@ class VectorStore:
                     file.truncate(size)
 
     def _map(self) -> None:
-        counts = {"keys.u8": self._n_texts, "ends.u64": self._n_texts, "ids.i32": self._n_tokens}
-        counts |= {"tokens.f16": self._n_tokens, "sentences.f16": self._n_texts}
-        for name, (dtype, _, width) in list(self._files.items()):
-            self._files[name] = (dtype, counts[name], width)
         ends = self._open("ends.u64").astype(np.int64).ravel()
         self._ends = np.concatenate([np.zeros(1, dtype=np.int64), ends])
         self._tokens, self._sentences = self._open("tokens.f16"), self._open("sentences.f16")
@@ -229,7 +228,7 @@ class VectorStore:
         }
 
     def _open(self, name: str) -> NDArray[Any]:
-        dtype, rows, width = self._files[name]
+        dtype, rows, width = self._files()[name]
         if not rows:
             return np.empty((0, width), dtype=dtype)
         return np.memmap(self._folder / name, dtype=dtype, mode="r", shape=(rows, width))

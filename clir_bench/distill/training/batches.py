@@ -1,4 +1,4 @@
-"""The batches of a training, each a function of the seed and its number.
+"""Makes the batches of a training: each depends on the seed and its number alone.
 
 Pairs come from the mixed stream in buckets of several batches; within a bucket they are sorted by
 length, cut into batches and these shuffled, so that little is padded and a training that was
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from clir_bench.distill.bitext.mixture import BitextCorpus, PairStream
+    from clir_bench.distill.bitext.mixture import BitextCorpus
+    from clir_bench.distill.bitext.sampling import PairStream
     from clir_bench.distill.model.teacher_vectors import VectorStore
+    from clir_bench.distill.recipe import Recipe
 
 _SHUFFLE = 17  # tells this random stream from others of the same seed
 
@@ -46,29 +48,21 @@ class Batches:
     """Makes batches by number.
 
     Attributes:
+        recipe: Size and order of batches, and the student's limit.
         corpus: The bitext.
         rows: English id to row of the store, `(n_english,)`; -1 where it has none.
         store: The teacher's vectors.
         tokenizer: The student's.
         stream: The mixed stream of training pairs.
-        size: Pairs of a batch.
-        english_share: English sentences added, in proportion to `size`.
-        bucket: Batches among which pairs are sorted.
-        seed: Of the batches' order.
-        max_tokens: The student's limit.
         device: Where tensors go.
     """
 
+    recipe: Recipe
     corpus: BitextCorpus
     rows: NDArray[np.int64]
     store: VectorStore
     tokenizer: Any
     stream: PairStream
-    size: int
-    english_share: float
-    bucket: int
-    seed: int
-    max_tokens: int
     device: torch.device
 
     def __post_init__(self) -> None:
@@ -77,18 +71,19 @@ class Batches:
 
     def __call__(self, number: int) -> Batch:
         """Return batch `number`, from 0."""
-        bucket, place = divmod(number, self.bucket)
+        bucket, place = divmod(number, self.recipe.training.bucket)
         if bucket != self._held:
             self._batches, self._held = self._fill(bucket), bucket
         return self.of_pairs(self._batches[place])
 
     def _fill(self, bucket: int) -> list[NDArray[np.int64]]:
-        self.stream.position = bucket * self.bucket * self.size
-        pairs = self.stream.take(self.bucket * self.size)
+        n_batches, size = self.recipe.training.bucket, self.recipe.training.batch_size
+        self.stream.position = bucket * n_batches * size
+        pairs = self.stream.take(n_batches * size)
         lengths = [sum(len(text) for text in self.corpus[int(pair)][:2]) for pair in pairs]
         ordered = pairs[np.argsort(np.array(lengths), kind="stable")]
-        batches = np.split(ordered, self.bucket)
-        order = np.random.default_rng([self.seed, _SHUFFLE, bucket]).permutation(self.bucket)
+        batches = np.split(ordered, n_batches)
+        order = np.random.default_rng([self.recipe.seed, _SHUFFLE, bucket]).permutation(n_batches)
         return [batches[place] for place in order]
 
     def of_pairs(self, pairs: NDArray[np.int64]) -> Batch:
@@ -98,7 +93,7 @@ class Batches:
         labels = self.corpus.english_ids[pairs].astype(np.int64)
         texts = [self.corpus[int(pair)].foreign for pair in pairs]
         _, first = np.unique(labels, return_index=True)
-        english = labels[np.sort(first)][: round(self.english_share * len(pairs))]
+        english = labels[np.sort(first)][: round(self.recipe.training.english_share * len(pairs))]
         texts += [self.corpus.english_text(int(number)) for number in english]
         labels = np.concatenate([labels, english])
         teacher = self.targets(labels)
@@ -126,7 +121,7 @@ class Batches:
             texts,
             padding=True,
             truncation=True,
-            max_length=self.max_tokens,
+            max_length=self.recipe.student.max_tokens,
             return_token_type_ids=False,
             return_tensors="pt",
         )

@@ -1,4 +1,4 @@
-"""Checkpoints: what a killed training goes on from, written whole or not at all.
+"""Checkpoints, from which a stopped training continues. They are written whole or not at all.
 
     <output>/.training/step-00000500/weights.safetensors
                                      optimiser.safetensors

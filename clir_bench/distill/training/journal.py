@@ -1,4 +1,4 @@
-"""A training's log: a JSON object a line, of losses every 50 steps and of scores at validations."""
+"""The log of a training: JSON lines with losses every 50 steps, and with scores at validations."""
 
 from __future__ import annotations
 

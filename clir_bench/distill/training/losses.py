@@ -1,4 +1,4 @@
-"""What a student is taught by: loss modules in the manner of sentence-transformers.
+"""The losses that a student learns from, built as loss modules of sentence-transformers.
 
 A loss is called as `loss(sentence_features, labels)`. The first column of `sentence_features` are
 the student's tokenised texts; the second is what the teacher says of their English translations:

@@ -1,4 +1,4 @@
-"""How well a student finds translations: retrieval on bitext that was held back.
+"""Measures how well a student finds translations in bitext that was held back.
 
 Every foreign sentence is a query, the English sentences of all of them are the documents, and its
 own translation is what is to be found: by MaxSim over tokens and by the cosine of pooled vectors.

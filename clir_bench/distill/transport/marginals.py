@@ -1,4 +1,4 @@
-"""The mass tokens give and take: two marginals a problem, made from masks and checked.
+"""Makes and checks the mass of tokens: two marginals per problem, from masks.
 
 Conventions are those of `transport`.
 """

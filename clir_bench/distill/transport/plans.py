@@ -21,8 +21,6 @@ References:
     Peyré and Cuturi 2019, "Computational Optimal Transport", arXiv 1803.00567.
     Xie, Wang, Wang, Zha 2018, "A Fast Proximal Point Method for Computing Exact Wasserstein
         Distance", arXiv 1802.04307.
-    Altschuler, Weed, Rigollet 2017, "Near-linear time approximation algorithms for optimal
-        transport via Sinkhorn iteration", NeurIPS, arXiv 1705.09634.
     Bonneel, van de Panne, Paris, Heidrich 2011, "Displacement interpolation using Lagrangian mass
         transport", ACM TOG 30(6); Flamary et al. 2021, "POT: Python Optimal Transport",
         JMLR 22(78).
@@ -36,7 +34,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from clir_bench.distill.transport.marginals import checked, uniform_marginals, weighted_marginals
-from clir_bench.distill.transport.scaling import BLOCK, STAGE_TOLERANCE, TINY, Problems, scaling_to
+from clir_bench.distill.transport.scaling import BLOCK, STAGE_TOLERANCE, Problems, scaling_to
 from clir_bench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +45,6 @@ __all__ = [
     "exact",
     "greedy_alignment",
     "ipot",
-    "round_to_marginals",
     "sinkhorn",
     "transport_cost",
     "uniform_marginals",
@@ -295,36 +292,6 @@ def transport_cost(plan: Tensor, cost: Tensor) -> Tensor:
         )
     fixed = plan.detach()
     return (fixed * torch.where(fixed > 0, cost, torch.zeros_like(cost))).sum((1, 2))
-
-
-def round_to_marginals(plan: Tensor, source: Tensor, target: Tensor) -> Tensor:
-    """Move a plan onto its marginals, to rounding error, changing little where it was near.
-
-    Rows and columns that are too heavy are scaled down and what is then missing is added as a
-    product of two vectors (Altschuler, Weed and Rigollet 2017, algorithm 2). The plan moves by at
-    most twice its marginal error in total mass.
-
-    Args:
-        plan: `(batch, n, m)`, non-negative.
-        source: `(batch, n)`, rows sum to 1.
-        target: `(batch, m)`, rows sum to 1.
-
-    Returns:
-        `(batch, n, m)` without gradient.
-
-    Raises:
-        UsageError: Shapes or marginals that cannot mean anything.
-        DataError: A plan that is not finite between tokens with mass.
-    """
-    with _plain_arithmetic(plan):
-        plan, source, target = checked(plan, source, target)
-        plan = plan * (source > 0)[:, :, None] * (target > 0)[:, None]
-        plan = plan * (source / plan.sum(2).clamp_min(TINY)).clamp_max(1)[:, :, None]
-        plan = plan * (target / plan.sum(1).clamp_min(TINY)).clamp_max(1)[:, None]
-        rows = (source - plan.sum(2)).clamp_min(0)
-        columns = (target - plan.sum(1)).clamp_min(0)
-        missing = rows.sum(1).clamp_min(TINY)[:, None, None]
-        return plan + rows[:, :, None] * columns[:, None] / missing
 
 
 def _require_positive(name: str, value: float) -> None:

@@ -1,4 +1,4 @@
-"""The iterations under `transport.sinkhorn`: many problems at once, stable in float32.
+"""The iterations of `plans.sinkhorn`: many problems at once, stable in float32.
 
 Entropic transport is solved by `P = exp((f + g - C) / epsilon)` with one potential a row and one a
 column, found by making rows and columns right in turn (Cuturi 2013; Peyré and Cuturi 2019, chapter
@@ -69,7 +69,7 @@ TINY = 1e-30
 
 @dataclass
 class Problems:
-    """The problems of a batch that are still being solved; every tensor has a row a problem.
+    """The problems of a batch that are still being solved; every tensor has a row per problem.
 
     Attributes:
         index: `(n_open,)`, place of each problem in the whole batch.

@@ -1,4 +1,4 @@
-"""Batches of texts of like length, filled to a number of tokens, which shrink if memory runs out.
+"""Batches of texts of similar length, up to a number of tokens; smaller ones if memory runs out.
 
 >>> batches = TokenBatches(12)
 >>> batches.run([3, 6, 1, 5], lambda rows: print(rows.tolist()))

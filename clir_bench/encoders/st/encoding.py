@@ -1,8 +1,8 @@
 """sentence-transformers models as encoders, once they are loaded (see `loading`).
 
-Transformers with one vector a text are given batches filled to a number of tokens. All others, and
-whoever asks for a number of texts, go through sentence-transformers' own `encode`. Which texts
-share a batch can change the last bits of a vector.
+Transformers with one vector per text get batches filled to a number of tokens. All other models,
+and runs that ask for a number of texts, use sentence-transformers' own `encode`. Which texts share
+a batch can change the last bits of a vector.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def batches_for(
             raise UsageError("--batch-size and --batch-tokens exclude each other")
         if late:
             raise UsageError(
-                "--batch-tokens is for models with one vector a text; use --batch-size"
+                "--batch-tokens is for models with one vector per text; use --batch-size"
             )
         return texts, TokenBatches(request.batch_tokens)
     if request.batch_size is not None or late or not has_layers:
@@ -82,7 +82,7 @@ class _OneModel:
 
 
 class DenseEncoder(_OneModel):
-    """A SentenceTransformer: one vector a text."""
+    """A SentenceTransformer: one vector per text."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class DenseEncoder(_OneModel):
 
 
 class LateInteractionEncoder(_OneModel):
-    """A MultiVectorEncoder: one vector a token."""
+    """A MultiVectorEncoder: one vector per token."""
 
     def __init__(
         self, model: MultiVectorEncoder, info: EncoderInfo, dim: int, texts: TextBatches

@@ -1,8 +1,8 @@
-"""Linear layers whose weights lie in oneDNN's own order, reordered once rather than in each call.
+"""Stores the weights of linear layers in oneDNN's own order: once, not again in every call.
 
 Values are those of the layers as they were up to rounding: products are summed in another order.
 Whether it is faster is measured (see `speeds`): on some processors it is by a fifth, on others not.
-torch packs weights for its own compiler only, by operators that it promises nobody to keep; where
+torch packs weights for its own compiler only, by operators that it may change at any time; where
 they are missing or wrong the layers stay as they are, and the log says so.
 """
 

@@ -1,4 +1,4 @@
-"""In which arithmetic a model runs, and the mode that is both fast and faithful on a CPU.
+"""Chooses the arithmetic a model runs in, and has a mode that is fast and exact enough on a CPU.
 
 `MIXED` multiplies in the feed-forward layers, two thirds of a transformer's products, on bfloat16
 copies of their weights and inputs; attention, the residual stream, normalisation, pooling and
@@ -47,7 +47,7 @@ def choose(asked: str, device: str, *, late: bool) -> Arithmetic:
 
     "auto" is bfloat16 on CUDA devices that have it. On processors it is float32, or `MIXED` where
     they multiply bfloat16 natively: then `settle` decides when the layers are there to be measured.
-    On processors late interaction, which has not been measured, and whose many vectors a text no
+    On processors late interaction, which has not been measured, and whose many vectors per text no
     pooling averages, is float32.
     """
     import torch

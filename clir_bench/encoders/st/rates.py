@@ -39,7 +39,7 @@ def operations(transformer: torch.nn.Module, counts: Mapping[str, int]) -> int:
 def matrix_rate(
     dtype: torch.dtype, device: str, clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """Return the operations a second of a product of two square matrices, best of a few."""
+    """Return the operations per second of a product of two square matrices, best of a few."""
     import torch
 
     left, right = (torch.ones((_SIDE, _SIDE), dtype=dtype, device=device) for _ in range(2))

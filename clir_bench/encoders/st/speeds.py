@@ -1,4 +1,4 @@
-"""How fast this machine multiplies in each way a model could run, measured on the model's layer.
+"""Measures how fast this machine multiplies a model's layer in each arithmetic.
 
 An instruction in a processor's list says nothing of speed: on one kind bfloat16 products are twice
 as fast as float32 ones, on another they take twice as long. What is measured is kept in the cache,

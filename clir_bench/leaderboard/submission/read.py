@@ -34,7 +34,12 @@ from clir_bench.leaderboard.submission.layout import (
     SystemFiles,
     list_system,
 )
-from clir_bench.leaderboard.submission.recompute import mean_differences, packed_run
+from clir_bench.leaderboard.submission.recompute import (
+    depth_problem,
+    mean_differences,
+    n_retrieved,
+    read_run,
+)
 from clir_bench.leaderboard.submission.run_format import SUFFIX
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import Result
@@ -82,11 +87,13 @@ class SubmittedResult:
     Attributes:
         statement: None where nothing can be made of what it states.
         scores: Per-query values by pair, of all measures.
+        retrieved: By pair, how many documents its run holds.
         problems: What is wrong with it.
     """
 
     statement: Statement | None
     scores: Mapping[LanguagePair, QueryScores]
+    retrieved: Mapping[LanguagePair, int]
     problems: list[Problem]
 
 
@@ -132,13 +139,14 @@ def read_submitted(
     said += _against_card(result, system.card)
     problems = [Problem(path, what) for what in said]
     if statement is None:
-        return SubmittedResult(None, {}, problems)
+        return SubmittedResult(None, {}, {}, problems)
     expected = {f"{n}{end}" for n in result.pairs for end in (SUFFIX, VALUES)}
     problems += [
         Problem(path.with_suffix("") / name, "is of no pair of the result; remove it")
         for name in sorted(system.files.pair_files[path] - expected)
     ]
     scores: dict[LanguagePair, QueryScores] = {}
+    retrieved: dict[LanguagePair, int] = {}
     others: list[Problem] = []
     for pair in statement.pairs:
         stated = statement.stated(pair)
@@ -146,8 +154,10 @@ def read_submitted(
         if pinned.data not in ("", stated.data_sha256):
             what = f"pair {pair}: data_sha256 is not that of the official data"
             problems.append(Problem(path, what))
+        run = None
         try:
-            packed_run(statement, pair)
+            run = read_run(statement, pair)
+            retrieved[pair] = n_retrieved(run)
         except ClirBenchError as error:
             problems.append(as_problem(path, error))
         try:
@@ -155,13 +165,16 @@ def read_submitted(
         except ClirBenchError as error:
             problems.append(as_problem(path, error))
             continue
+        judged = scores[pair].query_ids
+        if run and (problem := depth_problem(statement, run, judged, stated.counts, own=1)):
+            problems.append(Problem(statement.run_path(pair), problem))
         file = statement.values_path(pair)
         if stated.values_sha256 not in (None, sha256_of(file)):
             others.append(Problem(file, "is not the file of the result's values_sha256"))
     if not problems:
         problems += [Problem(path, what) for what in mean_differences(statement, scores)]
     # Last, so that values that are wrong are named, and not only that they are others.
-    return SubmittedResult(statement, scores, problems + others)
+    return SubmittedResult(statement, scores, retrieved, problems + others)
 
 
 def as_problem(path: Path, error: ClirBenchError) -> Problem:

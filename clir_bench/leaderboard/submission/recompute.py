@@ -51,25 +51,15 @@ class Recomputed:
     pairs: dict[str, PairResult] = field(default_factory=dict)
 
 
-def from_values(statement: Statement, values: Values) -> Recomputed:
-    """Check runs as far as that goes without the data, and take the values as submitted."""
-    done = Recomputed()
-    for pair in statement.pairs:
-        try:
-            run = _read_run(statement, pair)
-        except ClirBenchError as error:
-            done.problems.append(error)
-            continue
-        if pair in values:
-            stated = statement.stated(pair)
-            judged = values[pair].query_ids
-            if problem := _depth_problem(statement, run, judged, stated.counts, own=1):
-                done.problems.append(
-                    DataError(f"{shown_path(statement.run_path(pair))}: {problem}")
-                )
-            done.scores[pair] = values[pair]
-            done.pairs[str(pair)] = _with_counts(stated, run)
-    return done
+def from_values(
+    statement: Statement, values: Values, retrieved: Mapping[LanguagePair, int]
+) -> Recomputed:
+    """Take the values as submitted, and count what the runs hold: `retrieved` documents by pair."""
+    pairs = [pair for pair in statement.pairs if pair in values and pair in retrieved]
+    return Recomputed(
+        scores={pair: values[pair] for pair in pairs},
+        pairs={str(pair): _with_counts(statement.stated(pair), retrieved[pair]) for pair in pairs},
+    )
 
 
 def from_runs(statement: Statement, values: Values, source: Source) -> Recomputed:
@@ -108,7 +98,7 @@ def mean_differences(statement: Statement, values: Values) -> list[str]:
     )
 
 
-def packed_run(statement: Statement, pair: LanguagePair) -> bytes:
+def _packed_run(statement: Statement, pair: LanguagePair) -> bytes:
     """Return the bytes of a pair's run.
 
     Raises:
@@ -142,7 +132,7 @@ def _score_group(
     for prepared in group.pairs:
         pair = prepared.pair
         try:
-            run = _read_run(statement, pair)
+            run = read_run(statement, pair)
             ranked[pair] = {doc_id for ids in run.doc_ids for doc_id in ids}
             found = _score_pair(statement, prepared, run, loader, done)
             done.problems += map(DataError, found)
@@ -194,11 +184,11 @@ def _score_pair(
         }
     )
     own = inspection.skip_same_id
-    if problem := _depth_problem(
+    if problem := depth_problem(
         statement, run, scores.query_ids, PairCounts.of(prepared.inspection), own=own
     ):
         yield f"{file}: {problem}"
-    done.pairs[str(pair)] = _with_counts(known, run)
+    done.pairs[str(pair)] = _with_counts(known, n_retrieved(run))
     if pair in done.values:
         yield from _value_problems(statement, pair, done.values[pair], scores)
 
@@ -219,7 +209,7 @@ def _value_problems(
         )
 
 
-def _depth_problem(
+def depth_problem(
     statement: Statement,
     run: Run,
     judged: Collection[str],
@@ -246,7 +236,7 @@ def _depth_problem(
     )
 
 
-def _read_run(statement: Statement, pair: LanguagePair) -> Run:
+def read_run(statement: Statement, pair: LanguagePair) -> Run:
     """Return a pair's run.
 
     Raises:
@@ -256,7 +246,7 @@ def _read_run(statement: Statement, pair: LanguagePair) -> Run:
     n_queries = statement.most_queries(pair)
     largest = min(run_format.LARGEST_BYTES, n_queries * depth * run_format.LONGEST_LINE)
     return run_format.parse_compact(
-        unpack_xz(packed_run(statement, pair), file, largest),
+        unpack_xz(_packed_run(statement, pair), file, largest),
         depth=depth,
         n_queries=n_queries,
         tag=system_folder(statement.result.system.name),
@@ -264,8 +254,12 @@ def _read_run(statement: Statement, pair: LanguagePair) -> Run:
     )
 
 
-def _with_counts(stated: PairResult, run: Run) -> PairResult:
-    retrieved = sum(map(len, run.doc_ids))
+def n_retrieved(run: Run) -> int:
+    """Return how many documents a run holds, over all queries."""
+    return sum(map(len, run.doc_ids))
+
+
+def _with_counts(stated: PairResult, retrieved: int) -> PairResult:
     counts = stated.counts and stated.counts.model_copy(update={"retrieved": retrieved})
     return stated.model_copy(
         update={"counts": counts, "status": "done", "official": True, "unofficial": ()}

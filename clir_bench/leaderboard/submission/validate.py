@@ -100,7 +100,7 @@ def _recompute(
     try:
         source = sources(statement.card, task.split)
         if source is None:
-            done = from_values(statement, submitted.scores)
+            done = from_values(statement, submitted.scores, submitted.retrieved)
         else:
             done = from_runs(statement, submitted.scores, source)
         problems = [as_problem(path, error) for error in done.problems]

@@ -39,15 +39,7 @@ class Loading:
         Raises:
             ClirBenchError: What `load_encoder` found wrong.
         """
-        return load_encoder(
-            self.spec,
-            device=self.device,
-            dtype=self.dtype,
-            batch_size=self.batch_size,
-            batch_tokens=self.batch_tokens,
-            trust_remote_code=self.trust_remote_code,
-            seed=self.seed,
-        )
+        return load_encoder(**vars(self))
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,10 @@ Without `documents`, `queries` and `qrels` the names are BEIR's own: `corpus.jso
 `queries.jsonl`, `qrels/{split}.tsv`. As BEIR keeps the queries of all splits in one file, those
 judged in the split are the split's queries.
 
+A pair such as en-mul searches one pool of all languages: `mul` is filled in for `{document}`, so
+`documents = "docs.{document}.jsonl"` reads the pool from `docs.mul.jsonl`. Its documents have no
+languages here; `clir-bench disparity --no-pool` does without them.
+
 `layout = "trec"` reads `docs.jsonl` (an id under docid, doc_id, docno, id or _id; text or contents;
 perhaps title), `topics.tsv` and `qrels.{split}.txt` unless the card names others. Topics are
 `query_id<tab>text` lines or `<top>` records, of which `query_field` ("title", "desc" or "narr",

@@ -8,6 +8,7 @@ import logging
 import random
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +31,11 @@ SWAHILI = ("Mbuzi wamekula mkeka.", "Soko hufunguliwa alfajiri.", "Taa inawaka b
 ENGLISH = ("The goats have eaten the mat.", "The market opens at dawn.", "The lamp still burns.")
 
 
+def kept(report: BitextReport, name: str, language: str) -> int:
+    rows = report.to_json()["rows"]
+    return sum(row["kept"] for row in rows if (row["source"], row["language"]) == (name, language))
+
+
 def source(**settings: Any) -> BitextSource:
     return BitextSource.model_validate({"name": "test", "license": "CC0-1.0", **settings})
 
@@ -40,7 +46,8 @@ def read(root: Path, **settings: Any) -> tuple[list[Bitext], BitextReport]:
 
 
 def dropped(report: BitextReport) -> dict[str, int]:
-    return {reason: report.total(reason) for reason in DROPPED if report.total(reason)}
+    counts = sum(report.rows.values(), Counter[str]())
+    return {reason: counts[reason] for reason in DROPPED if counts[reason]}
 
 
 def lines(folder: Path, name: str, texts: Any, encoding: str = "utf-8") -> None:
@@ -155,7 +162,7 @@ def test_aligned_lines_lose_what_teaches_nothing() -> None:
         Bitext("She counts the eggs twice.", "Anahesabu mayai mara mbili.", "sw"),
     ]
     assert dropped(report) == {"empty": 1, "no_letters": 1, "copy": 1}
-    assert report.kept("test", "sw") == 2
+    assert kept(report, "test", "sw") == 2
 
 
 def test_files_of_unequal_length_are_named_with_both_counts(tmp_path: Path) -> None:
@@ -320,7 +327,7 @@ def test_local_folder_is_read_by_the_library_itself(
 )
 def test_source_that_cannot_be_meant_is_refused(settings: dict[str, Any], message: str) -> None:
     table = {"name": "test", "license": "CC0-1.0", **settings}
-    with pytest.raises(UsageError, match=rf"recipe\.toml: .*bitext\.0.*{message}"):
+    with pytest.raises(UsageError, match=rf"recipe\.toml: bitext\.0.*{message}"):
         check_recipe({"bitext": [table]}, "recipe.toml")
 
 
@@ -451,29 +458,29 @@ def test_aligned_texts_keep_their_partners() -> None:
     english = story(400, 1)
     foreign = [text + "x" * (len(text) // 8) for text in english]
     alignment = align(english, foreign, min_correlation=0.4, max_shift=2)
-    assert alignment.partner.tolist() == list(range(400))
+    assert alignment.tolist() == list(range(400))
 
 
 def test_texts_of_two_stories_are_dropped() -> None:
     alignment = align(story(400, 1), story(400, 2), min_correlation=0.4, max_shift=2)
-    assert set(alignment.partner.tolist()) == {-1}
+    assert set(alignment.tolist()) == {-1}
 
 
 def test_stretch_out_of_step_is_moved_back_and_its_ends_dropped() -> None:
     english = story(400, 1)
     foreign = [*english[:200], "lost", *english[200:399]]  # from 200 on, i belongs to i + 1
-    partner = align(english, foreign, min_correlation=0.4, max_shift=2).partner.tolist()
+    partner = align(english, foreign, min_correlation=0.4, max_shift=2).tolist()
     assert partner[:160] == list(range(160))
     assert partner[240:380] == list(range(241, 381))
     assert all(p in (-1, i if i < 200 else i + 1) for i, p in enumerate(partner))
-    only_dropped = align(english, foreign, min_correlation=0.4, max_shift=0).partner
+    only_dropped = align(english, foreign, min_correlation=0.4, max_shift=0)
     assert set(only_dropped[240:].tolist()) == {-1}
 
 
 def test_texts_of_one_length_or_too_few_are_kept() -> None:
     flat = ["w" * 50] * 100
-    assert (align(flat, story(100, 1), min_correlation=0.4, max_shift=2).partner >= 0).all()
-    assert (align(story(39, 1), story(39, 2), min_correlation=0.4, max_shift=2).partner >= 0).all()
+    assert (align(flat, story(100, 1), min_correlation=0.4, max_shift=2) >= 0).all()
+    assert (align(story(39, 1), story(39, 2), min_correlation=0.4, max_shift=2) >= 0).all()
 
 
 def test_file_out_of_step_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -484,7 +491,7 @@ def test_file_out_of_step_is_warned_of(tmp_path: Path, caplog: pytest.LogCapture
         pairs, report = read(tmp_path, format="lines", path="text.{language}", english="text.en")
     assert "out of step" in caplog.text
     assert all(pair.foreign == f"Mwanzo {pair.english}" for pair in pairs)
-    assert report.total("realigned") == len(pairs) >= 140
+    assert sum(row["realigned"] for row in report.rows.values()) == len(pairs) >= 140
 
 
 # --- the real thing
@@ -502,7 +509,7 @@ def test_tico19_has_3071_units_in_each_of_its_languages(real_data: Path) -> None
     few = ["sw", "tl", "es", "zh", "ckb"]
     _, report = read(real_data, **TICO, languages=few)
     assert {code: row[READ] for (_, code), row in report.rows.items()} == dict.fromkeys(few, 3071)
-    assert report.kept("test", "sw") == 3070  # one unit is longer than 1000 characters
+    assert kept(report, "test", "sw") == 3070  # one unit is longer than 1000 characters
 
 
 @pytest.mark.realdata
@@ -520,7 +527,7 @@ def test_ntrex_has_1997_lines_in_every_language_and_all_are_in_step(real_data: P
     _, report = read(real_data, **NTREX)
     assert len(report.rows) == 45
     assert {row[READ] for row in report.rows.values()} == {1997}
-    assert report.total("misaligned") == 0
+    assert sum(row["misaligned"] for row in report.rows.values()) == 0
 
 
 @pytest.mark.realdata

@@ -18,7 +18,7 @@ from clir_bench.distill.bitext.fingerprints import (
 )
 from clir_bench.distill.bitext.mixture import BitextCorpus, Texts, load_bitext
 from clir_bench.distill.bitext.overlap import contains, evaluation_tasks
-from clir_bench.distill.bitext.report import DROPPED, TRAIN, VALIDATION
+from clir_bench.distill.bitext.report import DROPPED, TRAIN, VALIDATION, BitextReport
 from clir_bench.distill.bitext.sampling import BLOCK, Mixing, PairStream, language_weights
 from clir_bench.distill.bitext.sources import BitextSource
 from clir_bench.errors import UsageError
@@ -41,8 +41,17 @@ def loaded(root: Path, *sources: BitextSource, **options: Any) -> BitextCorpus:
     return load_bitext(sources, root, **{"validation_share": 0.0, **options})
 
 
+def total(report: BitextReport, what: str) -> int:
+    return sum(row[what] for row in report.rows.values())
+
+
+def kept(report: BitextReport, name: str, language: str) -> int:
+    rows = report.to_json()["rows"]
+    return sum(row["kept"] for row in rows if (row["source"], row["language"]) == (name, language))
+
+
 def dropped(corpus: BitextCorpus) -> dict[str, int]:
-    return {name: n for name in DROPPED if (n := corpus.report.total(name))}
+    return {name: n for name in DROPPED if (n := total(corpus.report, name))}
 
 
 def card(name: str) -> TaskCard:
@@ -157,7 +166,7 @@ def test_repeated_pair_is_kept_once_and_first(tmp_path: Path) -> None:
         ("The goat sleeps.", "Mbuzi amelala.", "sw"),
     ]
     assert corpus.report.rows["b", "sw"]["duplicate"] == 1
-    assert corpus.report.kept("b", "sw") == 1
+    assert kept(corpus.report, "b", "sw") == 1
 
 
 def test_same_words_in_two_languages_are_two_pairs(tmp_path: Path) -> None:
@@ -191,7 +200,7 @@ def test_english_text_is_held_back_in_all_its_languages(tmp_path: Path) -> None:
     assert 20 <= len(english[1]) <= 60  # 40 expected, 3.3 standard deviations of 6 either way
     assert len(corpus.train) + len(corpus.validation) == 1200
     report = corpus.report
-    assert (report.total(TRAIN), report.total(VALIDATION)) == (
+    assert (total(report, TRAIN), total(report, VALIDATION)) == (
         len(corpus.train),
         len(corpus.validation),
     )
@@ -322,9 +331,6 @@ def test_report_says_what_became_of_every_pair(tmp_path: Path) -> None:
             "validation": 0,
         }
     ]
-    table = corpus.report.table()
-    assert "Not compared with any evaluation task." in table
-    assert table.splitlines()[2].split() == ["a", "sw", "6", "3", "0", "1", "1", "1"]
 
 
 # --- the order of training

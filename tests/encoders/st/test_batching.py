@@ -266,7 +266,7 @@ def test_a_model_with_nothing_to_mix_is_refused_or_left_in_float32(tmp_path: Pat
 def test_batches_of_texts_and_of_tokens_exclude_each_other(dense: Path, late: Path) -> None:
     with pytest.raises(UsageError, match="exclude each other"):
         load_encoder(f"st:{dense}", device="cpu", batch_size=2, batch_tokens=64)
-    with pytest.raises(UsageError, match="one vector a text"):
+    with pytest.raises(UsageError, match="one vector per text"):
         load_encoder(f"st:{late}", device="cpu", batch_tokens=64)
     with pytest.raises(UsageError, match="batch tokens 0"):
         load_encoder(f"st:{dense}", device="cpu", batch_tokens=0)

@@ -88,6 +88,14 @@ def test_one_card_covers_several_corpora() -> None:
     assert [document.title for document in swahili.documents] == ["Mvua", ""]
 
 
+def test_pool_of_all_languages_is_read_from_the_file_called_mul(trec: Path) -> None:
+    (trec / "docs.jsonl").rename(trec / "docs.mul.jsonl")
+    card = the_card({**TREC, "documents": "docs.{document}.jsonl"}, ("en-mul",))
+    found = load(card, LanguagePair("en", "mul"), "test", Source(card, trec, "local"))
+    assert found.corpus_id == "docs.mul.jsonl"
+    assert list(found.documents)
+
+
 def test_trec_layout_is_read() -> None:
     found = load_trec(DATA / "trec")
     assert list(found.documents) == [
