@@ -152,7 +152,11 @@ def field_problems(
     meanings: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
     """Return pydantic's errors, 20 at most, in the words of the file that `model` was read from."""
-    return [_field_problem(detail, model, meanings) for detail in error.errors()[:_MOST_PROBLEMS]]
+    details = error.errors()
+    # A list's wrong entries are not counted by pydantic: it then calls the list too short as well.
+    inside = {detail["loc"][:-n] for detail in details for n in range(1, len(detail["loc"]))}
+    told = [one for one in details if one["type"] != "too_short" or one["loc"] not in inside]
+    return [_field_problem(detail, model, meanings) for detail in told[:_MOST_PROBLEMS]]
 
 
 def _field_problem(detail: Any, model: type[BaseModel], meanings: Mapping[str, str]) -> str:
