@@ -122,7 +122,8 @@ def _finished(arguments: list[str] | None) -> int:
 def _failed(message: str, code: int = 1) -> int:
     say(f"error: {message}")
     with suppress(ClirBenchError, OSError, ValueError):
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     silence_stdout()  # or the interpreter would try once more, and complain
     return code

@@ -12,7 +12,7 @@ import click
 from clir_bench.cli.output import echo
 from clir_bench.core.bounded_files import read_unpacked
 from clir_bench.core.display import printable, visible
-from clir_bench.core.files import inside, sha256_of, write_file
+from clir_bench.core.files import inside, write_file
 from clir_bench.errors import DataError, ResultError, UsageError
 from clir_bench.results.export.ir_metadata import header
 from clir_bench.results.export.model_index import model_index
@@ -21,6 +21,7 @@ from clir_bench.results.schema import PairResult, Result
 from clir_bench.results.store import read_result, result_file, system_folder
 from clir_bench.results.summary import not_for_boards
 from clir_bench.results.system_card import card_path, read_system_card
+from clir_bench.results.trec_runs import is_stored_run
 from clir_bench.tasks.measures import looks_at, too_deep
 from clir_bench.types import LanguagePair
 
@@ -136,7 +137,7 @@ def _run_text(path: Path, name: str, pair: PairResult) -> bytes:
     file = result_file(path, pair.run_file, f"run_file of {name}")
     if not file.resolve().is_relative_to(path.parent.resolve()):
         raise DataError(f"{file}: leads out of the folder of {path}; put the run itself there")
-    if not file.is_file() or sha256_of(file) != pair.run_sha256:
+    if not is_stored_run(file, pair):
         raise DataError(f"{file}: is not the run that {name} was scored from; run it again")
     text = read_unpacked(file, _LARGEST_RUN_BYTES)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shlex
 import shutil
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clir_bench.core.display import visible
+from clir_bench.core.guards import reopen
 from clir_bench.core.tables import Format, Table, written
 from clir_bench.errors import OutputError
 
@@ -71,9 +71,14 @@ class _StandardOutput(io.FileIO):
 
 
 def guard_stdout() -> None:
-    """Put in the place of `sys.stdout` one with clear errors, which escapes what it cannot show."""
-    if sys.stdout is None:  # the parent process closed it
-        return
+    """Put in the place of `sys.stdout` one with clear errors, which escapes what it cannot show.
+
+    Standard streams that the parent process closed lead nowhere from now on.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            reopen(descriptor)
+            setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115
     raw = _StandardOutput(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw),
@@ -91,6 +96,5 @@ def say(line: str) -> None:
 
 def silence_stdout() -> None:
     """Say nothing more on stdout, which takes nothing more, whatever still waits to be written."""
-    empty = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(empty, sys.stdout.fileno())
-    os.close(empty)
+    if sys.stdout is not None:
+        reopen(sys.stdout.fileno())

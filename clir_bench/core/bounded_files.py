@@ -18,15 +18,16 @@ _XZ_MEMORY_BYTES = 64 * 2**20
 _GZIP = 31  # zlib's window size of 15 bits, and the header and checksum of gzip
 
 
-def read_plain(path: Path, largest: int) -> bytes:
-    """Return the bytes of a plain file.
+def read_plain(path: Path, largest: int, *, follow_links: bool = False) -> bytes:
+    """Return the bytes of a plain file; of one that a user names, also through links.
 
     Raises:
         DataError: It is missing, a link, no plain file, or larger than `largest` bytes.
     """
     try:
         # Not to be fooled by a link, or held up by a named pipe, that a check before would miss.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        no_links = 0 if follow_links else os.O_NOFOLLOW
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | no_links)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise DataError(f"{shown_path(path)}: cannot be read: {_reason(error)}") from None
     try:
@@ -103,12 +104,20 @@ def read_gzip(path: Path, largest_packed: int, largest: int) -> bytes:
         DataError: As `read_plain`, or it is damaged, unpacks to more than `largest` bytes, or has
             anything after its end.
     """
+    return unpack_gzip(read_plain(path, largest_packed), path, largest)
+
+
+def unpack_gzip(data: bytes, path: Path, largest: int) -> bytes:
+    """Return what the bytes of a gzip file unpack to; `path` names it in errors.
+
+    Raises:
+        DataError: As `read_gzip`.
+    """
     unpacker = zlib.decompressobj(wbits=_GZIP)
 
     def step(data: bytes, most: int) -> bytes:
         return unpacker.decompress(data or unpacker.unconsumed_tail, most)
 
-    data = read_plain(path, largest_packed)
     text = _unpack(path, data, step, lambda: not unpacker.unconsumed_tail, largest)
     if not unpacker.eof or unpacker.unused_data:
         raise DataError(f"{shown_path(path)}: truncated, or followed by something else")

@@ -73,12 +73,13 @@ def undisturbed() -> Iterator[None]:
     that a plugin made by forking ends here, before it does the rest of the work a second time.
 
     Raises:
-        RuntimeError: The descriptors of the standard streams were closed; what is said from now on
-            is lost, and no file takes their place.
+        RuntimeError: It closed the descriptors of the standard streams; what is said from now on
+            is lost, and no file takes their place. One that was closed before is no fault of it.
     """
     import numpy as np
 
     process = os.getpid()
+    _reopened()
     streams, limit, floating = (sys.stdout, sys.stderr), sys.getrecursionlimit(), np.geterr()
     mask, folder = os.umask(0o077), _working_directory()
     os.umask(mask)
@@ -119,8 +120,15 @@ def _reopened() -> list[str]:
             os.fstat(descriptor)
         except OSError:
             closed.append(name)
-            empty = os.open(os.devnull, os.O_WRONLY)
-            if empty != descriptor:
-                os.dup2(empty, descriptor)
-                os.close(empty)
+            reopen(descriptor)
     return closed
+
+
+def reopen(descriptor: int) -> None:
+    """Let a descriptor of a standard stream lead nowhere."""
+    empty = os.open(os.devnull, os.O_RDWR)
+    if empty == descriptor:
+        os.set_inheritable(empty, True)
+    else:
+        os.dup2(empty, descriptor)
+        os.close(empty)

@@ -10,20 +10,32 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
 from reprlib import Repr
-from types import MappingProxyType
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from clir_bench.core.bounded_files import read_plain
 from clir_bench.core.display import line_of
-from clir_bench.errors import ClirBenchError, near_names
+from clir_bench.errors import ClirBenchError, DataError, near_names
 
 _DEEPEST = 100
 """Tables and lists within each other; the package's own files have 4."""
-_MOST_PARTS = 16
-_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
-_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_MOST_PARTS}}}")
+_MOST_PARTS, _MOST_PARTS_IN_ALL = 16, 20_000
+"""Parts of one dotted key, and of all dotted keys of a file: 20,000 take half a second to read."""
+_LARGEST_TOML_BYTES = 4 * 2**20
+_PART = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\[^\n])*+"|'[^'\n]*+')"""
+_TOKEN = re.compile(
+    r""""{3}(?:[^"\\]++|\\.|"{1,2}(?!"))*+(?:"{3,5}|\Z)|"""
+    r"""'{3}(?:[^']++|'{1,2}(?!'))*+(?:'{3,5}|\Z)|"""
+    rf"#[^\n]*+|{_PART}(?P<more>(?:[ \t]*+\.[ \t]*+{_PART})*+)"
+    r"""|["'][^\n]*+""",
+    re.DOTALL,
+)
+"""A text of several lines, a comment, a key with what stands behind its first part, or the rest of
+a line on which a text does not end. Values pass for keys: 0.5 has two parts."""
 _LARGEST_INTEGER = 2**63
 """TOML's integers are between this and its negative, this one left out."""
 _MOST_PROBLEMS = 20
@@ -49,7 +61,7 @@ def parse_toml(data: bytes, where: str, error: type[ClirBenchError]) -> dict[str
     r"""Return what a TOML file holds; a byte-order mark at its beginning is passed over.
 
     A dotted key makes a table for each of its parts, and `tomllib` looks through all of them: keys
-    of thousands of parts are refused before they are read.
+    of many parts, and very many dotted keys, are refused before they are read.
 
     Args:
         data: The file's bytes.
@@ -58,21 +70,31 @@ def parse_toml(data: bytes, where: str, error: type[ClirBenchError]) -> dict[str
 
     Raises:
         ClirBenchError: As `error`: it is not UTF-8, no TOML, nested more than 100 deep, has a
-            key of more than 16 parts, or holds a number of more than 64 bits.
+            key of more than 16 parts or dotted keys of more than 20,000 parts together, or holds a
+            number of more than 64 bits.
 
     >>> from clir_bench.errors import DataError
     >>> parse_toml(b"\xef\xbb\xbfsteps = 10", "recipe.toml", DataError)
     {'steps': 10}
     """
-    text = data.decode("utf-8", errors="replace")
-    if found := _LONG_KEY.search(text):
-        number = text.count("\n", 0, found.start()) + 1
-        raise error(
-            f"{where}:{number}: a key of more than {_MOST_PARTS} parts with dots between them"
-        )
+    _require_short_keys(data.decode("utf-8", errors="replace").replace("\r\n", "\n"), where, error)
     values: dict[str, Any] = _parsed(tomllib.loads, data, f"{where}: not valid TOML", error)
     _require_plain(values, f"{where}: not valid TOML", error, largest=_LARGEST_INTEGER)
     return values
+
+
+def read_toml(path: Path, error: type[ClirBenchError]) -> dict[str, Any]:
+    """Return what a TOML file that a user names holds.
+
+    Raises:
+        ClirBenchError: As `error`: it cannot be read, is no plain file or larger than 4 MiB, or as
+            `parse_toml`.
+    """
+    try:
+        data = read_plain(path, _LARGEST_TOML_BYTES, follow_links=True)
+    except DataError as problem:
+        raise error(str(problem)) from None
+    return parse_toml(data, str(path), error)
 
 
 def parse_json(data: bytes, where: str, error: type[ClirBenchError]) -> Any:
@@ -84,6 +106,23 @@ def parse_json(data: bytes, where: str, error: type[ClirBenchError]) -> Any:
     values = _parsed(json.loads, data, f"{where}: not valid JSON", error)
     _require_plain(values, f"{where}: not valid JSON", error)
     return values
+
+
+def _require_short_keys(text: str, where: str, error: type[ClirBenchError]) -> None:
+    n_parts = 0
+    for token in _TOKEN.finditer(text):
+        if not token["more"]:
+            continue
+        own = 1 + sum(1 for _ in islice(re.finditer(_PART, token["more"]), _MOST_PARTS))
+        n_parts += own
+        if own > _MOST_PARTS or n_parts > _MOST_PARTS_IN_ALL:
+            number = text.count("\n", 0, token.start()) + 1
+            what = (
+                f"a key of more than {_MOST_PARTS} parts"
+                if own > _MOST_PARTS
+                else f"keys of more than {_MOST_PARTS_IN_ALL:,} parts together"
+            )
+            raise error(f"{where}:{number}: {what} with dots between them")
 
 
 def _parsed(
@@ -120,14 +159,7 @@ def _require_plain(
             raise error(f"{where}: {line_of(place, 60)}: a whole number of more than 64 bits")
 
 
-def validated(
-    model: type[_Model],
-    values: Any,
-    where: str,
-    error: type[ClirBenchError],
-    *,
-    meanings: Mapping[str, str] = MappingProxyType({}),
-) -> _Model:
+def validated(model: type[_Model], values: Any, where: str, error: type[ClirBenchError]) -> _Model:
     """Return what a file's values describe.
 
     Args:
@@ -135,7 +167,6 @@ def validated(
         values: As `parse_toml` returns them.
         where: Names the file in errors.
         error: What is raised.
-        meanings: What a field is for, told where it is missing.
 
     Raises:
         ClirBenchError: As `error`: names every field that is unknown, missing or wrong.
@@ -143,29 +174,29 @@ def validated(
     try:
         return model.model_validate(values)
     except ValidationError as problem:
-        raise error(f"{where}: {'; '.join(field_problems(problem, model, meanings))}") from None
+        raise error(f"{where}: {'; '.join(field_problems(problem, model))}") from None
 
 
-def field_problems(
-    error: ValidationError,
-    model: type[BaseModel],
-    meanings: Mapping[str, str] = MappingProxyType({}),
-) -> list[str]:
-    """Return pydantic's errors, 20 at most, in the words of the file that `model` was read from."""
+def field_problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Return pydantic's errors, 20 at most, in the words of the file that `model` was read from.
+
+    A model's `meanings`, if it has any, explain the fields that are missing.
+    """
     details = error.errors()
     # A list's wrong entries are not counted by pydantic: it then calls the list too short as well.
     inside = {detail["loc"][:-n] for detail in details for n in range(1, len(detail["loc"]))}
     told = [one for one in details if one["type"] != "too_short" or one["loc"] not in inside]
-    return [_field_problem(detail, model, meanings) for detail in told[:_MOST_PROBLEMS]]
+    return [_field_problem(detail, model) for detail in told[:_MOST_PROBLEMS]]
 
 
-def _field_problem(detail: Any, model: type[BaseModel], meanings: Mapping[str, str]) -> str:
+def _field_problem(detail: Any, model: type[BaseModel]) -> str:
     *parents, name = detail["loc"] or ("",)
     place = line_of(".".join(str(part)[:60] for part in detail["loc"]))
     if detail["type"] == "extra_forbidden":
         near = near_names(str(name)[:60], _fields_of(model, parents))
         return f"unknown field {place!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
     if detail["type"] == "missing":
+        meanings: Mapping[str, str] = getattr(model, "meanings", {})
         meaning = meanings.get(re.sub(r"\d+\.", "", place))
         return f"field {place!r} is missing" + (f" ({meaning})" if meaning else "")
     message = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Value error, "))

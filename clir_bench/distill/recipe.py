@@ -19,13 +19,14 @@ No default is the OPTICAL paper's: its solver, ε, iterations and pair counts co
 from __future__ import annotations
 
 import json
+import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from clir_bench.core.structured_files import parse_toml, validated
+from clir_bench.core.structured_files import read_toml, validated
 from clir_bench.distill.bitext.cleaning import CleaningRules
 from clir_bench.distill.bitext.sources import BitextSource
 from clir_bench.errors import MissingDataError, UsageError
@@ -241,13 +242,11 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
     Raises:
         MissingDataError: There is no such file.
-        UsageError: It is no TOML.
+        UsageError: It cannot be read or is no TOML.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise MissingDataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    return parse_toml(data, str(path), UsageError)
+    if not os.path.lexists(path):
+        raise MissingDataError(f"{path}: cannot be read: no such file")
+    return read_toml(path, UsageError)
 
 
 def check_recipe(values: dict[str, Any], where: str) -> Recipe:

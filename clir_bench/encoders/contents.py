@@ -8,12 +8,15 @@ loaded, so all of it counts.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from clir_bench.core.bounded_files import read_plain
+from clir_bench.core.display import printable
 from clir_bench.core.files import path_problem
 from clir_bench.core.structured_files import parse_json
-from clir_bench.errors import EncoderError
+from clir_bench.errors import DataError, EncoderError
 
 ADAPTER = "adapter_config.json"
 
@@ -22,6 +25,8 @@ _IDENTIFYING = {
     *(".bpe", ".codes", ".dict", ".tiktoken", ".tokenizer", ".vocab"),
 }
 _NOT_READ = ("onnx", "openvino")
+_LARGEST_JSON_BYTES = 512 * 2**20
+"""The largest tokenizers have 35 MB."""
 _DEEPEST = 4  # models that refer to models that refer to models
 
 
@@ -49,23 +54,44 @@ def read_json(folder: Path, name: str) -> Any:
     if not path.is_file():
         return {}
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise EncoderError(f"{path}: cannot be read: {error.strerror or error}") from None
+        data = read_plain(path, _LARGEST_JSON_BYTES, follow_links=True)
+    except DataError as error:
+        raise EncoderError(str(error)) from None
     return parse_json(data, str(path), EncoderError)
 
 
 def module_folders(folder: Path) -> list[Path]:
-    """Return the folder and those below it in which modules.json and routers place modules."""
+    """Return the folder and those below it in which modules.json and routers place modules.
+
+    Raises:
+        EncoderError: A module's place is no path inside the folder.
+    """
     found = [folder]
     modules = read_json(folder, "modules.json")
     if isinstance(modules, list):
-        found += [folder / str(module.get("path", "")) for module in modules if module]
+        paths = [module.get("path", "") if isinstance(module, dict) else None for module in modules]
+        found += [_below(folder, path, folder / "modules.json") for path in paths]
     for place in tuple(found):
         routed = read_json(place, "router_config.json")
         if isinstance(routed, dict):
-            found += [place / str(name) for name in routed.get("types", {})]
+            file, types = place / "router_config.json", routed.get("types", {})
+            if not isinstance(types, dict):
+                raise EncoderError(f"{file}: types: expected a table with a module per path")
+            found += [_below(place, path, file) for path in types]
     return list(dict.fromkeys(found))
+
+
+def _below(folder: Path, path: object, file: Path) -> Path:
+    """Return where a module is that `file` places in `folder`, which an empty path stands for."""
+    if path == "":
+        return folder
+    problem = path_problem(path) if isinstance(path, str) else "is no path"
+    if problem:
+        raise EncoderError(
+            f"{file}: the path of a module, {printable(str(path))}, {problem}; expected a folder "
+            f"inside {folder}"
+        )
+    return folder / str(path)
 
 
 def files(folder: Path, *, trust: bool = False, every: bool = False) -> Iterator[tuple[str, Path]]:
@@ -201,9 +227,10 @@ def resolved(folder: Path, reference: Reference) -> Path:
     """
     from clir_bench.encoders import hub
 
-    place = Path(reference.target).expanduser()
-    if not reference.code and place.is_dir():
-        return place
+    with suppress(OSError, RuntimeError, ValueError):  # no name that a folder can have
+        place = Path(reference.target).expanduser()
+        if not reference.code and place.is_dir():
+            return place
     what = f"{folder}: {reference.where} names {reference.target[:200]!r}"
     remedy = (
         "To make one folder of it, load it where both are, merge_and_unload() an adapter, "

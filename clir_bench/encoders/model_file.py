@@ -22,11 +22,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from clir_bench.core import plugins
+from clir_bench.core.bounded_files import read_plain
 from clir_bench.core.structured_files import parse_toml, validated
 from clir_bench.encoders import catalog, hub, kinds, weights
 from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import Weights
-from clir_bench.errors import EncoderError, UnknownNameError, UsageError
+from clir_bench.errors import DataError, EncoderError, UnknownNameError, UsageError
 from clir_bench.tasks.languages import resolve
 from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
 
@@ -137,14 +138,9 @@ def read_description(path: Path) -> DescribedModel:
             problem is named.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"model {path}: cannot be read: {error.strerror or error}") from None
-    if len(data) > _MAX_BYTES:
-        raise UsageError(
-            f"model {path}: more than {_MAX_BYTES:,} bytes; expected a short TOML file"
-        )
+        data = read_plain(path, _MAX_BYTES, follow_links=True)
+    except DataError as error:
+        raise UsageError(f"model {error}") from None
     raw = parse_toml(data, f"model {path}", UsageError)
     stated = validated(ModelDescription, raw, f"model {path}", UsageError)
     return DescribedModel(path, hashlib.sha256(data).hexdigest(), stated)

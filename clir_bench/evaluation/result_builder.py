@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clir_bench.core.files import sha256_of
 from clir_bench.errors import ClirBenchError, DataError, ResultError
 from clir_bench.evaluation.history import History
 from clir_bench.evaluation.records import (
@@ -41,7 +40,7 @@ from clir_bench.results.store import (
 )
 from clir_bench.results.summary import has_pairs_and_pool, means_of
 from clir_bench.results.system_record import SystemRecord
-from clir_bench.results.trec_runs import read_run
+from clir_bench.results.trec_runs import is_stored_run, read_run
 from clir_bench.tasks.languages import TierScheme, pair_language, pair_tier
 from clir_bench.tasks.loading import Loader, PreparedPair, load_again, prepare
 from clir_bench.tasks.measures import EVERYTHING, Depth, at_depth, looks_at, parse_measures
@@ -350,7 +349,7 @@ class ResultBuilder:
             ClirBenchError: The run is not what it was, or its values cannot be computed.
         """
         run_file = result_file(self.path, stored.run_file, f"run_file of {pair}")
-        if not run_file.is_file() or sha256_of(run_file) != stored.run_sha256:
+        if not is_stored_run(run_file, stored):
             raise DataError(f"{run_file} is missing or damaged")
         values = self._values(pair, stored)
         if values is None:

@@ -21,11 +21,17 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import BaseModel
 
-from clir_bench.core.bounded_files import read_gzip
-from clir_bench.core.display import visible
-from clir_bench.core.files import UNFINISHED, inside, output_errors, sha256_of, write_file
-from clir_bench.core.structured_files import validated
-from clir_bench.errors import DataError, ResultError
+from clir_bench.core.bounded_files import read_plain, unpack_gzip
+from clir_bench.core.display import shown_path, visible
+from clir_bench.core.files import (
+    UNFINISHED,
+    inside,
+    output_errors,
+    refuse_links_out,
+    write_file,
+)
+from clir_bench.core.structured_files import parse_json, validated
+from clir_bench.errors import DataError, OutputError, ResultError
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import SCHEMA_VERSION, PairResult, Result, SuiteResult
 from clir_bench.results.trec_runs import format_run
@@ -90,15 +96,13 @@ def read_result(path: Path) -> Result | SuiteResult:
         ResultError: It is missing, broken, or of another schema version.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_RESULT_BYTES + 1)
-        if len(data) > _LARGEST_RESULT_BYTES:
-            raise ResultError(f"{path}: not a result: larger than {_LARGEST_RESULT_BYTES:,} bytes")
-        raw = json.loads(data.decode("utf-8"))
-    except FileNotFoundError:
-        raise ResultError(f"{path}: no such result") from None
-    except (OSError, ValueError, RecursionError) as error:  # or a number of thousands of digits
-        raise ResultError(f"{path}: not a result: {error}") from None
+        data = read_plain(path, _LARGEST_RESULT_BYTES, follow_links=True)
+        raw = parse_json(data, shown_path(path), DataError)
+    except DataError as error:
+        if not os.path.lexists(path):
+            raise ResultError(f"{path}: no such result") from None
+        problem = str(error).removeprefix(f"{shown_path(path)}: ")
+        raise ResultError(f"{path}: not a result: {problem}") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
         raise ResultError(
@@ -146,8 +150,10 @@ def write_result(path: Path, result: Result | SuiteResult) -> None:
     """Store a result as sorted JSON; the old one stays until the new one is whole.
 
     Raises:
-        OutputError: The folder cannot be written or the disk is full.
+        OutputError: The folder cannot be written, a link leads out of it, or the disk is full.
     """
+    for file in (path, path.with_suffix("") / "of a pair"):
+        refuse_links_out(path.parents[2], file, error=OutputError)
     write_file(path, (to_json(result, indent=1) + "\n").encode())
 
 
@@ -172,17 +178,10 @@ def write_values(path: Path, pair: LanguagePair, scores: QueryScores) -> tuple[s
 
 
 def _write_beside(path: Path, name: str, data: bytes) -> tuple[str, str]:
-    write_file(result_file(path, name, "a file of a pair"), data)
+    file = result_file(path, name, "a file of a pair")
+    refuse_links_out(path.parents[2], file, error=OutputError)
+    write_file(file, data)
     return name, hashlib.sha256(data).hexdigest()
-
-
-def read_values(path: Path) -> QueryScores:
-    """Read per-query values back, exactly as they were.
-
-    Raises:
-        DataError: The file is not what `write_values` writes.
-    """
-    return parse_values(read_gzip(path, _LARGEST_VALUES_BYTES, _LARGEST_VALUES_BYTES), path)
 
 
 def read_pair_values(path: Path, pair: LanguagePair, stored: PairResult) -> QueryScores:
@@ -196,13 +195,14 @@ def read_pair_values(path: Path, pair: LanguagePair, stored: PairResult) -> Quer
     """
     file = result_file(path, stored.values_file, f"values_file of {pair}")
     remedy = f"put the file of {pair} back that was there, or run the pair again"
+    data = read_plain(file, _LARGEST_VALUES_BYTES)
+    if stored.values_sha256 not in (None, hashlib.sha256(data).hexdigest()):
+        raise DataError(
+            f"{file}: not the values that {path.name} states: its sha256 is another; {remedy}"
+        )
+    values = parse_values(unpack_gzip(data, file, _LARGEST_VALUES_BYTES), file)
     if stored.values_sha256 is not None:
-        if file.is_file() and sha256_of(file) != stored.values_sha256:
-            raise DataError(
-                f"{file}: not the values that {path.name} states: its sha256 is another; {remedy}"
-            )
-        return read_values(file)
-    values = read_values(file)
+        return values
     means = values.means()
     for measure, score in stored.scores.items():
         if measure in means and abs(means[measure] - score.mean) > _SAME_MEAN:

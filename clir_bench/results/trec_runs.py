@@ -20,12 +20,17 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from clir_bench.core.files import sha256_of
 from clir_bench.core.text_files import read_columns
 from clir_bench.errors import DataError
+from clir_bench.results.schema import PairResult
 from clir_bench.types import LanguagePair, Run, Vectors
 
 _SIGN, _ALL_BUT_SIGN = 1 << 31, (1 << 31) - 1
 _LARGEST = 0x7F7FFFFF  # the largest float32, read as an integer
+
+_LARGEST_RUN_BYTES, _LONGEST_LINE_BYTES = 16 * 2**30, 1024
+"""Of a run as it is packed, and of a line of it: 100,000 queries of 1,000 documents have 2 GB."""
 
 
 def format_run(run: Run, tag: str) -> bytes:
@@ -98,6 +103,17 @@ def read_run(path: Path) -> Run:
     if not found:
         raise DataError(f"{path}: no line; expected `query_id Q0 doc_id rank score tag`")
     return from_scores(found)
+
+
+def is_stored_run(file: Path, stored: PairResult) -> bool:
+    """Return whether a file is the run that a pair was scored from.
+
+    One that is larger than this run can be is not read: a file of terabytes takes no disk.
+    """
+    n_lines = stored.counts.retrieved if stored.counts else 0
+    largest = min(_LARGEST_RUN_BYTES, n_lines * _LONGEST_LINE_BYTES or _LARGEST_RUN_BYTES)
+    is_possible = file.is_file() and file.stat().st_size <= largest
+    return is_possible and sha256_of(file) == stored.run_sha256
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import (
     BaseModel,
@@ -19,7 +19,7 @@ from pydantic import (
 
 from clir_bench.core import plugins
 from clir_bench.core.files import path_problem
-from clir_bench.core.structured_files import parse_toml, validated
+from clir_bench.core.structured_files import read_toml, validated
 from clir_bench.errors import CardError, UnknownNameError, UsageError
 from clir_bench.tasks.languages import resolve
 from clir_bench.tasks.measures import hint
@@ -37,12 +37,15 @@ SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-
 _FOLDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
+_Count = Annotated[int, Field(strict=True, ge=0)]
+
+
 class Counts(NamedTuple):
     """How much of everything a pair has."""
 
-    documents: int
-    queries: int
-    qrels: int
+    documents: _Count
+    queries: _Count
+    qrels: _Count
 
 
 class _Strict(BaseModel):
@@ -108,6 +111,8 @@ class TaskCard(_Strict):
         version: Raised whenever a change to card or adapter moves a score.
     """
 
+    meanings: ClassVar[Mapping[str, str]] = REQUIRED
+
     id: TaskId
     title: str
     description: str
@@ -125,7 +130,7 @@ class TaskCard(_Strict):
     skip_same_id: bool = False
     download: Download | None = None
     counts: dict[str, dict[str, Counts]] = {}
-    missing_judged: dict[str, dict[str, Annotated[int, Field(ge=1)]]] = {}
+    missing_judged: dict[str, dict[str, Annotated[int, Field(strict=True, ge=1)]]] = {}
     sample: Sample = Sample()
     submission: Submission = Submission()
     mteb: str = ""
@@ -271,6 +276,8 @@ class Part(_Strict):
 class SuiteCard(_Strict):
     """Several tasks reported together: a line a part, and their mean as the suite's."""
 
+    meanings: ClassVar[Mapping[str, str]] = REQUIRED
+
     id: TaskId
     title: str
     description: str
@@ -297,12 +304,12 @@ def read_card(path: Path) -> AnyCard:
             type or contradicts another; every problem is named.
     """
     try:
-        data = path.read_bytes()
+        path.stat()
     except FileNotFoundError:
         raise CardError(f"{path}: no such card") from None
-    except OSError as error:
-        raise CardError(f"{path}: cannot be read: {error.strerror or error}") from error
-    raw = parse_toml(data, str(path), CardError)
+    except (OSError, ValueError):  # reading it says what is wrong
+        pass
+    raw = read_toml(path, CardError)
     return parse_card(raw, where=str(path), directory=path.parent)
 
 
@@ -312,8 +319,8 @@ def parse_card(raw: Mapping[str, Any], *, where: str, directory: Path | None = N
         raise CardError(f"{where}: unknown field 'directory' (did you mean source.directory?)")
     values = {**raw, "directory": directory}
     if "parts" in raw:
-        return validated(SuiteCard, values, where, CardError, meanings=REQUIRED)
-    return validated(TaskCard, values, where, CardError, meanings=REQUIRED)
+        return validated(SuiteCard, values, where, CardError)
+    return validated(TaskCard, values, where, CardError)
 
 
 def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:

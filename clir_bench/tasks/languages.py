@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from clir_bench.core.structured_files import parse_toml
+from clir_bench.core.structured_files import read_toml
 from clir_bench.errors import UnknownNameError, UsageError, near_names
 from clir_bench.types import POOL, LanguagePair, Tier
 
@@ -217,11 +217,7 @@ def load_scheme(name_or_path: str) -> TierScheme:
             scheme_names(),
             f"There are {', '.join(scheme_names())}; your own is a path to a .toml file.",
         )
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read tier scheme: {error.strerror}") from error
-    table = parse_toml(data, f"{path}: tier scheme", UsageError)
+    table = read_toml(path, UsageError)
     if table.get("name") in scheme_names():
         raise UsageError(
             f"{path}: name {table['name']!r} is that of a scheme of clir-bench; choose another, "

@@ -15,6 +15,7 @@ from folders import Folder, clir, make_folder
 
 from clir_bench import __version__
 from clir_bench.cli import commands, main
+from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result
 
 COMMANDS = list(commands.COMMANDS)
@@ -162,6 +163,33 @@ def test_help_into_a_closed_pipe_is_no_error() -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("command", "code"), [("show nope", 1), ("run -m nope -t xquad", 2), ("compare nope nope", 1)]
+)
+def test_with_a_closed_standard_stream_a_command_ends_as_without(
+    closed: str, command: str, code: int
+) -> None:
+    script = f'"{sys.executable}" -m clir_bench {command} {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == code
+    assert done.stderr.startswith("" if "2>&-" in closed else "error: ")
+    assert done.stderr.count("\n") <= 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
+def test_a_run_whose_standard_stream_was_closed_before_is_whole(
+    folder: Folder, tmp_path: Path, closed: str
+) -> None:
+    run = f'"{sys.executable}" -m clir_bench run -m hashing -t "{folder.card_path}"'
+    done = subprocess.run(["/bin/sh", "-c", f'{run} -o "{tmp_path}/out" {closed}'], check=False)
+    assert done.returncode == 0
+    result = read_result(tmp_path / "out/hashing/mine/test.json")
+    assert isinstance(result, Result) and result.task.complete
 
 
 def on_a_full_disk(stream: str, *arguments: str) -> subprocess.CompletedProcess[str]:

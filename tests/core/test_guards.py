@@ -112,6 +112,17 @@ def test_no_file_takes_the_place_of_a_closed_standard_output(tmp_path: Path) -> 
     )
 
 
+def test_a_standard_output_that_was_closed_before_is_no_fault_of_a_plugin(tmp_path: Path) -> None:
+    done = in_a_process(
+        "os.close(1)\n"
+        "with guarded(lambda: 'x', ValueError): pass\n"
+        f"with open({str(tmp_path / 'file')!r}, 'w') as file: file.write('kept')\n"
+        "os.write(1, b'lost')\n"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 def test_a_copy_of_the_process_that_a_plugin_made_does_not_go_on() -> None:
     done = in_a_process(
         "with guarded(lambda: 'x', ValueError): child = os.fork()\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,31 @@ def test_every_toml_file_of_a_user_that_is_broken_ends_in_one_line(
     assert said.startswith("error: ")
     assert said.count("\n") == 1
     assert "not valid TOML" in said
+
+
+@pytest.mark.parametrize("read", [card, model, tiers, recipe])
+@pytest.mark.parametrize("made", ["endless", "pipe", "large"])
+def test_a_toml_file_without_end_is_refused_at_once(
+    read: Callable[[Folder, bytes], list[object]],
+    made: str,
+    folder: Folder,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = read(folder, b"")
+    files = {word for word in arguments if isinstance(word, Path) and word.suffix == ".toml"}
+    [path] = files if read is card else files - {folder.card_path}
+    path.unlink()
+    if made == "endless":
+        path.symlink_to("/dev/zero")
+    elif made == "pipe":
+        os.mkfifo(path)
+    else:
+        path.touch()
+        os.truncate(path, 2**40)
+    assert clir(*arguments) == 2
+    said = capsys.readouterr().err
+    assert str(path) in said and said.count("\n") == 1
+    assert ("larger than" if made == "large" else "expected a plain file, found") in said
 
 
 @pytest.mark.parametrize("value", [value for value, _ in BROKEN.values()], ids=BROKEN)

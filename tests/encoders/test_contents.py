@@ -187,6 +187,40 @@ def test_a_module_counts_wherever_it_is_placed(dense: Path, tmp_path: Path, plac
     assert fingerprint(model) != before
 
 
+@pytest.mark.parametrize(
+    ("file", "value"),
+    [
+        ("modules.json", [1, 2]),
+        ("modules.json", [None]),
+        ("modules.json", [{"path": 3}]),
+        ("modules.json", [{"path": "a\0b"}]),
+        ("modules.json", [{"path": "/etc"}]),
+        ("modules.json", [{"path": "a" * 5000}]),
+        ("modules.json", [{"path": "../a"}]),
+        ("router_config.json", {"types": None}),
+        ("router_config.json", {"types": ["a"]}),
+        ("router_config.json", {"types": {"/etc": "Dense"}}),
+    ],
+)
+def test_a_module_that_is_placed_nowhere_is_one_error_that_names_the_file(
+    dense: Path, tmp_path: Path, file: str, value: object
+) -> None:
+    model = copy_of(dense, tmp_path / "model")
+    (model / file).write_text(json.dumps(value))
+    with pytest.raises(EncoderError, match=file.replace(".", r"\.")) as caught:
+        from_folder(model)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("target", ["a" * 5000, "a\0b", "~nobody-at-all/x"])
+def test_a_base_that_no_folder_can_be_is_one_error(
+    dense: Path, tmp_path: Path, target: str
+) -> None:
+    adapter = write_adapter(tmp_path / "adapter", target)
+    with pytest.raises(EncoderError, match=r"adapter_config\.json base_model_name_or_path names"):
+        from_folder(adapter)
+
+
 @pytest.mark.parametrize("name", ["../other.safetensors", "/x/y.safetensors", ".x.safetensors"])
 def test_weights_beside_the_folder_are_refused(dense: Path, tmp_path: Path, name: str) -> None:
     model = copy_of(dense, tmp_path / "model")

@@ -208,7 +208,7 @@ def test_a_file_that_is_not_there_or_far_too_large_is_refused(tmp_path: Path) ->
     with pytest.raises(UsageError, match=r"absent\.toml: cannot be read"):
         load_encoder(str(tmp_path / "absent.toml"))
     (tmp_path / "large.toml").write_bytes(b"#" * (1 << 20) + b"\n")
-    with pytest.raises(UsageError, match="more than 1,048,576 bytes"):
+    with pytest.raises(UsageError, match="larger than 1,048,576 bytes"):
         load_encoder(str(tmp_path / "large.toml"))
 
 

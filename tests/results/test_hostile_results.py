@@ -151,8 +151,9 @@ def test_a_result_of_no_split_is_not_read(made: Submitted) -> None:
 @pytest.mark.parametrize(
     "line",
     [".".join(["a"] * 30_000) + " = 1", "[" + " . ".join(["a"] * 15_000) + "]",
-     '"a"' + ".'b'" * 15_000 + " = 1", "x = {" + ".".join(["a"] * 30_000) + " = 1}"],
-    ids=["dotted", "table", "quoted", "inline"],
+     '"a"' + ".'b'" * 15_000 + " = 1", ".".join([r'"\""'] * 12_000) + " = 1",
+     ".".join(["'#'"] * 15_000) + " = 1", "x = {" + ".".join(["a"] * 30_000) + " = 1}"],
+    ids=["dotted", "table", "quoted", "escaped", "marks", "inline"],
 )  # fmt: skip
 def test_a_key_of_many_parts_is_refused_before_it_is_parsed(line: str) -> None:
     tracemalloc.start()
@@ -167,7 +168,27 @@ def test_a_key_of_many_parts_is_refused_before_it_is_parsed(line: str) -> None:
     assert time.perf_counter() - started < 5
 
 
+@pytest.mark.parametrize("line", ["[t.a{}.b.c.d.e.f.g]", "a{}.b.c.d.e.f.g.h = 1", "[[a.b.c.'{}']]"])
+def test_very_many_dotted_keys_are_refused_before_they_are_parsed(line: str) -> None:
+    text = "\n".join(line.format(number) for number in range(20_000))
+    started = time.process_time()
+    with pytest.raises(DataError, match=r"here:[0-9]+: keys of more than 20,000 parts together"):
+        parse_toml(text.encode(), "here", DataError)
+    assert time.process_time() - started < 2
+
+
+def test_texts_that_do_not_end_take_no_time() -> None:
+    for text in ('"\\' * 30_000, '"' * 30_000, '"""' + '\\"""' * 10_000, "'''a'" * 10_000):
+        started = time.process_time()
+        with pytest.raises(DataError, match="not valid TOML"):
+            parse_toml(f"x = {text}".encode(), "here", DataError)
+        assert time.process_time() - started < 2
+
+
 def test_texts_with_dots_are_no_keys() -> None:
+    dots = ".".join("a" * 40)
+    for text in (f'"""\n{dots}"\n{dots}"""', f"'''\n{dots}''''", f"1 # {dots}", f'"\\"{dots}"'):
+        assert set(parse_toml(f"x = {text}".encode(), "here", DataError)) == {"x"}
     text = 'note = "See www.a.example.org, e.g. v1.2.3.4. Then. Rest. A sentence. And so on."'
     assert parse_toml(f"{text}\nx = [1.5, 2.5, 3.5]".encode(), "here", DataError)["x"] == [
         1.5,

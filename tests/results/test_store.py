@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ from clir_bench.results.schema import (
 from clir_bench.results.store import (
     check_writable,
     parse_values,
+    read_pair_values,
     read_result,
     read_scores,
-    read_values,
     result_path,
     system_folder,
     write_result,
@@ -43,7 +44,7 @@ from clir_bench.results.store import (
     write_values,
 )
 from clir_bench.results.system_record import SystemRecord
-from clir_bench.results.trec_runs import from_scores, read_run
+from clir_bench.results.trec_runs import from_scores, is_stored_run, read_run
 from clir_bench.types import EncoderInfo, LanguagePair
 
 SMALL = settings(max_examples=50, deadline=None, derandomize=True)
@@ -205,8 +206,64 @@ def test_file_that_is_no_result_is_named(tmp_path: Path, text: bytes, problem: s
 def test_missing_result_is_named(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match=r"dev\.json: no such result"):
         read_result(tmp_path / "dev.json")
-    with pytest.raises(ResultError, match=r"not a result: .*[Dd]irectory"):
+    with pytest.raises(ResultError, match=r"not a result: .*found folder"):
         read_result(tmp_path)
+
+
+def test_a_result_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "out/demo/mine/dev.json"
+    write_result(path, result())
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_result(path) == result()
+
+
+def test_a_pipe_is_no_result_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "dev.json")
+    with pytest.raises(ResultError, match=r"dev\.json: not a result: expected a plain file"):
+        read_result(tmp_path / "dev.json")
+
+
+def test_nothing_is_written_through_a_link_out_of_the_output_folder(tmp_path: Path) -> None:
+    path = tmp_path / "out/demo/mine/dev.json"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (path.parent / "dev").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match=r"a link leads out of .*out, and nothing is written"):
+        write_result(path, result())
+    with pytest.raises(OutputError, match=r"a link leads out of .*out, and nothing is written"):
+        write_values(path, LanguagePair("en", "sw"), QueryScores(("q",), ("RR",), np.ones((1, 1))))
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_an_output_folder_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
+    write_result(tmp_path / "out/demo/mine/dev.json", result())
+    assert (tmp_path / "elsewhere/demo/mine/dev.json").is_file()
+
+
+def test_a_file_larger_than_a_pairs_can_be_is_not_read(tmp_path: Path) -> None:
+    path, pair = tmp_path / "out/demo/mine/dev.json", LanguagePair("en", "sw")
+    run = from_scores({"q": {"d": 1.0}})
+    run_file, run_sha256 = write_run(path, pair, run, "demo")
+    scores = QueryScores(("q",), ("RR",), np.ones((1, 1)))
+    values_file, values_sha256 = write_values(path, pair, scores)
+    counts = PairCounts(documents=1, queries=1, judged_queries=1, qrels=1, retrieved=1)
+    stored = PairResult(
+        tier="low", language="sw", status="done", official=True, counts=counts,
+        run_file=run_file, run_sha256=run_sha256,
+        values_file=values_file, values_sha256=values_sha256,
+    )  # fmt: skip
+    file = path.parent / run_file
+    assert is_stored_run(file, stored)
+    for name in (run_file, values_file):
+        os.truncate(path.parent / name, 2 * 2**40)
+    started = time.monotonic()
+    assert not is_stored_run(file, stored)
+    assert not is_stored_run(file, stored.model_copy(update={"counts": None}))
+    with pytest.raises(DataError, match=r"values\.tsv\.gz: larger than"):
+        read_pair_values(path, pair, stored)
+    assert time.monotonic() - started < 2
 
 
 def test_unknown_field_and_wrong_type_name_their_place(tmp_path: Path) -> None:
@@ -333,7 +390,7 @@ def test_per_query_values_round_trip_exactly(
     scores = QueryScores(ids, ("AP@1000", "nDCG@10"), np.array(rows))
     path = tmp_path_factory.mktemp("values") / "dev.json"
     name, _ = write_values(path, PAIR, scores)
-    back = read_values(path.parent / name)
+    back = parse_values(gzip.decompress((path.parent / name).read_bytes()), path)
     assert (back.query_ids, back.measures) == (scores.query_ids, scores.measures)
     assert back.values.tobytes() == scores.values.tobytes()
 
@@ -372,9 +429,6 @@ def test_values_are_stored_beside_the_result_and_read_with_it(tmp_path: Path) ->
 def test_values_file_that_is_none_is_named(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "values.tsv.gz"
     data = text.encode(errors="surrogateescape")
-    path.write_bytes(gzip.compress(data))
-    with pytest.raises(DataError, match=rf"values\.tsv\.gz(: )?{problem}"):
-        read_values(path)
     with pytest.raises(DataError, match=rf"values\.tsv\.gz(: )?{problem}"):
         parse_values(data, path)
 
@@ -387,13 +441,12 @@ def test_values_are_read_whatever_ends_their_lines(
     path = tmp_path / "values.tsv.gz"
     lines = ["query_id\tAP\tRR", "q\u2028 1\t0.1\t1", "q2\t-0.0\t1e-300"]
     data = text.format("\n".join(lines)).replace("\n", line_end).encode()
-    path.write_bytes(gzip.compress(data))
-    for found in (read_values(path), parse_values(data, path)):
-        assert found.query_ids == ("q\u2028 1", "q2")
-        assert found.measures == ("AP", "RR")
-        expected = np.array([[0.1, 1.0], [-0.0, 1e-300]])
-        assert found.values.tobytes() == expected.tobytes()
-        assert found.values.flags.c_contiguous, "the order decides the last bits of sums"
+    found = parse_values(data, path)
+    assert found.query_ids == ("q\u2028 1", "q2")
+    assert found.measures == ("AP", "RR")
+    expected = np.array([[0.1, 1.0], [-0.0, 1e-300]])
+    assert found.values.tobytes() == expected.tobytes()
+    assert found.values.flags.c_contiguous, "the order decides the last bits of sums"
 
 
 @pytest.fixture

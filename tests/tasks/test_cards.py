@@ -198,6 +198,12 @@ def test_counts_of_a_pair_take_its_own_line_then_that_of_the_documents_then_the_
     assert demo.counts_of("dev", LanguagePair("sw", "en")) is None
 
 
+@pytest.mark.parametrize("count", [-1, True, 1.5, "3"])
+def test_counts_are_whole_numbers_of_at_least_none(count: object) -> None:
+    with pytest.raises(CardError, match=r"counts\.test\.\*"):
+        card(counts={"test": {"*": [count, 1, 1]}})
+
+
 def test_counts_of_the_sample_are_those_of_the_samples_pairs() -> None:
     sample = {"languages": {"yo": "yo"}, "official": ["same"]}
     assert card(sample=sample, counts={SAMPLE: {"yo-yo": [1, 1, 1]}}).counts
@@ -328,7 +334,7 @@ def test_card_that_is_not_there_or_cannot_be_read_is_named(tmp_path: Path) -> No
     with pytest.raises(CardError, match=r"gone\.toml: no such card"):
         load_card(str(tmp_path / "gone.toml"))
     (tmp_path / "folder.toml").mkdir()
-    with pytest.raises(CardError, match=r"folder\.toml: cannot be read"):
+    with pytest.raises(CardError, match=r"folder\.toml: expected a plain file, found folder"):
         read_card(tmp_path / "folder.toml")
     (tmp_path / "latin.toml").write_bytes(b'title = "caf\xe9"\n')
     with pytest.raises(CardError, match=r"latin\.toml: not valid TOML"):

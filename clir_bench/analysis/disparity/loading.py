@@ -11,14 +11,13 @@ from pathlib import Path
 
 from clir_bench.analysis.disparity.pool import KEPT, LanguagePool
 from clir_bench.analysis.disparity.ranking import Ranking, rankings
-from clir_bench.core.files import sha256_of
 from clir_bench.core.progress import Progress
 from clir_bench.errors import DataError, MissingDataError, UnknownNameError, UsageError
 from clir_bench.evaluation.evaluate import card_for
 from clir_bench.results.schema import Result
 from clir_bench.results.store import result_file
 from clir_bench.results.summary import is_pool
-from clir_bench.results.trec_runs import read_run
+from clir_bench.results.trec_runs import is_stored_run, read_run
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.loading import Loader, corpus_of, prepare
@@ -144,7 +143,7 @@ def _run_file(path: Path, result: Result, pair: LanguagePair) -> Path:
             f"{run_file}: no such run file; language bias is measured on it, so keep it "
             f"beside {path.name}"
         )
-    if sha256_of(run_file) != stored.run_sha256:
+    if not is_stored_run(run_file, stored):
         raise DataError(f"{run_file}: not the run that was scored: its sha256 is another")
     return run_file
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import clir_bench
-from clir_bench.core.files import sha256_of, write_file
+from clir_bench.core.files import write_file
 from clir_bench.core.safe_text import name_problem, without_folders
 from clir_bench.errors import DataError, ResultError
 from clir_bench.leaderboard.submission import run_format
@@ -38,6 +38,7 @@ from clir_bench.results.store import (
 )
 from clir_bench.results.summary import has_pairs_and_pool, means_of, not_for_boards
 from clir_bench.results.system_record import SystemRecord
+from clir_bench.results.trec_runs import is_stored_run
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
@@ -228,7 +229,7 @@ def _read_run(path: Path, pair: LanguagePair, was: PairResult, depth: int) -> Ru
     file = result_file(path, was.run_file, f"run_file of {pair}")
     if not file.is_file():
         raise DataError(f"{file}: the run of {pair} is missing; run it again")
-    if sha256_of(file) != was.run_sha256:
+    if not is_stored_run(file, was):
         raise DataError(f"{file}: not the run that {pair} was scored from; run it again")
     return run_format.read_top(file, depth)
 
