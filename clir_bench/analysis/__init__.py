@@ -1,1 +1,1 @@
-"""What results say together."""
+"""Compares systems, and measures how unequally they serve languages."""

@@ -1,7 +1,7 @@
 """The command line: parsing and printing, nothing else.
 
-Commands are imported when they are called, so that `clir-bench --help` answers at once. Nothing is
-imported here, so that Ctrl-C is heeded while the rest is.
+Commands are imported when they are called, so that `clir-bench --help` answers at once. This module
+imports nothing, so that Ctrl-C works while the rest is imported.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    It is 0, 1 when something failed, 2 for a command that cannot mean anything, and after a signal
-    128 and its number: 130 for Ctrl-C, 143 for SIGTERM.
+    It is 0 on success, 1 when something failed, 2 for an invalid command, and after a signal 128
+    plus its number: 130 for Ctrl-C, 143 for SIGTERM.
     """
     from clir_bench.cli.commands import run
 

@@ -36,7 +36,7 @@ _folder = click.option(
 def command() -> None:
     """List, check and remove stored vectors of documents.
 
-    `clir-bench run` stores vectors so that a killed run goes on where it was; without
+    `clir-bench run` stores vectors so that a killed run can continue; without
     --embeddings FOLDER it removes them itself when its results are stored.
     """
 
@@ -86,10 +86,10 @@ def list_(folder: Path | None, form: Format) -> None:
 @click.option("--repair", "repairing", is_flag=True, help="Remove damaged shards.")
 @click.pass_context
 def verify(ctx: click.Context, keys: tuple[str, ...], folder: Path | None, repairing: bool) -> None:
-    """Read every shard, or those of KEYS alone, and compare it with its checksum.
+    """Compare every shard, or only those of KEYS, with its checksum.
 
-    A run checks what it reads by itself. Exits with 1 when a shard is damaged or
-    an entry does not say what it is of.
+    Runs check what they read themselves. Exits with 1 when a shard is damaged or an entry does not
+    say what it holds.
     """
     n_damaged = n_unreadable = 0
     entries = _chosen(stored(folder or embeddings_directory()), keys)
@@ -131,10 +131,10 @@ def prune(
     model: str | None,
     older_than: float | None,
 ) -> None:
-    """Remove what killed runs left half written, and the vectors of KEYS or of the options.
+    """Remove half-written files of killed runs, and the vectors of KEYS or of the options.
 
-    With several options, what all of them name. What a run uses now is left alone, and
-    so is a folder that does not prove to be of clir-bench's making, or holds anything else.
+    Several options remove only what all of them name. Vectors in use by a run stay, and so does any
+    folder that clir-bench did not make or that holds other files.
     """
     root = folder or embeddings_directory()
     freed = sweep_leftovers(root)
@@ -156,7 +156,7 @@ def prune(
 
 
 def _chosen(entries: list[StoredEntry], keys: tuple[str, ...]) -> list[StoredEntry]:
-    """Return the entries whose key ends in one of `keys`, all without any."""
+    """Return the entries with a key that ends in one of `keys`; all without `keys`."""
     for key in keys:
         if not any(entry.name.endswith(key) for entry in entries):
             names = [entry.name[-12:] for entry in entries]

@@ -1,4 +1,4 @@
-"""The commands, and how they end."""
+"""Lists the commands, and runs them to an exit code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ COMMANDS = {
 
 
 class _LazyGroup(click.Group):
-    """A group that knows its commands' names without importing them."""
+    """A group that lists its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -101,14 +101,14 @@ def run(arguments: list[str] | None) -> int:
     except OSError as error:  # of a file that the code above says nothing of
         place = "" if error.filename is None else f"{error.filename}: "
         code = _failed(f"{place}{error.strerror or error}")
-    if code and signals.was_heard():  # what a library made of the signal
+    if code and signals.was_heard():  # an error that a library made from the signal
         say(signals.said())
         return signals.exit_code()
     return code
 
 
 def _finished(arguments: list[str] | None) -> int:
-    """Run the command line until all it says is written."""
+    """Run the command line until all output is written."""
     try:
         code = cli.main(args=arguments, prog_name="clir-bench", standalone_mode=False)
         if sys.stdout is not None:
@@ -138,13 +138,13 @@ class _ToStderr(logging.Handler):
 
 
 def _log_to_stderr() -> None:
-    # Of this package alone: other libraries that log have handlers of their own.
+    # Only this package: other libraries that log have their own handlers.
     logger = logging.getLogger("clir_bench")
     if not logger.handlers:
         handler = _ToStderr()
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         logger.addHandler(handler)
         logger.propagate = False
-    # What a run takes on disk, and where a training goes on, is for people to know in any case.
+    # Users always need the disk use of a run, and the step where a training continues.
     for name in ("search.vectors", "distill.training"):
         logging.getLogger(f"clir_bench.{name}").setLevel(logging.INFO)

@@ -133,6 +133,6 @@ def command(
 
 
 def _rules(pairs: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the rules of `--pairs`, none for all."""
+    """Return the rules of `--pairs`; empty for all pairs."""
     rules = tuple(rule.strip() for rule in ",".join(pairs).split(",") if rule.strip())
     return () if rules == ("all",) else rules

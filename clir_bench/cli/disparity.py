@@ -56,7 +56,7 @@ Examples:
 @click.option(
     "--depth",
     type=click.IntRange(min=1),
-    help="Take what is ranked below for not found when rank distances are measured. "
+    help="Count documents ranked below it as not found in rank distances. "
     "Default: the length of the longest ranking.",
 )
 @options.data_dir

@@ -1,4 +1,4 @@
-"""Disparity as tables."""
+"""Prints disparity as tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PARTS = {"pairs": "", "pool": ", one pool of all languages (*-mul)"}
 
 
 def disparity_tables(reports: Sequence[DisparityReport]) -> list[Table]:
-    """Return the tables of all reports: systems beside each other where the task is the same."""
+    """Return the tables of all reports, with systems of one task side by side."""
     tables: list[Table] = []
     for key in dict.fromkeys((report.task, report.split) for report in reports):
         same = [report for report in reports if (report.task, report.split) == key]
@@ -210,9 +210,9 @@ def _estimate(
 
     Args:
         name: Its heading.
-        order: Of the step that leaves the intervals out.
+        order: Order of the step that drops the intervals.
         n_digits: Decimals of the value.
-        drop: Order of the step that leaves it out.
+        drop: Order of the step that drops the column.
         short: A shorter heading.
     """
     whole: Callable[[Estimate | None], str] = partial(_cell, n_digits=n_digits)

@@ -45,7 +45,7 @@ _SIMPLE = {
 @click.option("--method", help="Parts of the loss joined by +: ot, kd, contrastive, late, ...")
 @click.option("--teacher", help="English model: short name, Hub id or folder.")
 @click.option("--student", help="Multilingual transformer; built from the teacher without one.")
-@click.option("--layers", type=int, help="Of a built student; 0 is a vector a piece.")
+@click.option("--layers", type=int, help="Of a built student; 0 is one vector per piece.")
 @click.option("--vocabulary", type=int, help="Pieces of a built student's vocabulary.")
 @click.option(
     "--bitext",
@@ -84,8 +84,8 @@ def command(
 ) -> None:
     """Teach a multilingual student what an English model knows, from bitext.
 
-    The same command again goes on where a training was stopped. Ctrl-C and SIGTERM write a
-    checkpoint first; a second one stops at once.
+    The same command continues a stopped training. Ctrl-C and SIGTERM write a checkpoint first; a
+    second signal stops at once.
     """
     from clir_bench.distill.distillation import Places, distill, size_bytes
     from clir_bench.distill.recipe import check_recipe, read_recipe
@@ -140,7 +140,7 @@ def _source(option: str) -> dict[str, Any]:
 
 
 class _Watch:
-    """One progress bar at a time on stderr; a line once a minute where stderr is no terminal."""
+    """Shows one progress bar on stderr, or one line per minute where stderr is no terminal."""
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None

@@ -46,9 +46,9 @@ def command(
 ) -> None:
     """Fetch the data of TASKS, and models, ahead of time; runs work offline afterwards.
 
-    An interrupted download goes on where it was. Files whose sha256 is known are compared with it,
-    and fetched for all of the task's languages, as there is little of them. Models go to the Hub's
-    own cache (HF_HOME), which a cluster's nodes without a network must see too.
+    An interrupted download continues. Files with a known sha256 are compared with it, and fetched
+    for all of the task's languages, as they are small. Models go to the Hub's own cache (HF_HOME);
+    a cluster's nodes without a network must see it too.
     """
     if not tasks and not models:
         raise UsageError("name a task, as in `clir-bench download miracl`, or a --model")
@@ -79,7 +79,7 @@ def command(
 
 
 def _fetch_model(model: str) -> str:
-    """Fetch one model and return where it lies, in words."""
+    """Fetch one model and return a sentence with its place."""
     found = fetch(model)
     if found is None:
         return "loaded once; it keeps no weights in the Hub's cache"
@@ -88,7 +88,7 @@ def _fetch_model(model: str) -> str:
 
 
 def _fetch(task: TaskPlan) -> str:
-    """Fetch one task and return what was done, in words."""
+    """Fetch one task and return a sentence on what was done."""
     source = locate(task.card, task.split)
     if source.origin == "local":
         return f"read from {source.directory}; nothing to fetch"

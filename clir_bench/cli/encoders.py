@@ -18,7 +18,7 @@ def _millions(number: int | None) -> str:
 @click.command(epilog="Example: clir-bench encoders")
 @options.formats("a model", "a model")
 def command(form: Format) -> None:
-    """List the models that have a name here, and the packages they come from.
+    """List the named models, and the packages they come from.
 
     Any other sentence-transformers model is named st:HUB_ID or st:FOLDER.
     """

@@ -50,7 +50,7 @@ Examples:
     help="Write here instead of to stdout; for ir-metadata a folder.",
 )
 def command(paths: tuple[Path, ...], form: str, output: Path | None) -> None:
-    """Write stored results as other places take them.
+    """Write stored results in the formats of other sites.
 
     PATHS are result files. Samples, partial and unofficial results are refused, and measures that
     look deeper than the rankings go are left out.
@@ -99,12 +99,12 @@ def _read(path: Path) -> Result:
 
 
 def _vouched(path: Path, result: Result) -> Result:
-    """Return a result without the measures that look deeper than its rankings go.
+    """Return a result without measures that look deeper than its rankings.
 
-    Results say so themselves since they state how deep each pair's rankings go.
+    Newer results state the depth of each pair's rankings.
 
     Raises:
-        ResultError: The measure that others take for the main one is among them.
+        ResultError: The main measure of the other site is among them.
     """
     depth = result.reach(name for name, pair in result.pairs.items() if pair.status == "done")
     measures = result.task.measures
@@ -133,7 +133,7 @@ def _write_runs(path: Path, result: Result, output: Path) -> None:
 
 
 def _run_text(path: Path, name: str, pair: PairResult) -> bytes:
-    """Return a pair's run, unpacked: what is made public is what was scored, and no other file."""
+    """Return a pair's run, unpacked; check that it is the scored file before it is published."""
     file = result_file(path, pair.run_file, f"run_file of {name}")
     if not file.resolve().is_relative_to(path.parent.resolve()):
         raise DataError(f"{file}: leads out of the folder of {path}; put the run itself there")

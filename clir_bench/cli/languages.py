@@ -17,8 +17,8 @@ from clir_bench.tasks.languages import all_languages, load_scheme, resolve, sche
 def command(names: tuple[str, ...], tiers: str, form: Format) -> None:
     """List the languages and their resource tiers.
 
-    NAMES may be codes or names, in any common form: sw, swa, swh, Swahili, zh-cn. Without any, all
-    are listed. A dash means that the source does not say.
+    NAMES may be codes or names, in any common form: sw, swa, swh, Swahili, zh-cn. Without NAMES,
+    lists all. A dash means that the source does not say.
     """
     scheme = load_scheme(tiers)
     languages = [resolve(name) for name in names] if names else all_languages()

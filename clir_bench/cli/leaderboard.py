@@ -74,8 +74,8 @@ def build(
 ) -> None:
     """Write NAME.md, NAME.csv and the site, or with --check compare them with what is there.
 
-    All boards are made unless some are named; the site is about all of them, and is made only
-    then. Results that a board does not take are named on stderr with the reason.
+    Makes all boards unless you name some. The site covers all boards, so it is made only with all
+    of them. Results that a board leaves out are named on stderr with the reason.
     """
     results, output = results or boards / "results", output or boards
     definitions = read_definitions(boards, names)
@@ -112,10 +112,10 @@ def build(
 @_boards
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the one task's files.")
 def pin(*, tasks: tuple[str, ...], boards: Path, data_dir: Path | None) -> None:
-    """Write down the hashes of the data that boards are about, from the data itself.
+    """Write the hashes of the boards' data, computed from the data itself.
 
-    Needed once for a new board, and when a task's card changes what is loaded. All tasks of all
-    boards are read unless some are named; lines of others stay as they are.
+    Needed once for a new board, and when a task's card changes what is loaded. Reads all tasks of
+    all boards unless you name some; lines of other tasks stay.
     """
     chosen = wanted(read_definitions(boards))
     known = sorted({one.card.id for one in chosen})

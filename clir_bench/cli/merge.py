@@ -15,7 +15,7 @@ from clir_bench.cli.run import RunOptions, run, run_options
 def command(ctx: click.Context, /, **values: Any) -> None:
     """Make results from the vectors that `run --num-shards` has stored.
 
-    Takes the options that the jobs were given, encodes the queries, searches and scores. Refuses to
-    encode documents: shards that are missing are named.
+    Give it the options of the jobs. It encodes the queries, searches and scores. It encodes no
+    documents: it names missing shards and stops.
     """
     run(ctx, RunOptions(**values), stored_only=True)

@@ -20,11 +20,11 @@ from clir_bench.testing.project import ProjectNames, write_project
     help="Folder to write. Default: clir-bench-NAME.",
 )
 def command(name: str, directory: Path | None) -> None:
-    """Write a package with an encoder of your own, called NAME.
+    """Write a package with your own encoder, called NAME.
 
-    The package works as it is written: install it, run its tests, and put your model in the place
-    of the stand-in it comes with. A model that sentence-transformers can load needs no package: a
-    TOML file describes it (`run --model my-model.toml`, see CONTRIBUTING.md).
+    The package works at once: install it, run its tests, and replace its stand-in model with yours.
+    A model that sentence-transformers can load needs no package: a TOML file describes it (`run
+    --model my-model.toml`, see CONTRIBUTING.md).
     """
     names = ProjectNames.of(name)
     folder = directory or Path(names.package)

@@ -41,9 +41,9 @@ def formats(json: str, csv: str, *short: str) -> Callable[[Any], Any]:
     """Return the option `--format`, which fills `form`.
 
     Args:
-        json: What a line of JSON is.
-        csv: What a line of CSV is.
-        short: Formats that have an option of their own too.
+        json: What a line of JSON holds.
+        csv: What a line of CSV holds.
+        short: Formats that also have their own option.
     """
     option = click.option(
         "--format",

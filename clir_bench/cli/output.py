@@ -1,4 +1,4 @@
-"""Printing: nothing in a text can steer a terminal, and output says what is wrong with it."""
+"""Prints texts so that they cannot control the terminal, with clear errors of the output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NARROWEST = 40
 
 
 def typed_command() -> str:
-    """Return the command that a person typed, for the record."""
+    """Return the command that the user typed, for the record."""
     return shlex.join(["clir-bench", *sys.argv[1:]])
 
 
@@ -40,7 +40,7 @@ def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
 
 
 def width() -> int | None:
-    """Return how many columns the terminal has, None where standard output is no terminal."""
+    """Return the terminal's number of columns, None where standard output is no terminal."""
     if sys.stdout is None or not sys.stdout.isatty():
         return None
     return max(shutil.get_terminal_size().columns, _NARROWEST)
@@ -52,11 +52,11 @@ def show(tables: Sequence[Table], form: Format) -> None:
 
 
 class ReaderGoneError(BrokenPipeError):
-    """Nobody reads standard output any more, as after `| head`."""
+    """The reader of standard output is gone, as after `| head`."""
 
 
 class _StandardOutput(io.FileIO):
-    """The descriptor of standard output, whose errors cannot be taken for another file's."""
+    """The descriptor of standard output; its errors differ from those of other files."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         try:
@@ -71,9 +71,9 @@ class _StandardOutput(io.FileIO):
 
 
 def guard_stdout() -> None:
-    """Put in the place of `sys.stdout` one with clear errors, which escapes what it cannot show.
+    """Replace `sys.stdout` with one that has clear errors and escapes what it cannot show.
 
-    Standard streams that the parent process closed lead nowhere from now on.
+    Standard streams that the parent process closed discard all output from now on.
     """
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
@@ -89,12 +89,12 @@ def guard_stdout() -> None:
 
 
 def say(line: str) -> None:
-    """Write a line to standard error, with what would steer a terminal escaped."""
+    """Write a line to standard error, with control characters escaped."""
     with suppress(OSError, ValueError):  # stderr is closed: only the exit code is left
         echo(line, err=True)
 
 
 def silence_stdout() -> None:
-    """Say nothing more on stdout, which takes nothing more, whatever still waits to be written."""
+    """Discard all output that still waits for a stdout that is closed."""
     if sys.stdout is not None:
         reopen(sys.stdout.fileno())

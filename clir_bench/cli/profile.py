@@ -1,4 +1,4 @@
-"""What `run --profile` prints when a task is done."""
+"""Prints the profile of `run --profile` after each task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STAGES = ("read", "tokenize", "encode", "write", "search", "score")
 
 @contextmanager
 def reported(wanted: bool, label: str, system: System) -> Iterator[None]:
-    """Measure the block and print to stderr where its time went, if that is wanted."""
+    """Measure the block and print to stderr where its time went, if wanted."""
     if not wanted:
         yield
         return
@@ -30,7 +30,7 @@ def reported(wanted: bool, label: str, system: System) -> Iterator[None]:
 
 
 def profile_text(label: str, profile: Profile) -> str:
-    """Return seconds by stage, what is left, and the peak of memory."""
+    """Return seconds by stage, the remaining seconds, and the peak of memory."""
     total = profile.total_seconds
     seconds = {stage: profile.seconds.get(stage, 0.0) for stage in STAGES}
     seconds["other"] = max(0.0, total - sum(seconds.values()))
@@ -48,18 +48,18 @@ def profile_text(label: str, profile: Profile) -> str:
 
 
 def _share_text(profile: Profile, system: System) -> str | None:
-    """Return the encoder's throughput, None for encoders that do not tell of their tokens."""
+    """Return the encoder's throughput, None for encoders that do not report their tokens."""
     operations = getattr(getattr(system.encoder, "inner", None), "operations", None)
     n_tokens, waited = profile.counts["tokens"], profile.seconds["encode"]
     if operations is None or not n_tokens or not waited:
         return None
     text = (
         f"  encoded {profile.counts['texts']:,} texts of {n_tokens:,} tokens, "
-        f"{n_tokens / waited:,.0f} tokens a second"
+        f"{n_tokens / waited:,.0f} tokens per second"
     )
     threads = None if system.workers is None else system.workers.threads_each
     done = operations(profile.counts) / (profile.worker_seconds or waited)
-    # Other machines' rates are not known here, and models without layers multiply nothing.
+    # The rates of other machines are unknown, and models without layers multiply nothing.
     if not done or (profile.worker_seconds and threads is None):
         return text
     rate, dtype = _rate(system, threads)
@@ -71,7 +71,7 @@ def _share_text(profile: Profile, system: System) -> str | None:
 
 
 def _rate(system: System, threads: int | None) -> tuple[float, str]:
-    """Return the operations a second of a matrix product as the encoder makes them, and in what."""
+    """Return the operations per second of a matrix product like the encoder's, and their type."""
     import torch
 
     from clir_bench.encoders.st.rates import matrix_rate

@@ -160,8 +160,8 @@ def command(
 ) -> None:
     """Run models on tasks and store their scores.
 
-    Pairs that are done already are kept, so an interrupted run goes on where it was. A pair that
-    fails does not stop the others; the command then exits with 1.
+    Pairs that are already done are kept, so an interrupted run continues. A pair that fails does
+    not stop the others; the command then exits with 1.
     """
     job = None
     if num_shards is not None and shard_id is not None:
@@ -176,7 +176,7 @@ def command(
 def run(
     ctx: click.Context, asked: RunOptions, *, job: Job | None = None, stored_only: bool = False
 ) -> None:
-    """Run every model on every task, or encode the share of a job, and print what came of it."""
+    """Run every model on every task, or encode a job's share, and print the results."""
     if asked.address and asked.executor != "ray":
         raise UsageError("--address is for --executor ray")
     request = prepare_runs(
@@ -241,7 +241,7 @@ def run(
 
 
 def _run(plan: Plan, system: System, request: Request, printer: Printer) -> Iterator[str]:
-    """Run one task or suite, print its table, and yield what failed."""
+    """Run one task or suite, print its table, and yield failures."""
     name = f"{system.encoder.info.name} on {plan.card.id}"
     try:
         result = run_plan(plan, system, request)
@@ -266,7 +266,7 @@ def _run(plan: Plan, system: System, request: Request, printer: Printer) -> Iter
 
 
 def _encode(plan: Plan, job: Job, system: System, request: Request) -> Iterator[str]:
-    """Encode a share of a task's or suite's documents, say what was done, and yield what failed."""
+    """Encode a share of a task's or suite's documents, print what was done, and yield failures."""
     for task in plan.tasks:
         name = f"{system.encoder.info.name} on {task.card.id}"
         try:

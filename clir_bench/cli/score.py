@@ -65,11 +65,10 @@ def command(
 ) -> None:
     """Score TREC run files made elsewhere against a task.
 
-    Each run is given with its pair, as in en-sw=my.run; it may be packed, or come from a pipe, as
-    in en-sw=/dev/stdin. Judged queries that a run does not answer count 0. Measures that look
-    deeper than the runs go are called by the depth there is (R@10 for R@100); those of --measures
-    are refused. The result is stored as one of `clir-bench run` is.
-    """  # fmt: skip
+    Give each run with its pair, as in en-sw=my.run; it may be packed, or come from a pipe, as in
+    en-sw=/dev/stdin. Judged queries without an answer count 0. Measures that look deeper than the
+    runs are renamed to the runs' depth (R@10 for R@100); those of --measures are refused. The
+    result is stored like those of `clir-bench run`. """  # fmt: skip
     card = load_card(task, tasks_dir)
     if not isinstance(card, TaskCard):
         raise UsageError(f"{task!r} is a suite; score its parts one by one")

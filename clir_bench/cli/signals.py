@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM end a command in the same way: what is finished is kept.
+"""Makes Ctrl-C and SIGTERM end a command in the same way: finished work is kept.
 
-Until a command begins there is nothing to keep, and the process leaves at once: an interruption in
-the middle of an import would end in whatever the imported library makes of it.
+Before a command begins there is nothing to keep, so the process leaves at once. Otherwise, an
+interrupted import would end in an arbitrary error of the imported library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _listens_to: set[int] = set()
 
 
 def leave_at_once() -> None:
-    """Let a signal end the process where it is, with a line and its exit code.
+    """Let a signal end the process at once, with a line and its exit code.
 
     Signals that the parent process ignores stay ignored.
     """
@@ -36,17 +36,17 @@ def finish_first() -> None:
 
 
 def exit_code() -> int:
-    """Return the exit code after the last signal heard, that of Ctrl-C when there was none."""
+    """Return the exit code for the last signal received, or for Ctrl-C without one."""
     return 128 + (_heard[-1] if _heard else signal.SIGINT)
 
 
 def said() -> str:
-    """Return what to say of the last signal heard."""
+    """Return the message for the last signal received."""
     return SAID[signal.Signals(exit_code() - 128)]
 
 
 def was_heard() -> bool:
-    """Return whether a signal was heard since the command began."""
+    """Return whether a signal arrived since the command began."""
     return bool(_heard)
 
 

@@ -73,8 +73,8 @@ def command(
 
     PATHS are result files, or folders in which all results that boards can take are submitted.
     Runs are cut to what boards show, scored again, and stored small enough for a repository;
-    beside them goes the system card, which says what the system was trained on. Without one a
-    template is written to fill in.
+    beside them goes the system card, which says what the system was trained on. Without a card, the
+    command writes a template to fill in.
     """
 
     def choose(task: TaskCard) -> Sequence[LanguagePair]:
@@ -118,7 +118,7 @@ def _open(paths: Sequence[Path], choose: _Choice, measures: tuple[str, ...]) -> 
 
 
 def _cards(cuts: Sequence[Cut], to: Path, card: Path | None) -> dict[Path, bytes]:
-    """Return where every system's card goes and what is in it, once all of them are right."""
+    """Return every system's card by its path, once all cards are valid."""
     systems = {cut.name: cut for cut in cuts}
     if card is not None and len(systems) > 1:
         raise UsageError(f"--card is of one system; here are {', '.join(systems)}")

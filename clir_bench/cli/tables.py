@@ -1,4 +1,4 @@
-"""Results as tables."""
+"""Prints results as tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ROW = (
 
 
 class Printer:
-    """Prints results one after the other, as soon as there is one."""
+    """Prints results one by one, each as soon as it is there."""
 
     def __init__(self, form: Format, *, by_pair: bool = False, failures: bool = False) -> None:
         """Print in one of the formats.
@@ -34,7 +34,7 @@ class Printer:
         Args:
             form: The format.
             by_pair: One line per pair instead of one per language.
-            failures: Say below a table which pairs failed.
+            failures: List failed pairs below a table.
         """
         self.form, self.by_pair, self.failures = form, by_pair, failures
         self.n_printed = 0
@@ -175,7 +175,7 @@ def _suite_table(result: SuiteResult) -> Table:
 
 
 def prompt_lines(system: SystemRecord) -> list[str]:
-    """Return one line per side with what was put before its texts; none for weightless models."""
+    """Return one line per side with the prefix of its texts; none for weightless models."""
     if system.weights_sha256 is None and not (system.query_prompt or system.document_prompt):
         return []
     prompts = {"query": system.query_prompt, "document": system.document_prompt}
@@ -187,7 +187,7 @@ def prompt_lines(system: SystemRecord) -> list[str]:
 
 
 def approximate_text(result: Result) -> str:
-    """Return a line with what an approximate index found of the exact rankings, "" for none."""
+    """Return a line with the share of exact results that the index found, "" without an index."""
     records = [pair.approximate for pair in result.pairs.values() if pair.approximate is not None]
     if not records:
         return ""
@@ -272,7 +272,7 @@ def _mean_table(tiers: TierSummary, overall: Scores, measures: Sequence[str]) ->
 
 
 def _notes(result: Result) -> list[Note]:
-    """Return what keeps documents out of rankings, one line per pair where it differs by pair."""
+    """Return why documents are left out of rankings, one line per pair where pairs differ."""
     lines = []
     for name, pair in result.pairs.items():
         counts = pair.counts
@@ -302,7 +302,7 @@ def _scores(scores: Scores, measures: Sequence[str]) -> list[Score | None]:
 
 
 def _score_columns(measures: Sequence[str]) -> list[Column]:
-    """Return a column per measure: the last is left out first, the first one never."""
+    """Return a column per measure: narrow terminals drop the last first, and never the first."""
     first, *others = measures
     return [
         _score_column(first, interval=True),

@@ -80,7 +80,7 @@ def _describe(card: AnyCard) -> None:
 
 
 def _wrapped(text: str, columns: int, label: str) -> list[str]:
-    """Return a text as lines, the later ones below where it begins."""
+    """Return a text as lines, with later lines aligned to its start."""
     return textwrap.wrap(
         " ".join(text.split()), columns, initial_indent=label, subsequent_indent=" " * len(label),
         break_on_hyphens=False,

@@ -68,9 +68,9 @@ def command(ctx: click.Context, path: Path, data_dir: Path | None, no_recompute:
 
 
 def find_source(card: TaskCard, split: str, data_dir: Path | None) -> Source | None:
-    """Return where a task's data is, None where it is not at hand; nothing is ever fetched.
+    """Return where a task's data is, None where it is missing; fetches nothing.
 
-    `data_dir` is the folder of the task, or has that folder in it.
+    `data_dir` is the folder of the task, or contains it.
     """
     if data_dir is not None and (data_dir / folder_name(card)).is_dir():
         data_dir = data_dir / folder_name(card)
@@ -88,7 +88,7 @@ def find_source(card: TaskCard, split: str, data_dir: Path | None) -> Source | N
 
 
 def _official(path: Path) -> dict[DataKey, Pinned]:
-    """Return the official hashes of the boards that the submission is for, if it is theirs."""
+    """Return the official hashes of the boards that the submission belongs to, if any."""
     for folder in list(path.absolute().parents)[:4]:
         if (folder / FILE_NAME).is_file():
             return read_official(folder)

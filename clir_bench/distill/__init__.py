@@ -1,1 +1,1 @@
-"""Teaches a multilingual student from bitext what an English teacher knows."""
+"""Teaches a multilingual student, from bitext, what an English teacher knows."""

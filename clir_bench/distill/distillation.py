@@ -1,4 +1,4 @@
-"""Makes a finished model folder from a recipe, and continues a training that was stopped."""
+"""Makes a finished model folder from a recipe, and continues stopped trainings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _N_COUNTED = 20_000  # pairs that idf is counted on
 
 
 class Watch(Protocol):
-    """Shows how far a distillation is."""
+    """Shows the progress of a distillation."""
 
     def begin(self, label: str, total: int | None) -> None:
         """Start a phase of `total` units, or of unknown length."""
@@ -56,12 +56,12 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Places:
-    """Where things are.
+    """The folders of a distillation.
 
     Attributes:
         output: The model's folder.
-        bitext: What relative paths of the recipe start from.
-        cache: Where teachers' vectors are kept; clir-bench's cache folder when None.
+        bitext: The folder for relative paths of the recipe.
+        cache: Folder of teachers' vectors; clir-bench's cache folder when None.
         data: Folder of the evaluation tasks' data; `$CLIR_BENCH_DATA` when None.
     """
 
@@ -99,17 +99,17 @@ def distill(
 
     Args:
         recipe: What to do.
-        places: Where things are.
+        places: The folders.
         device: A torch device, or "auto".
         watch: Shown to a person while it works.
-        corpus: What `read_corpus` returned for a recipe of the same bitext; read when None.
+        corpus: Result of `read_corpus` for a recipe with the same bitext; read when None.
 
     Raises:
-        UsageError: The folder holds something else; the recipe cannot be followed.
-        DataError: Bitext or a checkpoint that is not what it should be.
-        EncoderError: Teacher or student cannot be had.
-        OutputError: Something cannot be written; what was written before is kept.
-        TrainingError: Training cannot go on; the last good weights are kept.
+        UsageError: The folder holds something else, or the recipe is impossible.
+        DataError: Bitext or a checkpoint is wrong.
+        EncoderError: The teacher or student cannot be loaded.
+        OutputError: Something cannot be written; earlier files are kept.
+        TrainingError: Training cannot continue; the last good weights are kept.
     """
     import torch
 
@@ -145,7 +145,7 @@ def distill(
 
 
 def size_bytes(folder: Path) -> int:
-    """Return how large a finished model is, its training's leftovers not counted."""
+    """Return the size of a finished model, without the files of its training."""
     return sum(
         path.stat().st_size
         for path in folder.rglob("*")
@@ -169,7 +169,7 @@ def _require_free(output: Path) -> None:
 def _teach(
     corpus: BitextCorpus, teacher: Teacher, store: VectorStore, watch: Watch
 ) -> NDArray[np.int64]:
-    """Return English id to row of the store, -1 for sentences that no pair is left of."""
+    """Return English id to row of the store, -1 for sentences without a remaining pair."""
     used = np.unique(corpus.english_ids[np.concatenate([corpus.train, corpus.validation])])
     watch.begin("encoding English with the teacher", len(used))
     texts = [corpus.english_text(int(number)) for number in used]
@@ -207,7 +207,7 @@ def first_student(
 
 
 def _texts(recipe: Recipe, corpus: BitextCorpus) -> list[str]:
-    """Return what a vocabulary is learned from, so much of every language."""
+    """Return the texts for learning a vocabulary, up to a limit per language."""
     rng = np.random.default_rng(recipe.seed)
     limit = recipe.student.characters
     texts: list[str] = []
@@ -295,7 +295,7 @@ def idf(texts: Iterable[Any], n_pieces: int) -> torch.Tensor:
 
 
 def _finish(training: Training, facts: dict[str, Any], output: Path) -> None:
-    """Write the model and its card; the card comes last, by which the model counts as finished."""
+    """Write the model and its card. The card comes last: it marks the model as finished."""
     temporary = output / _TRAINING / ".finished"
     shutil.rmtree(temporary, ignore_errors=True)
     try:

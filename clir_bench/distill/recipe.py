@@ -1,4 +1,4 @@
-"""A recipe: everything a training depends on, in one TOML file.
+"""Reads and checks recipes: everything a training depends on, in one TOML file.
 
     method = "ot+kd"
     seed = 0
@@ -13,7 +13,8 @@
     name = "tico19"
     ...
 
-No default is the OPTICAL paper's: its solver, ε, iterations and pair counts could not be read.
+No default comes from the OPTICAL paper: its solver, ε, iterations and pair counts were not
+available.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ class _Part(BaseModel):
 
 
 class TeacherSettings(_Part):
-    """Whom to learn from.
+    """The teacher to learn from.
 
     Attributes:
         model: A short name of `clir-bench encoders`, a Hub id, or a folder.
-        layer: Which layer token vectors come from: -1 the last, -2 the last but one, ...
+        layer: Layer of the token vectors: -1 the last, -2 the last but one, ...
         max_tokens: Longer sentences are cut.
     """
 
@@ -59,14 +60,14 @@ class TeacherSettings(_Part):
 
 
 class StudentSettings(_Part):
-    """Who learns.
+    """The student that learns.
 
     Attributes:
         model: A transformer by short name, Hub id or folder; "" builds one from the teacher.
-        layers: Of a built student; 0 is a vector per piece without context.
+        layers: Layers of a built student; 0 is one vector per piece, without context.
         vocabulary: Pieces of a built student's vocabulary.
-        characters: Texts of a language that the vocabulary is learned from, up to so many
-            characters of each, four times as many of English.
+        characters: Most characters of text per language from which the vocabulary is learned;
+            English has four times as many.
         dropout: Of a built student.
         max_tokens: Longer texts are cut.
         half: Whether the finished weights are stored in float16.
@@ -86,8 +87,8 @@ class MixingSettings(_Part):
 
     Attributes:
         temperature: 1 as the data is, larger for more equal shares.
-        shares: Share of all pairs that each tier gets; none when empty.
-        scheme: The tier scheme that shares are about.
+        shares: Share of all pairs per tier; no shares when empty.
+        scheme: The tier scheme of the shares.
     """
 
     temperature: Positive = 2.0
@@ -96,20 +97,20 @@ class MixingSettings(_Part):
 
 
 class LossSettings(_Part):
-    """What is minimised; see `clir_bench.distill.training.losses`.
+    """The loss to minimise; see `clir_bench.distill.training.losses`.
 
     Attributes:
-        weights: Weight of each part of the method, 1 where none is given.
+        weights: Weight of each part of the method; 1 by default.
         epsilon: Entropic regularisation of transport, in units of the cost (0 to 2).
         iterations: Of Sinkhorn, at most.
         tolerance: Marginal error at which Sinkhorn stops, 0 to 4.
-        marginals: Mass of tokens: "uniform", or "idf" by how few sentences they stand in.
-        sentence: What `kd` compares sentence vectors by.
+        marginals: Mass of tokens: "uniform", or "idf" (more mass for tokens in fewer sentences).
+        sentence: How `kd` compares sentence vectors.
         temperature: Of `contrastive`: similarities are divided by it.
         late_temperature: Likewise of `late`.
-        late_group: Pairs among which `late` looks for the right one.
-        late_english: Whose vectors of the English sentences `late` looks among: "teacher", or
-            "student", for one that encodes both sides; `english_share` must be 1 then.
+        late_group: Number of pairs among which `late` looks for the right one.
+        late_english: Who encodes the English sentences that `late` searches: "teacher", or
+            "student" for a student of both sides; `english_share` must be 1 then.
         adversary_hidden: Width of the language discriminator's hidden layer.
     """
 
@@ -127,15 +128,14 @@ class LossSettings(_Part):
 
 
 class TrainingSettings(_Part):
-    """How it is minimised.
+    """How to minimise the loss.
 
     Attributes:
         steps: Updates of the weights.
-        batch_size: Pairs of a forward pass.
-        accumulation: Forward passes of an update.
-        english_share: English sentences that are trained on as their own translations, beside the
-            batch's pairs and in proportion to them; 0 trains a student for queries only, whose
-            documents the teacher encodes.
+        batch_size: Pairs per forward pass.
+        accumulation: Forward passes per update.
+        english_share: English sentences added as their own translations, as a share of the batch's
+            pairs; 0 trains a student for queries only, with documents encoded by the teacher.
         learning_rate: Of all weights but embeddings.
         embedding_learning_rate: Of the vocabulary's vectors.
         warmup: Share of the steps in which rates grow from 0; they then fall to 0, linearly.
@@ -161,13 +161,13 @@ class TrainingSettings(_Part):
 
 
 class ValidationSettings(_Part):
-    """How a training is watched.
+    """How to validate during training.
 
     Attributes:
-        share: Of the English sentences, held back with all of their translations.
+        share: Share of the English sentences, held back with all their translations.
         every: Steps between two validations.
-        queries: Pairs looked at, spread over languages.
-        patience: Validations without a better score after which training stops; 0 never stops.
+        queries: Pairs to validate on, spread over languages.
+        patience: Training stops after this many validations without a better score; 0 never stops.
     """
 
     share: Share = 0.01
@@ -181,8 +181,8 @@ class Recipe(_Part):
 
     Attributes:
         method: Parts of the loss joined by +: ot, kd, contrastive, late, greedy, adversarial.
-        seed: Of everything that is drawn.
-        overlap: Whether sentences of the evaluation tasks are looked for and dropped.
+        seed: Seed of everything random.
+        overlap: Whether to find and drop sentences of the evaluation tasks.
     """
 
     method: str = "ot+kd"
@@ -232,7 +232,7 @@ class Recipe(_Part):
         return tuple(self.method.split("+"))
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits of all that decides the weights that come out."""
+        """Return 16 hex digits of everything that decides the resulting weights."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return sha256(text.encode()).hexdigest()[:16]
 
@@ -241,7 +241,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
     """Return a recipe file's values, unchecked.
 
     Raises:
-        MissingDataError: There is no such file.
+        MissingDataError: The file does not exist.
         UsageError: It cannot be read or is no TOML.
     """
     if not os.path.lexists(path):
@@ -253,6 +253,6 @@ def check_recipe(values: dict[str, Any], where: str) -> Recipe:
     """Return the recipe.
 
     Raises:
-        UsageError: Says everything that is wrong with it.
+        UsageError: Lists all problems of the recipe.
     """
     return validated(Recipe, values, where, UsageError)

@@ -1,1 +1,1 @@
-"""The one way through: from a system and a task to a result."""
+"""Evaluates systems on tasks: from a system and a task to a stored result."""

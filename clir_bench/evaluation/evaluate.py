@@ -1,4 +1,4 @@
-"""One system on one task: every pair, its files, and the result that sums them up.
+"""Evaluates one system on one task: every pair, its files, and the result.
 
 >>> import tempfile
 >>> from clir_bench.tasks.source import locate
@@ -53,16 +53,16 @@ def evaluate(
     settings: Settings = DEFAULTS,
     progress: Progress | None = None,
 ) -> Result:
-    """Run a system on a task and store what it leaves under `output`.
+    """Run a system on a task and store its result and files under `output`.
 
-    Pairs that are done in a result of the same system, card and settings are kept and not run
-    again; a pair that fails does not stop the others and is recorded with its error.
+    A stored result of the same system, card and settings keeps its finished pairs; they do not run
+    again. A pair that fails does not stop the others and is recorded with its error.
 
     Args:
         card: The task.
         system: The encoder to run.
         output: Folder of results.
-        source: Where the task's files are (`adapters.source.locate`).
+        source: Where the task's files are (`tasks.source.locate`).
         split: One of the card's splits or "sample"; the card's default when None.
         pairs: Some of the card's pairs; the official ones when None.
         settings: How it is run.
@@ -70,12 +70,12 @@ def evaluate(
 
     Raises:
         UnknownNameError: A split or pair the task does not have, or an unknown measure.
-        UsageError: An index that FAISS does not make for the encoder's vectors, or a measure of
-            `settings` that looks deeper than the rankings go.
-        ResultError: A result is there that was made otherwise; nothing is overwritten.
+        UsageError: FAISS cannot make this index for the encoder's vectors, or a measure of
+            `settings` looks deeper than the rankings go.
+        ResultError: The stored result has other settings; nothing is overwritten.
         OutputError: The output folder, or a folder named for vectors, cannot be written or has too
             little room; finished pairs are kept.
-        MissingDataError: Vectors are missing that should all be stored.
+        MissingDataError: Vectors are missing although all should be stored.
     """
     split = split or card.default_split
     card = card_for(card, split)
@@ -97,21 +97,20 @@ def new_builder(
     settings: Settings,
     elsewhere: bool = False,
 ) -> ResultBuilder:
-    """Return the builder of a result, with what an earlier run of the same has done.
+    """Return the builder of a result, with the pairs that an earlier run has done.
 
     Args:
-        loader: Where collections come from.
-        system: What is run.
+        loader: Loads the collections.
+        system: The system to run.
         pairs: The pairs asked for.
         output: Folder of results.
         settings: How it is run.
-        elsewhere: The runs were made elsewhere, cut at a depth that they alone tell.
+        elsewhere: The runs were made elsewhere, so only they show their depth.
 
     Raises:
         UnknownNameError: A measure is not known.
-        ResultError: A result is there that was made otherwise.
-        OutputError: The output folder cannot be written; this is found out before the first
-            document is read.
+        ResultError: The stored result has other settings.
+        OutputError: The output folder cannot be written; checked before the first document is read.
     """
     card = loader.card
     builder = ResultBuilder(
@@ -138,12 +137,12 @@ def new_builder(
 
 
 def stored_split(split: str, settings: Settings) -> str:
-    """Return the name a split's result is stored under; a partial one has its own."""
+    """Return the name under which a split's result is stored; a partial result has its own."""
     return split if settings.limit is None else f"{split}-limit{settings.limit}"
 
 
 def card_for(card: TaskCard, split: str) -> TaskCard:
-    """Return the card a split is read with.
+    """Return the card with which a split is read.
 
     Raises:
         UnknownNameError: The task has no such split.
@@ -160,7 +159,7 @@ def check_pairs(card: TaskCard, pairs: Sequence[LanguagePair]) -> None:
     """Refuse pairs the task does not have.
 
     Raises:
-        UnknownNameError: Names the first of them and near ones.
+        UnknownNameError: Names the first such pair and near names.
     """
     available = {str(pair) for pair in card.available_pairs()}
     for pair in pairs:
@@ -172,9 +171,9 @@ def check_pairs(card: TaskCard, pairs: Sequence[LanguagePair]) -> None:
 def check_depth(
     card: TaskCard, pairs: Sequence[LanguagePair], split: str, settings: Settings
 ) -> None:
-    """Refuse measures asked for by name that look deeper than the rankings will go.
+    """Refuse measures that the user named and that look deeper than the rankings will go.
 
-    The corpora are as large as the card states; what it does not state is found out later.
+    Corpus sizes come from the card; sizes that it does not state are checked later.
 
     Raises:
         UsageError: Says how many documents must be ranked.
@@ -203,8 +202,8 @@ class _Evaluation:
     def run(self) -> Result:
         """Check everything, run what is left to run, and return the stored result."""
         try:
-            # Nothing is stored before this is through: until then, what an earlier run has done
-            # stands only in the file. The first save is what keeps other runs out.
+            # Nothing is stored before this ends: until then, an earlier run's pairs are only in the
+            # file. The first save keeps other runs out.
             todo = self._check()
             corpora = [Corpus.of(group, self.loader) for group in todo]
             self.store.plan(corpora)
@@ -263,7 +262,7 @@ class _Evaluation:
                 save_seconds = saved - started
 
     def _texts_left(self, todo: Sequence[CorpusGroup]) -> int:
-        """Return how many texts are still to be encoded."""
+        """Return the number of texts still to encode."""
         queries = {
             query_key(pair): pair.inspection.counts.queries
             for group in todo
@@ -297,7 +296,7 @@ class _Evaluation:
 
     def _save(self) -> Result:
         result = self.builder.save(tuple(dict.fromkeys(self.loader.source.unofficial)))
-        # Only now: had the process been killed before, the pairs would be run again.
+        # Only now: if the process is killed earlier, the pairs must run again.
         self.store.discard_finished()
         return result
 

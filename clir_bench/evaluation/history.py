@@ -1,4 +1,4 @@
-"""Which commands made a result: the first stays, and later ones that add to it come after it."""
+"""Records which commands made a result: the first, then later ones that added to it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from clir_bench.results.summary import environment_record
 
 @dataclass
 class History:
-    """The commands behind one result, of which this process runs one.
+    """The commands behind one result, including the one of this process.
 
     Attributes:
-        command: What a person typed to start this process.
-        stored: The result as it was last read or written; None where there is none to add to.
+        command: What the user typed to start this process.
+        stored: The result as last read or written; None without a result to add to.
     """
 
     command: str
@@ -24,14 +24,14 @@ class History:
     _mine: Environment | None = None
 
     def now(self) -> Environment:
-        """Return where and how this process runs."""
+        """Return the environment of this process."""
         return environment_record(self.command, self._started)
 
     def completed(self, result: Result) -> Result:
-        """Return a result whose `environment` is this process' with all commands that made it.
+        """Return a result with this process' `environment` and all commands that made it.
 
-        It is the stored result itself where this process has added nothing to it: the command, the
-        start and the seconds in a result are those of the run that its scores are from.
+        If this process added nothing, returns the stored result unchanged: command, start and
+        seconds belong to the run that gave the scores.
         """
         now, stored = result.environment, self.stored
         if stored is None or not _shares_runs(stored, result):
@@ -54,7 +54,7 @@ def _made_by(result: Result, commands: list[Environment]) -> Result:
 
 
 def _shares_runs(stored: Result, result: Result) -> bool:
-    """Return whether any run of a stored result is still one of the result's."""
+    """Return whether the result still has any run of a stored result."""
     runs = {name: pair.run_sha256 for name, pair in result.pairs.items() if pair.status == "done"}
     return any(
         pair.status == "done" and runs.get(name) == pair.run_sha256

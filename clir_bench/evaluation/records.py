@@ -1,4 +1,4 @@
-"""Parts of a result's record, made from what is known, and what tells two results apart."""
+"""Makes the parts of a result's record, and names the differences between two results."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def task_record(
 
 
 def deeper_than(card: TaskCard, depth: int) -> list[str]:
-    """Return the task's measures that look deeper than rankings of a depth."""
+    """Return the task's measures that look deeper than `depth`."""
     return [name for name in parse_measures(card.measures) if looks_at(name) > depth]
 
 
@@ -83,7 +83,7 @@ def differences(
     *,
     any_depth: bool,
 ) -> list[str]:
-    """Name what keeps an earlier result from being added to; `any_depth` lets `top_k` differ."""
+    """Name the differences that forbid adding to an earlier result; `any_depth` ignores `top_k`."""
     if not isinstance(earlier, Result):
         return ["kind of result (a suite's)"]
     found = earlier.system.differences(system)
@@ -104,7 +104,7 @@ def hashes_of(stored: PairResult) -> Hashes:
 
 
 def state_of(path: Path) -> FileState:
-    """Return what changes with a file, None where there is none."""
+    """Return a state that changes when the file does, None without a file."""
     try:
         status = path.stat()
     except OSError:

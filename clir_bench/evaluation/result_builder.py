@@ -1,4 +1,4 @@
-"""What is known of one result while it is being made, and what an earlier run has done already."""
+"""Builds one result, and carries over the pairs that an earlier run has done."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class ResultBuilder:
-    """One result in the making.
+    """A result that is being built.
 
     Attributes:
-        path: Where it is stored.
-        pairs: What is known of each pair.
+        path: Where the result is stored.
+        pairs: The record of each pair.
         scores: Per-query values of the pairs that are done.
         requested: The pairs this run was asked for.
-        measures: What is reported, by names that the rankings' depth supports (see `reach`).
-        asked: Those of `measures` that a person named: they are never called otherwise.
-        elsewhere: The runs were made elsewhere, so `settings.top_k` is what they hold.
+        measures: Measures to report, by names that the rankings' depth supports (see `reach`).
+        asked: Those of `measures` that the user named: their names never change.
+        elsewhere: The runs were made elsewhere, so `settings.top_k` is their depth.
     """
 
     path: Path
@@ -90,35 +90,35 @@ class ResultBuilder:
         self._named, self._history = self.measures, History(self.command)
 
     def lost_at(self, depth: int) -> list[str]:
-        """Return the measures for want of which rankings of a depth will not do.
+        """Return the measures that rule out rankings of this depth.
 
-        They are those that a person named and that look deeper; and all of the task's where none
-        can be had under any name.
+        These are the measures that the user named and that look deeper; and all of the task's
+        measures where rankings of this depth support none of them under any name.
         """
         own = parse_measures(self.loader.card.measures)
         names = self.asked if any(at_depth(name, depth) for name in own) else (*own, *self.asked)
         return [name for name in dict.fromkeys(names) if looks_at(name) > depth]
 
     def reach(self, depth: int) -> None:
-        """Call measures by a depth that rankings have, and by no greater one from now on."""
+        """Name measures by the depth of the rankings; later calls can only lower it."""
         self._depth = min(self._depth, depth)
         named = (at_depth(name, self._depth) for name in self._named)
         self.measures = tuple(dict.fromkeys(name for name in named if name is not None))
 
     def open(self) -> None:
-        """Read what an earlier run left at `path`, unless it is to be overwritten.
+        """Read an earlier run's result at `path`, unless it is to be overwritten.
 
-        Pairs that are stored later are another process'.
+        Pairs that are stored after this come from another process.
 
         Raises:
-            ResultError: It was made by another system, card or cut-off, or cannot be read.
+            ResultError: The result has another system, card or cut-off, or cannot be read.
         """
         stored = self._stored()
         self._seen = {pair: hashes_of(known) for pair, known in stored.items()}
         self._earlier = {} if self.overwrite else stored
 
     def carry_over(self, prepared: Mapping[LanguagePair, PreparedPair]) -> None:
-        """Keep the pairs done earlier whose data and files are what they were."""
+        """Keep the pairs done earlier if their data and files have not changed."""
         self._checked |= prepared
         for pair, earlier in self._earlier.items():
             now = prepared.get(pair)
@@ -168,7 +168,7 @@ class ResultBuilder:
             self._adopt()
             if prepared.pair in self.scores:
                 return
-            # Both files first: a pair of which one could not be written is not done.
+            # Both files first: a pair without one of its files is not done.
             run_file, run_sha256 = write_run(self.path, prepared.pair, run, tag)
             values_file, values_sha256 = write_values(self.path, prepared.pair, scores)
         self.scores[prepared.pair] = scores
@@ -195,19 +195,19 @@ class ResultBuilder:
         self._files[prepared.pair] = self._states(prepared.pair)
 
     def failed(self, pair: LanguagePair, error: str) -> None:
-        """Record a pair that could not be run; one done earlier is kept."""
+        """Record a pair that failed; a pair done earlier is kept."""
         logger.info("pair %s failed: %s", pair, error)
         if pair not in self.pairs:
             self.pairs[pair] = unscored(pair, self.scheme, "failed", error)
 
     def save(self, unofficial: tuple[str, ...] = ()) -> Result:
-        """Store and return the result as it stands.
+        """Store and return the current result.
 
-        The first time claims `path`: from then on a run that differs is refused, whether it was
-        started before or not.
+        The first call claims `path`: from then on, runs with other settings are refused, even those
+        started earlier.
 
         Args:
-            unofficial: Why the files that were read are not the official ones.
+            unofficial: Why the files read are not the official ones.
 
         Raises:
             ResultError: Another process has stored a result that was made otherwise.
@@ -242,7 +242,7 @@ class ResultBuilder:
                 logger.warning("pair %s, stored by another process, is left out: %s", pair, error)
 
     def _mend(self) -> None:
-        """Look at the files of pairs that are done; those whose run is gone are so no more."""
+        """Check the files of done pairs; pairs without their run no longer count as done."""
         for pair in [pair for pair in self.scores if self._states(pair) != self._files[pair]]:
             try:
                 self._take(pair, self.pairs[pair])
@@ -251,7 +251,7 @@ class ResultBuilder:
                 self.failed(pair, f"{error}: it was there when the pair was done; run it again")
 
     def _level(self) -> None:
-        """Give all pairs the same measures, called by the depth that the rankings of all have."""
+        """Give all pairs the same measures, named by the depth that all their rankings have."""
         done = {pair: self.pairs[pair] for pair in self.scores}
         for known in done.values():
             self.reach(known.reach(self.settings.top_k))
@@ -275,7 +275,8 @@ class ResultBuilder:
         """Return the pairs that are done in the stored result; none when there is no result.
 
         Raises:
-            ResultError: It was made otherwise or cannot be read, and is not to be overwritten.
+            ResultError: The result has other settings or cannot be read, and must not be
+                overwritten.
         """
         self._history.stored = None
         if not self.path.exists():
@@ -340,13 +341,13 @@ class ResultBuilder:
         )
 
     def _take(self, pair: LanguagePair, stored: PairResult) -> None:
-        """Count a stored pair as done if its run is what it was.
+        """Count a stored pair as done if its run has not changed.
 
-        Its values are computed again where the measures ask for more, where the file is another,
-        and where no sha256 says that it is not: the run has always had one.
+        Its values are computed again where the measures need more, or where no sha256 shows that
+        the file of values is unchanged; runs always had a sha256.
 
         Raises:
-            ClirBenchError: The run is not what it was, or its values cannot be computed.
+            ClirBenchError: The run has changed, or its values cannot be computed.
         """
         run_file = result_file(self.path, stored.run_file, f"run_file of {pair}")
         if not is_stored_run(run_file, stored):
@@ -374,7 +375,7 @@ class ResultBuilder:
         return values.only(self.measures) if known else None
 
     def _checked_pair(self, pair: LanguagePair, stored: PairResult) -> PreparedPair:
-        """Return a pair as it was checked, once its data are known to be those of a stored pair."""
+        """Return the checked pair if its data are those of the stored pair."""
         known = self._checked.get(pair)
         if known is None or known.inspection.sha256 != stored.data_sha256:
             prepared = prepare(self.loader, [pair])
@@ -386,7 +387,7 @@ class ResultBuilder:
         return known
 
     def _states(self, pair: LanguagePair) -> list[FileState]:
-        """Return by what changes of a pair's files are noticed without reading them."""
+        """Return states that show changes of a pair's files without reading them."""
         known = self.pairs[pair]
         names = (known.run_file, known.values_file)
         return [state_of(result_file(self.path, name, f"a file of {pair}")) for name in names]

@@ -1,4 +1,4 @@
-"""Everything that `clir-bench run` does, as functions."""
+"""The functions behind `clir-bench run`."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Places:
 
     Attributes:
         output: Folder of results.
-        data: Folder of the one task's files; found as `tasks.source.locate` says when None.
-        tasks: Folder of cards of one's own.
+        data: Folder of the one task's files; `tasks.source.locate` finds it when None.
+        tasks: Folder of your own cards.
     """
 
     output: Path = _DEFAULT_OUTPUT
@@ -50,11 +50,11 @@ _HERE = Places()
 
 @dataclass(frozen=True)
 class Request:
-    """What any system is asked to do.
+    """What every system shall run.
 
     Attributes:
         plans: The tasks and suites.
-        left_out: What of the selection some of the tasks do not have, a sentence each.
+        left_out: Which parts of the selection some tasks lack, one sentence each.
     """
 
     plans: tuple[Plan, ...]
@@ -72,18 +72,18 @@ def prepare_runs(
     sample: bool = False,
     places: Places = _HERE,
 ) -> Request:
-    """Check everything about runs that can be checked without data or a model.
+    """Check all of a run that needs neither data nor a model.
 
     Args:
         tasks: Cards, or what `clir-bench run --task` takes.
-        selection: Which of their pairs are run.
-        settings: How they are run.
-        split: A split that all tasks have; each one's default when None.
+        selection: Which of their pairs to run.
+        settings: How to run them.
+        split: A split that all tasks have; each task's default when None.
         sample: Run the embedded samples.
         places: Where the files are.
 
     Raises:
-        UnknownNameError: There is no such task, split, language or pair.
+        UnknownNameError: The task, split, language or pair does not exist.
         CardError: A card is wrong.
         UsageError: Arguments contradict each other, nothing is left to run, or a measure looks
             deeper than the rankings will go.
@@ -102,10 +102,10 @@ def prepare_runs(
 
 
 def run_plan(plan: Plan, system: System, request: Request) -> EvaluationResult:
-    """Run a system on a task or suite, store what it leaves, and return the stored result.
+    """Run a system on a task or suite, and return the stored result.
 
-    Pairs that are done already are kept. A pair or a suite's task that fails does not stop the
-    others: `failures` of the result names them.
+    Pairs that are already done are kept. A failing pair, or a failing task of a suite, does not
+    stop the others: the result's `failures` names them.
 
     Raises:
         ClirBenchError: Nothing could be run (see `evaluation.evaluate`).

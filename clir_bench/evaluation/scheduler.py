@@ -1,8 +1,8 @@
-"""Passes over corpora that answer the pairs of a task, the next begun while workers have room.
+"""Answers the pairs of a task in passes over its corpora; starts the next while workers have room.
 
-A task may have one corpus of millions of documents, or two hundred of a thousand. In both cases
-all workers should have something to do: windows of documents, and queries, are handed out ahead of
-the search, over the ends of corpora too.
+A task may have one corpus of millions of documents, or two hundred corpora of a thousand each. To
+keep all workers busy in both cases, queries and windows of documents are handed out ahead of the
+search, also across the end of a corpus.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """The ranking of one pair, and what it took.
+    """The ranking of one pair, and its cost.
 
     Attributes:
-        cost: Of the pass over the corpus, which all pairs of the group share.
-        number: Of the pair's query set among those of the pass.
+        cost: Cost of the pass over the corpus, which all pairs of the group share.
+        number: Number of the pair's query set in the pass.
         query_seconds: Time encoding the queries; pairs with equal queries share it.
         approximate: What an approximate index missed; None for exact search.
     """
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class GroupAnswers:
-    """What became of the pairs of one corpus."""
+    """The answers and failures of the pairs of one corpus."""
 
     group: CorpusGroup
     corpus: Corpus
@@ -86,11 +86,11 @@ class Passes:
     """Answers groups of pairs in order.
 
     Args:
-        loader: Where collections come from.
-        executor: Who encodes.
-        store: Where documents' vectors are stored; it has planned for all groups.
-        progress: Told of documents and tokens done.
-        top_k: Documents a query.
+        loader: Loads the collections.
+        executor: Encodes the texts.
+        store: Stores documents' vectors; it has planned for all groups.
+        progress: Receives the numbers of documents and tokens done.
+        top_k: Documents to rank per query.
         dim: Length of every vector.
         device: Where vectors are compared, as `search.search` takes it.
         index: An approximate index to search, None for exact search.
@@ -118,7 +118,7 @@ class Passes:
         self._is_looking = False
 
     def answers(self, groups: Sequence[CorpusGroup]) -> Iterator[GroupAnswers]:
-        """Yield what became of each group; a pair or group that fails does not end the others."""
+        """Yield each group's answers; a pair or group that fails does not stop the others."""
         self._waiting.extend(groups)
         self._uses.update(query_key(pair) for group in groups for pair in group.pairs)
         try:
@@ -135,7 +135,7 @@ class Passes:
                 self._begun.popleft().open.close()
 
     def _look_ahead(self) -> None:
-        """Begin further groups while there is room; a group that is begun calls this again."""
+        """Begin further groups while there is room; each begun group calls this again."""
         if self._is_looking:
             return
         self._is_looking = True
@@ -146,7 +146,7 @@ class Passes:
             self._is_looking = False
 
     def _begin(self, group: CorpusGroup) -> None:
-        """Hand out a group's queries and as many of its documents as there is room for."""
+        """Hand out a group's queries and as many of its documents as fit."""
         corpus = Corpus.of(group, self._loader)
         begun = _Begun(GroupAnswers(group, corpus), [], None, None, ExitStack())
         self._begun.append(begun)
@@ -232,7 +232,7 @@ class Passes:
     def _search(
         self, documents: DocumentVectors, query_sets: Sequence[QuerySet], entry: Entry | None
     ) -> tuple[list[Run], PassCost, list[ApproximateSearch]]:
-        """Pass over a corpus, with the index that was asked for; exact search has no records."""
+        """Search a corpus with the requested index; exact search returns no records."""
         advance = self._progress.advance
         if self._index is None or documents.late:
             runs, cost = search(
@@ -245,12 +245,12 @@ class Passes:
 
 
 def query_key(prepared: PreparedPair) -> tuple[str, str]:
-    """Return what is equal for pairs whose queries need encoding only once."""
+    """Return a key; pairs with equal keys share the encoding of their queries."""
     return prepared.pair.query, prepared.inspection.queries_sha256
 
 
 def _warn_of_ties(pair: LanguagePair, run: Run) -> None:
-    """Say so when no query's scores tell one document from another: ids alone make the ranking."""
+    """Warn when every query gives all documents one score, so that ids alone make the ranking."""
     several = [scores for scores in run.scores if len(scores) > 1]
     if several and all(scores[0] == scores[-1] for scores in several):
         logger.warning(

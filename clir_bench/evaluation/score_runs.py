@@ -1,4 +1,4 @@
-"""Runs made elsewhere, scored as if they had been made here."""
+"""Scores runs made elsewhere as if they had been made here."""
 
 from __future__ import annotations
 
@@ -47,25 +47,24 @@ def score_runs(
     settings: Settings,
     progress: Progress,
 ) -> tuple[Result, list[str]]:
-    """Score TREC runs, one a pair, and store the result under the system's name.
+    """Score TREC runs, one per pair, and store the result under the system's name.
 
     Args:
-        card: The task, as its split is read.
+        card: The task's card for this split.
         files: The run file of each pair, which may be a pipe.
-        system: What to call what made them; its revision is a hash of the files.
+        system: Name of the system that made the runs; its revision is a hash of the files.
         output: Folder of results.
         source: Where the task's files are.
         split: One of the card's splits or "sample".
-        settings: Measures, tiers, seed and whether to overwrite; how deep rankings go, the runs
-            tell.
+        settings: Measures, tiers, seed and whether to overwrite. The runs give the depth.
         progress: Shown to a person while the corpora are read.
 
     Returns:
-        The result, and notes on what counts 0 and why.
+        The result, and notes on queries that count 0, and why.
 
     Raises:
-        DataError: A run file is not there.
-        ResultError: A result is there that was made otherwise.
+        DataError: A run file is missing.
+        ResultError: The stored result has other settings.
         OutputError: The output folder cannot be written.
     """
     load_scheme(settings.tiers)  # a misspelt one is found before any file is read
@@ -108,8 +107,8 @@ def _score_pair(
     """Score a pair's run, record it, and return notes.
 
     Raises:
-        DataError: The data changed after they were checked, the run is too shallow for a measure
-            that a person named, or a measure's tool broke down.
+        DataError: The data changed after the check, the run is too shallow for a measure that the
+            user named, or a measure's tool failed.
     """
     collection = load_again(builder.loader, prepared)
     qrels = collection.qrels
@@ -153,7 +152,7 @@ def _read_group(
     loader: Loader,
     failed: Callable[[LanguagePair, str], None],
 ) -> list[tuple[PreparedPair, Run]]:
-    """Read the runs of pairs that share a corpus, and make sure they rank nothing else."""
+    """Read the runs of pairs that share a corpus, and check that they rank only its documents."""
     runs: list[tuple[PreparedPair, Run]] = []
     for prepared in group.pairs:
         try:

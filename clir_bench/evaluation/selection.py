@@ -1,4 +1,4 @@
-"""From tasks, languages and pairs as people name them to what is run."""
+"""Turns the tasks, languages and pairs that users name into a plan of runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Names = str | Iterable[str] | None
 
 
 def split_names(names: Names) -> tuple[str, ...]:
-    """Return names, with "sw, te" split at commas outside parentheses.
+    """Return names, splitting "sw, te" at commas outside parentheses.
 
     >>> split_names(["R@100, P(judged_only=True,rel=2)@5", "AP"])
     ('R@100', 'P(judged_only=True,rel=2)@5', 'AP')
@@ -40,7 +40,7 @@ def split_names(names: Names) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which pairs of tasks are run.
+    """Which pairs of tasks to run.
 
     Attributes:
         languages: Keep the pairs of these languages: one side is among them, and the other is too,
@@ -50,7 +50,7 @@ class Selection:
         scheme: The tier scheme, by name or path.
 
     Raises:
-        UnknownNameError: There is no such tier.
+        UnknownNameError: The tier does not exist.
     """
 
     languages: tuple[str, ...] = ()
@@ -70,11 +70,11 @@ EVERYTHING = Selection()
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """What is run of one task.
+    """The pairs of one task to run.
 
     Attributes:
         card: The task, as its split is read.
-        part: What it is in a suite; None for a task of its own.
+        part: The task's part in a suite; None outside of suites.
     """
 
     card: TaskCard
@@ -85,7 +85,7 @@ class TaskPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is run of a task or suite.
+    """The tasks and pairs to run of a task or suite.
 
     Attributes:
         tasks: The task, or those of a suite.
@@ -104,12 +104,12 @@ def plan_runs(
     split: str | None = None,
     tasks_dir: Path | None = None,
 ) -> tuple[list[Plan], list[str]]:
-    """Return what is run of each task that has any of the selection, and notes on what is left out.
+    """Return the plan of each task that has any of the selection, and notes on what is left out.
 
     Args:
         cards: Tasks and suites.
-        selection: Which of their pairs.
-        split: A split of all of them; each one's default when None.
+        selection: Which of their pairs to run.
+        split: A split that all have; each task's default when None.
         tasks_dir: Folder with the cards of a suite's tasks.
 
     Raises:
@@ -130,7 +130,7 @@ def plan_runs(
 
 
 def select_pairs(card: TaskCard, pairs: Names, languages: Names = None) -> list[LanguagePair]:
-    """Return the pairs of one task that a person asked for.
+    """Return the pairs of one task that the user asked for.
 
     Raises:
         UnknownNameError: The task has no such language or pair.
@@ -187,12 +187,12 @@ def _part_card(part: Part, tasks_dir: Path | None = None) -> TaskCard:
 
 
 def _part_pairs(part: Part, card: TaskCard, split: str) -> list[LanguagePair]:
-    """Return the pairs a part is over, among those the task has.
+    """Return the pairs that a part covers, as far as the task has them.
 
     A sample has fewer languages than its task; pairs of the others are left out.
 
     Raises:
-        UsageError: A rule names a pair the task does not have, or all of them together none.
+        UsageError: A rule names a pair that the task lacks, or the rules select no pair.
     """
     if not part.pairs:
         return card.official_pairs()
@@ -208,7 +208,7 @@ def _part_pairs(part: Part, card: TaskCard, split: str) -> list[LanguagePair]:
 
 
 def _select(tasks: Sequence[TaskPlan], selection: Selection) -> tuple[list[TaskPlan], list[str]]:
-    """Return each task with the pairs of a selection that it has, and what each lacks."""
+    """Return the selected pairs of each task, and what each task lacks."""
     scheme = load_scheme(selection.scheme)
     wanted, missing = _languages(tasks, selection.languages)
     chosen = _named(tasks, selection.pairs, missing)
@@ -255,7 +255,7 @@ def _languages(tasks: Sequence[TaskPlan], names: Sequence[str]) -> tuple[set[str
 def _named(
     tasks: Sequence[TaskPlan], names: Sequence[str], missing: Sequence[list[str]]
 ) -> list[list[LanguagePair]]:
-    """Return each task's pairs of those names, and add the names that it lacks to `missing`."""
+    """Return each task's pairs with these names; add the names it lacks to `missing`."""
     if names in ((), ("official",)):
         return [list(task.pairs) for task in tasks]
     if names == ("all",):
@@ -275,7 +275,7 @@ def _named(
 
 
 def _available(task: TaskPlan) -> list[LanguagePair]:
-    """Return all pairs of a task; of a suite's, those that the suite is over."""
+    """Return all pairs of a task; of a suite's task, those that the suite covers."""
     return list(task.pairs) if task.part else task.card.available_pairs()
 
 
@@ -288,7 +288,7 @@ def _pairs_named(task: TaskPlan, name: str) -> list[LanguagePair]:
 
 
 def _rule(name: str, available: Collection[str]) -> str:
-    """Return the one rule that a pair's name means, among the pairs that a task has."""
+    """Return the one rule that a name stands for, among the pairs of a task."""
     readings = [str(pair) for pair in pair_readings(name)]
     known = [rule for rule in readings if rule in available] or readings
     if len(known) > 1:

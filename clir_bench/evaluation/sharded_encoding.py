@@ -1,4 +1,4 @@
-"""One of several jobs that share the encoding of a task: shards now, search when all are done."""
+"""Runs one of several jobs that share the encoding of a task; `merge` searches afterwards."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from clir_bench.types import Document, LanguagePair
 
 @dataclass(frozen=True)
 class Job:
-    """Which of the jobs this is.
+    """Identifies one of the jobs.
 
     Attributes:
         number: From 0.
-        n_jobs: How many there are.
+        n_jobs: Number of jobs.
     """
 
     number: int
@@ -44,10 +44,10 @@ class JobDone:
     """What a job did.
 
     Attributes:
-        n_mine: Shards that were this job's.
-        n_encoded: Those of them that were not stored before.
+        n_mine: Shards of this job.
+        n_encoded: Shards of this job that were not stored before.
         n_shards: Shards of all jobs.
-        n_missing: Those of them that are not stored now.
+        n_missing: Shards of all jobs that are not stored now.
         failures: Corpora that could not be encoded, and why.
     """
 
@@ -71,13 +71,12 @@ def encode_job(
 ) -> JobDone:
     """Store this job's share of the shards of a task's corpora, and score nothing.
 
-    Shards of all corpora are counted through and dealt out in turn. Jobs need not know of each
-    other, and a job that is run again encodes only what is not there.
+    Shards of all corpora are numbered and dealt out in turn. Jobs need no contact with each other.
+    A job that runs again encodes only missing shards.
 
     Raises:
-        OutputError: The shards cannot be written; those that are done are kept.
-        EncoderError: The encoder cannot be told from its other versions, so nothing of it may be
-            stored.
+        OutputError: The shards cannot be written; finished ones are kept.
+        EncoderError: The encoder has no mark of its version, so its vectors must not be stored.
     """
     card, progress = card_for(card, split), progress or Silent()
     check_pairs(card, pairs)
@@ -106,7 +105,7 @@ def encode_job(
 
 @dataclass(frozen=True)
 class _Share:
-    """What is the job's own of all corpora."""
+    """The job's share of all corpora."""
 
     job: Job
     executor: Executor
@@ -114,7 +113,7 @@ class _Share:
     progress: Progress
 
     def encode(self, entry: Entry, documents: Iterable[Document]) -> None:
-        """Encode the job's shards of one corpus, those that are not stored, and count them."""
+        """Encode and count the job's shards of one corpus that are not stored yet."""
         job, done = self.job, self.done
         numbers = range((job.number - done.n_shards) % job.n_jobs, entry.n_shards, job.n_jobs)
         done.n_mine += len(numbers)

@@ -1,4 +1,4 @@
-"""One call from names to a stored result: what `clir_bench.evaluate` is.
+"""Makes a stored result from names in one call; `clir_bench.evaluate` is this function.
 
 >>> from tempfile import TemporaryDirectory
 >>> with TemporaryDirectory() as folder:
@@ -46,7 +46,7 @@ class LoadOptions(TypedDict, total=False):
 
 
 class Options(LoadOptions, total=False):
-    """More of `clir-bench run`'s options, by the same names.
+    """Further options of `clir-bench run`, by the same names.
 
     Attributes:
         tier: Keep the pairs of these tiers: "low", or ["low", "mid"].
@@ -56,12 +56,12 @@ class Options(LoadOptions, total=False):
         top_k: Documents to rank per query.
         limit: Cut every pair to this many queries and documents; the result is partial.
         seed: Seed of the intervals, and of encoders that draw random numbers.
-        overwrite: Run again what is done already.
-        embeddings: Which vectors are stored: "auto", "off", or a folder that keeps them all.
+        overwrite: Run pairs again that are already done.
+        embeddings: Which vectors to store: "auto", "off", or a folder that keeps them all.
         index: An approximate index such as "HNSW32"; "exact" for exact search.
-        workers: Processes that encode; as many as are worth it when not given.
+        workers: Processes that encode; as many as pay off when not given.
         worker_threads: Threads of each worker on a processor.
-        address: Of a Ray cluster whose actors encode; "" for that of $RAY_ADDRESS.
+        address: Address of the Ray cluster that encodes; "" takes $RAY_ADDRESS.
     """
 
     tier: Names
@@ -94,11 +94,11 @@ def evaluate(
     output: str | Path = "results",
     **options: Unpack[Options],
 ) -> EvaluationResult:
-    """Run a model on a task, store what it leaves, and return the result.
+    """Run a model on a task, store the result and return it.
 
-    This is what `clir-bench run` does: results go to the same files, and pairs that are done there
-    already are kept and not run again. A pair that fails does not stop the others; a warning is
-    logged, and `failures` of the result names it.
+    This is what `clir-bench run` does: results go to the same files, and pairs already done there
+    are kept. A pair that fails does not stop the others; a warning is logged, and the result's
+    `failures` names it.
 
     Args:
         model: A name, `st:` and a Hub id or folder, the path of a model.toml, what `load_system`
@@ -114,11 +114,11 @@ def evaluate(
         options: More options of the command: see `Options`.
 
     Raises:
-        UnknownNameError: There is no such model, task, split, language, pair, measure or option.
+        UnknownNameError: The model, task, split, language, pair, measure or option does not exist.
         UsageError: Arguments contradict each other, or nothing is left to run.
         DataError: The task's data is missing or wrong.
         EncoderError: The model cannot be loaded.
-        ResultError: A result is there that was made otherwise; `overwrite=True` replaces it.
+        ResultError: The stored result has other settings; `overwrite=True` replaces it.
         OutputError: The folder of results cannot be written.
     """
     if unknown := sorted(options.keys() - Options.__annotations__.keys()):
@@ -177,7 +177,7 @@ _UNSAID = {"languages": None, "pairs": None, "split": None, "sample": False, "me
 
 
 def _call(model: object, task: object, asked: dict[str, Any]) -> str:
-    """Return the call that a person made, for the record.
+    """Return the user's call, for the record.
 
     >>> _call("hashing", "miracl", {"languages": ["sw"], "sample": True, "split": None})
     "clir_bench.evaluate('hashing', 'miracl', languages=['sw'], sample=True)"

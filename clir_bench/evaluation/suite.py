@@ -1,4 +1,4 @@
-"""Several tasks run and reported as one."""
+"""Runs and reports several tasks as one."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ def run_suite(
     system: SystemRecord,
     settings: Settings,
 ) -> tuple[Path | None, SuiteResult]:
-    """Run every task, store the suite's line, and return where it is and the line.
+    """Run every task, store the suite's line, and return the line's path and the line.
 
-    A task that fails leaves a line without a score, and the suite without a mean. The line of a
-    suite of which only some pairs run is not stored: its tasks' results are.
+    A failed task gets a line without a score, and the suite has no mean. If only some pairs of a
+    suite run, its tasks' results are stored but the suite's line is not.
 
     Args:
         suite: The suite.
-        plan: What is run of its tasks.
+        plan: What to run of its tasks.
         run_task: Runs one task and stores its result.
         output: Folder of results.
         system: The system being run.
         settings: How the tasks are run.
 
     Raises:
-        ResultError: A result of another system is there; nothing is run or overwritten.
+        ResultError: The stored result is of another system; nothing is run or overwritten.
         OutputError: The output folder cannot be written.
     """
     started = time.time()
@@ -92,7 +92,7 @@ def run_suite(
     if not plan.is_whole:
         return None, finished
     with locked(path):
-        # Another suite's run may have ended meanwhile.
+        # Another run of the suite may have ended meanwhile.
         earlier = None if settings.overwrite else _check_system(path, system)
         if isinstance(earlier, SuiteResult):
             same = {"environment": earlier.environment}
@@ -116,7 +116,7 @@ def _unscored(task: TaskPlan, result_file: Path) -> SuitePart:
 
 
 def _check_system(path: Path, system: SystemRecord) -> Result | SuiteResult | None:
-    """Return an earlier result, and refuse to replace that of another system of the same name."""
+    """Return an earlier result; refuse to replace one of another system with the same name."""
     if not path.exists():
         return None
     earlier = read_result(path)
@@ -135,10 +135,10 @@ def _scored(line: SuitePart, summary: Summary, *, official: bool) -> SuitePart:
 
 
 def _measure_of(result: Result, measure: str) -> str:
-    """Return what a part's measure is called over the depth of its rankings.
+    """Return the name of a part's measure at the depth of its rankings.
 
     Raises:
-        ResultError: It cannot be had from rankings of that depth.
+        ResultError: Rankings of that depth cannot give the measure.
     """
     if measure in result.task.measures:
         return measure

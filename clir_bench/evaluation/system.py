@@ -1,4 +1,4 @@
-"""What is run, and how: a system and the settings of its runs."""
+"""A system to run, and the settings of its runs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Settings:
     """How a task is run.
 
     Attributes:
-        measures: Added to the card's own, by ir-measures name.
-        top_k: Documents ranked per query. The card's measures that look deeper are called by this
+        measures: Measures beside the card's own, by ir-measures name.
+        top_k: Documents to rank per query. The card's measures that look deeper are renamed to this
             depth; those of `measures` are refused.
         tiers: Name of a tier scheme, or a path to one.
         limit: Cut every pair to this many queries and documents; the result is partial.
         seed: Seed of the bootstrap.
         n_resamples: Bootstrap replicates.
-        overwrite: Run pairs again that are done, and replace a result made otherwise.
-        command: What the person typed, for the record.
-        embeddings: Which documents' vectors are kept on disk, and where.
-        stored_only: Encode no documents: all of them must be stored.
+        overwrite: Run pairs again that are done, and replace a result with other settings.
+        command: What the user typed, for the record.
+        embeddings: Which documents' vectors to keep on disk, and where.
+        stored_only: Encode no documents: all vectors must be stored.
         index: An approximate index to search, None for exact search.
     """
 
@@ -60,10 +60,10 @@ class System:
 
     Attributes:
         encoder: As `encoders.load_encoder` returns it.
-        spec: The name that it was asked for by.
+        spec: The name that the user gave for it.
         package: Name and version of the package that provides it.
-        workers: Who may encode besides this process; None for this process alone.
-        loading: How other processes load it; None where they cannot.
+        workers: Workers that encode beside this process; None for this process alone.
+        loading: How other processes load the encoder; None where they cannot.
     """
 
     encoder: Encoder | TokenEncoder
@@ -73,7 +73,7 @@ class System:
     loading: Loading | None = None
 
     def executor(self, n_texts: int) -> Executor:
-        """Return who encodes so many texts: this process, unless workers are worth it.
+        """Return the executor for this many texts: this process, unless workers pay off.
 
         Raises:
             UsageError: Ray is asked for and not installed.
@@ -87,7 +87,7 @@ class System:
         return str(getattr(getattr(self.encoder, "inner", None), "device", "cpu"))
 
     def store(self, settings: Settings) -> EmbeddingStore:
-        """Return where the vectors of this system's documents are stored."""
+        """Return the store of this system's document vectors."""
         identity = identify(
             self.encoder.info,
             dim=self.encoder.dim,
@@ -99,7 +99,7 @@ class System:
 
     @property
     def record(self) -> SystemRecord:
-        """What results state of it."""
+        """What results state about the system."""
         return SystemRecord.of(
             self.encoder.info, dim=self.encoder.dim, spec=self.spec, package=self.package
         )
@@ -131,7 +131,7 @@ def load_system(
         seed: For encoders that draw random numbers.
 
     Raises:
-        UnknownNameError: There is no encoder of that name.
+        UnknownNameError: No encoder has that name.
         UsageError: An argument is missing, needless or impossible.
         EncoderError: The model cannot be loaded.
     """
@@ -140,10 +140,10 @@ def load_system(
 
 
 def as_system(encoder: Encoder | TokenEncoder) -> System:
-    """Return an encoder that a person made as a system, its output checked.
+    """Return a user's own encoder as a system, with its output checked.
 
     Raises:
-        PluginError: It is no encoder; says what it lacks.
+        PluginError: The object is no encoder; says what it lacks.
     """
     kind = type(encoder)
     if isinstance(encoder, CheckedEncoder | CheckedTokenEncoder):
@@ -159,13 +159,13 @@ def with_workers(
     threads: int | None = None,
     address: str | None = None,
 ) -> Iterator[System]:
-    """Let workers encode for a system while the block runs, where the work is worth it.
+    """Let workers encode for a system while the block runs, where that pays off.
 
     Args:
         system: The system.
-        number: How many workers, as many as this machine has GPUs or cores for when None.
-        threads: Of each worker on a processor; an equal share of the cores when None.
-        address: Of a Ray cluster, empty for that of $RAY_ADDRESS or of this machine; None for
+        number: Number of workers; as many as the machine's GPUs or cores allow when None.
+        threads: Threads of each worker on a processor; an equal share of the cores when None.
+        address: Address of a Ray cluster, empty for $RAY_ADDRESS or this machine's; None for
             processes of this machine.
 
     Raises:

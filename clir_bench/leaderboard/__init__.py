@@ -1,1 +1,1 @@
-"""Leaderboards: stored results to boards, and boards to Markdown, CSV and a static site."""
+"""Makes boards from stored results, and Markdown, CSV and a static site from boards."""

@@ -1,4 +1,4 @@
-"""Definitions and stored results to boards: means, rank groups, disparity."""
+"""Makes boards from definitions and stored results: means, rank groups, disparity."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _FASTEST = 1e9
 
 
 def assemble(definition: BoardDefinition, submissions: Submissions, folder: Path) -> Board:
-    """Return a board of all submissions that it takes.
+    """Return a board with every submission it accepts.
 
     Args:
-        definition: What the board is to show.
+        definition: What the board shows.
         submissions: What there is.
         folder: Where the board will be written; its paths are relative to this.
 

@@ -1,12 +1,12 @@
-"""What a leaderboard shows, before it is written as Markdown, CSV or a site.
+"""The content of a leaderboard, before it is written as Markdown, CSV or a site.
 
 A `Board` holds one or more `Section`s. A section is one ranking: one task, some of its language
 pairs, one primary measure. Its `BoardRow`s are the systems run here; each `Reference` is a system
-with values published elsewhere, which are shown apart and never ranked.
+with values published elsewhere; boards show it apart and never rank it.
 
 Every number is rounded to six decimals when the board is made, so that equal results give equal
-bytes on any machine. Every text about a system comes from a submission and is hostile: whoever
-writes it out escapes it. Nothing here says when the board was built.
+bytes on any machine. Every text about a system comes from a submission and is hostile; the writers
+escape it. A board has no date of its own.
 
 Paths are relative to the folder that holds `<board>.md`, with forward slashes.
 """
@@ -46,7 +46,7 @@ class BoardLanguage:
 
 @dataclass(frozen=True)
 class PairFacts:
-    """The size of a pair's collection, as the task's card states it; None where it does not."""
+    """The size of a pair's collection, as stated by the task's card; None where not stated."""
 
     n_documents: int | None
     n_queries: int | None
@@ -55,15 +55,15 @@ class PairFacts:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """A task card, as far as people want to know it.
+    """The facts of a task card that boards show.
 
     Attributes:
-        version: Of the card; results under another are refused.
+        version: Version of the card; results with another are refused.
         measures: The card's own, the primary one first.
         languages: Codes of all languages of the task, sorted.
         parallel_queries: Whether questions are translations of each other and drawn together.
         card_file: Path of the card in the repository ("tasks/xquad.toml").
-        legends: Measure to what it means here, where that is a fact of the task.
+        legends: Measure to its meaning here, where that depends on the task.
     """
 
     id: str
@@ -83,14 +83,14 @@ class TaskFacts:
 
 @dataclass(frozen=True)
 class BoardSystem:
-    """A system of a board: what its results and its system card say. All of it hostile text.
+    """A system of a board, from its results and its system card. All text is hostile.
 
     Attributes:
         name: As in its results; `folder` is this name, safe as a path.
         kind: How it searches, by its card ("dense", "late-interaction", "lexical", ...).
         description: By its card, as are `url`, `license`, `contact` and `training`.
-        training: Languages, bitext and corpora of its training, and whether evaluation data was
-            among them ("no", "yes", "unknown").
+        training: Languages, bitext and corpora of its training, and whether they include evaluation
+            data ("no", "yes", "unknown").
         n_parameters: None for a system without weights.
         dim: Dimensions of a vector, 0 where there is none.
         max_tokens: None when there is no limit.
@@ -140,7 +140,7 @@ class BoardDisparity:
 
 @dataclass(frozen=True)
 class Speed:
-    """What the run took, where the result says so; `hardware` as recorded ("2 cores, ...")."""
+    """Speed of the run, where the result states it; `hardware` as recorded ("2 cores, ...")."""
 
     documents_per_second: float | None
     queries_per_second: float | None
@@ -154,11 +154,11 @@ class BoardRow:
 
     Attributes:
         system: Key into `Board.systems`: the system's folder name.
-        group: Rank group, 1 is the best; systems that cannot be told apart share one. None for a
-            system that lacks some of the section's pairs: it is not ranked.
+        group: Rank group, 1 is the best; systems that cannot be told apart share one. None when the
+            system lacks pairs of the section: it is not ranked.
         overall: Mean over the section's languages, by measure; empty when `group` is None.
-        tiers: Tier to its means; only tiers of which every pair is there.
-        languages: Language code to its means; only those of which every pair is there.
+        tiers: Tier to its means; only tiers with every pair.
+        languages: Language code to its means; only languages with every pair.
         pairs: Pair to its means.
         missing: Pairs of the section that the system has no score for, sorted.
         disparity: None when `group` is None.
@@ -188,14 +188,14 @@ class Reference:
     Attributes:
         system: As the source calls it.
         version: Revision of the model and what it was measured with; "" where not stated.
-        measure: What was published; the section's primary measure unless `note` says otherwise.
-        overall: Mean over the section's languages: as published where the source has it, else of
-            its values here (see `overall_published`); None where languages are missing.
-        tiers: Means of the values below over a tier's languages, where all are there.
+        measure: The published measure; the section's primary one unless `note` says otherwise.
+        overall: Mean over the section's languages: the published one, else the mean of the values
+            below (see `overall_published`); None where languages are missing.
+        tiers: Means of the values below over a tier's languages, where all have a value.
         languages: Language code to the published value.
         source: Who published it, and where.
         url: The source's address.
-        note: In what the value differs from what is measured here; "" when in nothing known.
+        note: How the value differs from what is measured here; "" when no difference is known.
     """
 
     system: str
@@ -212,7 +212,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A stored result that the section does not take, and why."""
+    """A stored result that the section leaves out, and why."""
 
     result_file: str
     reason: str
@@ -224,13 +224,13 @@ class Section:
 
     Attributes:
         id: Unique within its board, safe as a file name and an anchor.
-        about: One paragraph for people: what is searched, and with what.
+        about: One paragraph for readers: what is searched, and with which queries.
         measures: ir-measures names, the primary one first; rows have all of them.
         languages: By tier in `TIERS`, then by code.
         pairs: Pair to the size of its collection.
         rows: Ranked systems by primary mean, best first (ties by name), then those with
             `group` None by name.
-        absent: Folder names of systems of other sections of the board that have no row here.
+        absent: Folder names of systems that have rows in other sections only.
     """
 
     id: str
@@ -268,7 +268,7 @@ class Board:
     Attributes:
         id: The name of its files: `<id>.toml`, `<id>.md`, `<id>.csv`.
         scheme: Name of the tier scheme.
-        scheme_note: What its tiers rest on.
+        scheme_note: The basis of its tiers.
         systems: Folder name to system, of every row of every section, sorted by folder name.
     """
 

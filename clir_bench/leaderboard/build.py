@@ -1,4 +1,4 @@
-"""All files of all boards, written or compared with what is there."""
+"""Writes all files of all boards, or compares them with the existing files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SITE = "site"
 
 
 def board_files(boards: Sequence[Board], *, site: bool) -> dict[str, bytes]:
-    """Return path within the boards' folder to content.
+    """Return the files' contents, by path within the boards' folder.
 
     Args:
-        boards: What to write.
-        site: Make the site too; it is about all boards, so `boards` must be all there are.
+        boards: The boards to write.
+        site: Make the site too; it covers all boards, so `boards` must be complete.
     """
     files = {}
     for board in boards:
@@ -32,7 +32,7 @@ def board_files(boards: Sequence[Board], *, site: bool) -> dict[str, bytes]:
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> list[str]:
-    """Write what is new or different; return the names of those files.
+    """Write new and changed files; return their names.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -44,7 +44,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> list[str]:
 
 
 def differences(folder: Path, files: Mapping[str, bytes]) -> list[str]:
-    """Say of each file how it differs from what the results give; nothing when none does."""
+    """Say how each file differs from the results; empty when none does."""
     found = []
     for name, content in files.items():
         present = _content(folder / name)
@@ -56,7 +56,7 @@ def differences(folder: Path, files: Mapping[str, bytes]) -> list[str]:
 
 
 def leftovers(folder: Path, files: Mapping[str, bytes]) -> list[str]:
-    """Return files of the site that no board has any more; none when no site was made."""
+    """Return files of the site that belong to no board any more; none when no site was made."""
     if not any(name.startswith(f"{SITE}/") for name in files):
         return []
     present = (path for path in (folder / SITE).rglob("*") if path.is_file())

@@ -1,11 +1,11 @@
-"""The data that boards are about, as hashes: `leaderboards/data.sha256`.
+"""Reads and writes the hashes of the boards' data: `leaderboards/data.sha256`.
 
-Two lines for each pair, sorted. `<sha256>  <task>/<split>/<pair>` is the data hash that every
-result records over the documents, the judged queries and the judgments (`checks.inspect`). A
-result with another hash was made on other data. `<sha256>  <task>/<split>/<pair>/queries` is over
-the ids of the judged queries, sorted, one on a line: a submission's values are of these queries,
-which can be seen without the data. `clir-bench leaderboard pin` writes both from the benchmark's
-own files.
+The file has two sorted lines per pair. `<sha256>  <task>/<split>/<pair>` is the data hash that
+every result records over the documents, the judged queries and the judgments (`checks.inspect`). A
+result with another hash used other data. `<sha256>  <task>/<split>/<pair>/queries` is over the
+sorted ids of the judged queries, one per line: with it, CI can check without the data that a
+submission's values belong to these queries. `clir-bench leaderboard pin` writes both from the
+benchmark's own files.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LINE = re.compile(
 
 
 class DataKey(NamedTuple):
-    """What a data hash is of."""
+    """The task, split and pair of a data hash."""
 
     task: str
     split: str
@@ -45,11 +45,11 @@ class DataKey(NamedTuple):
 
 
 class Pinned(NamedTuple):
-    """What a pair's data are known by.
+    """The hashes of a pair's data.
 
     Attributes:
         data: Over its documents, judged queries and judgments; "" where the file has no such line.
-        queries: Over the ids of its judged queries, as `queries_sha256` makes it; "" likewise.
+        queries: Over the ids of its judged queries (see `queries_sha256`); "" likewise.
     """
 
     data: str = ""
@@ -57,7 +57,7 @@ class Pinned(NamedTuple):
 
 
 def queries_sha256(query_ids: Iterable[str]) -> str:
-    """Return the hash of judged queries' ids, in whatever order they come."""
+    """Return the hash of judged queries' ids, in any order."""
     return hashlib.sha256("\n".join(sorted(query_ids)).encode("utf-8", "replace")).hexdigest()
 
 
@@ -66,7 +66,7 @@ def read_official(folder: Path) -> dict[DataKey, Pinned]:
 
     Raises:
         MissingDataError: The folder has no such file.
-        DataError: It cannot be read, a line is not what the format says, or is there twice.
+        DataError: The file cannot be read, or a line is malformed or repeated.
     """
     path = folder / FILE_NAME
     if not path.exists():
@@ -103,7 +103,7 @@ def format_official(hashes: Mapping[DataKey, Pinned]) -> bytes:
 
 
 class Wanted(NamedTuple):
-    """What boards show of one task's split."""
+    """The pairs of one task's split that boards show."""
 
     card: TaskCard
     split: str
@@ -111,7 +111,7 @@ class Wanted(NamedTuple):
 
 
 def wanted(definitions: Iterable[BoardDefinition]) -> list[Wanted]:
-    """Return what boards show, each task and split once."""
+    """Return what the boards show, each task and split once."""
     found: dict[tuple[str, str], Wanted] = {}
     for definition in definitions:
         for section in definition.sections:
@@ -128,16 +128,16 @@ def hashes_of(
     data_dir: Path | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> dict[DataKey, Pinned]:
-    """Return the hashes that the pairs of a task are known by.
+    """Return the hashes of a task's pairs.
 
     Args:
-        task: Which pairs of which split.
-        data_dir: Folder of the task's files, where they are not looked for as ever.
+        task: The pairs and their split.
+        data_dir: Folder of the task's files; the usual places when None.
         advance: Called with the number of documents read since the last call.
 
     Raises:
         DataError: A pair cannot be loaded, or what was loaded is not the benchmark's own data.
-        MissingDataError: The task's files cannot be had.
+        MissingDataError: The task's files are missing.
     """
     card, split, pairs = task
     source = locate(card, split, data_dir)

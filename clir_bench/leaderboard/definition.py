@@ -1,4 +1,4 @@
-"""What a board is to show: `leaderboards/<name>.toml`.
+"""Reads what a board shall show: `leaderboards/<name>.toml`.
 
     title = "XQuAD"
     about = "Questions to the Wikipedia paragraph that answers them, within one language."
@@ -12,8 +12,8 @@
     pairs = ["same"]
     measures = ["nDCG@10", "AP@100", "R@100"]
 
-A section is one ranking: pairs of one task and split, all with a pool of languages as documents
-(`*-mul`) or all without, and the measures to show, of which the first is the one that ranks.
+A section is one ranking: pairs of one task and split, and the measures to show. The first measure
+ranks. Either all pairs have a pool of languages as documents (`*-mul`), or none has.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class SectionDefinition(_Strict):
 
     Attributes:
         id: Unique within the board.
-        about: A paragraph for people.
+        about: A paragraph for readers.
         split: The task's default one when empty.
         pairs: Pair rules as on task cards: "same", "*-en", "*-mul".
-        measures: ir-measures names, the one that ranks first.
+        measures: ir-measures names; the first one ranks.
     """
 
     id: TaskId
@@ -103,8 +103,9 @@ def read_definition(path: Path) -> BoardDefinition:
     """Read and check one board's file.
 
     Raises:
-        UsageError: It is missing, is no TOML, a field is unknown, missing or of the wrong type, or
-            a task, split, pair, measure or tier scheme does not exist; every problem is named.
+        UsageError: The file is missing or no TOML, a field is unknown, missing or of the wrong
+            type, or a task, split, pair, measure or tier scheme does not exist; names every
+            problem.
     """
     try:
         raw = parse_toml(read_plain(path, _LARGEST_BYTES), str(path), DataError)
@@ -119,11 +120,11 @@ def read_definition(path: Path) -> BoardDefinition:
 
 
 def read_definitions(folder: Path, names: tuple[str, ...] = ()) -> list[BoardDefinition]:
-    """Return the boards of a folder, sorted by id, or those that are named.
+    """Return the named boards of a folder, or all, sorted by id.
 
     Raises:
-        UnknownNameError: There is no board of that name.
-        UsageError: There is none at all, or one is wrong.
+        UnknownNameError: No board has that name.
+        UsageError: There are no boards, or one is wrong.
     """
     files = {path.stem: path for path in sorted(folder.glob("*.toml"))}
     if not files:

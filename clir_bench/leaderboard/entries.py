@@ -1,9 +1,9 @@
-"""Stored results that a section takes, and why it does not take the others.
+"""Chooses the stored results that a section takes, and says why it leaves out the others.
 
-Results are read as `clir-bench submit` leaves them, by what `clir-bench validate` reads them with
-(`submission.reading`): a section takes what that finds nothing wrong with, and leaves out the rest
-with the reason. Only that the values are those of the runs is left to `validate`, which needs the
-benchmark's data.
+Boards and `clir-bench validate` read what `clir-bench submit` wrote with the same reader
+(`submission.read`). A section takes the results without problems and leaves out the rest with the
+reason. One check needs the benchmark's data and is left to `validate`: that the values are those of
+the runs.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class AcceptedResult:
     Attributes:
         folder: The system's folder name.
         path: The result's file.
-        date: Day the run began, UTC.
+        date: Day on which the run began, UTC.
         scores: Per-query values of the section's measures, of the pairs it has.
     """
 
@@ -57,7 +57,7 @@ class AcceptedResult:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A result that a section does not take, and why."""
+    """A result that a section leaves out, and why."""
 
     path: Path
     reason: str
@@ -65,11 +65,11 @@ class Refusal:
 
 @dataclass
 class Submissions:
-    """Everything in a folder of results, to make boards of.
+    """A folder of results to make boards from.
 
     Attributes:
         folder: The folder of results.
-        official: What the pairs of boards are known by (`data_hashes.read_official`).
+        official: The hashes of the boards' pairs (`data_hashes.read_official`).
     """
 
     folder: Path
@@ -126,13 +126,13 @@ class Submissions:
         return entries, refusals
 
     def _read(self, path: Path, system: SubmittedSystem) -> SubmittedResult:
-        """Return what is at a path; sections of one task follow each other, and read it once."""
+        """Return the system at a path; consecutive sections of one task read it once."""
         if path not in self._last:
             self._last[path] = read_submitted(path, system, self.official)
         return self._last[path]
 
     def _reason(self, path: Path, problems: Sequence[Problem]) -> str:
-        """Say what is wrong without the place of this checkout, which is another one elsewhere."""
+        """Say what is wrong, without this machine's path to the checkout."""
         said = [problem.what if problem.path == path else str(problem) for problem in problems]
         more = [f"and {len(said) - _SHOWN:,} other problems"] if len(said) > _SHOWN else []
         reason = "; ".join((*dict.fromkeys(said[:_SHOWN]), *more))
@@ -156,7 +156,7 @@ def _entry(
     scores: Mapping[LanguagePair, QueryScores],
     section: SectionDefinition,
 ) -> AcceptedResult | Refusal:
-    """Return what a section shows of a result in which nothing is wrong."""
+    """Return what a section shows of a result without problems."""
     task = result.task
     if missing := [measure for measure in section.measures if measure not in task.measures]:
         return Refusal(path, f"it has no {', '.join(missing)}; submit it again with these measures")

@@ -1,4 +1,4 @@
-"""Texts from submissions, made safe for Markdown and for spreadsheets."""
+"""Makes texts from submissions safe for Markdown and for spreadsheets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def visible(text: str) -> str:
-    """Return a text on one line, what hides or reorders characters spelled out.
+    """Return a text on one line, with characters that hide or reorder others spelled out.
 
     >>> visible("safe\\u202ecod.exe")
     'safe[U+202E]cod.exe'
@@ -21,7 +21,7 @@ def visible(text: str) -> str:
 
 
 def spelled_out(text: str, keep: str = "") -> str:
-    """Return a text in which every unseen character, but for those in `keep`, is spelled out."""
+    """Return a text with every unseen character spelled out, except those in `keep`."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -33,7 +33,7 @@ def spelled_out(text: str, keep: str = "") -> str:
 
 
 def markdown(text: str, longest: int = 200) -> str:
-    """Return a text that Markdown and HTML show as it is, and read as nothing else, cut.
+    """Return a text, shortened, that Markdown and HTML show as plain text.
 
     Addresses and mentions are not turned into links either.
 
@@ -43,7 +43,7 @@ def markdown(text: str, longest: int = 200) -> str:
     shown = visible(text)
     shown = shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
     escaped = _SPECIAL.sub(lambda found: _entity(found[0]), shown.replace("&", "&amp;"))
-    # Where a line may begin with it, these would begin a heading, a list or a quotation.
+    # At the start of a line, these would begin a heading, a list or a quotation.
     return re.sub(r"^(?=[#+\-=])|(?<=^\d)(?=[.)])", r"\\", escaped)
 
 
@@ -52,7 +52,7 @@ def _entity(character: str) -> str:
 
 
 def target(path: str) -> str:
-    """Return a relative path as the target of a link.
+    """Return a relative path as a link target.
 
     >>> target("results/a (b)/x.json")
     'results/a%20%28b%29/x.json'
@@ -61,7 +61,7 @@ def target(path: str) -> str:
 
 
 def spreadsheet(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula.
+    """Return a text that no spreadsheet reads as a formula.
 
     >>> spreadsheet("=1+1")
     "'=1+1"

@@ -1,4 +1,4 @@
-"""What a board's tables mean, in plain words."""
+"""Explains a board's tables in plain words."""
 
 from __future__ import annotations
 

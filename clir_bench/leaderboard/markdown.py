@@ -1,4 +1,4 @@
-"""A board as Markdown, to be read on a web page and in a terminal alike."""
+"""Writes a board as Markdown that reads well on a web page and in a terminal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def board_markdown(board: Board) -> bytes:
 
 
 def _wrapped(part: str) -> str:
-    """Return a paragraph or list in lines that fit a terminal; tables and links as they are."""
+    """Return a paragraph or list in lines that fit a terminal; tables and links unchanged."""
     if part.startswith(("|", "#", "[", "<!--")):
         return part
     return "\n".join(_wrapped_line(line) for line in part.splitlines())
@@ -53,7 +53,7 @@ def _wrapped_line(line: str) -> str:
     item = _ITEM.match(line)
     indent = " " * len(item[0]) if item else ""
     first, *others = _WRAPPER.wrap(line) or [""]
-    # What a line happens to begin with after the break must not begin a list or a heading.
+    # A word that comes first after a break must not begin a list or a heading.
     safe = (_MARKER.sub(r"\1\\\2", other) for other in others)
     return "\n".join([first, *(indent + other for other in safe)])
 
@@ -138,7 +138,7 @@ def _systems(board: Board, section: Section) -> str:
 
 
 def _links(section: Section) -> list[str]:
-    """Return the targets of a table's links, apart so that the table can be read as text."""
+    """Return the targets of a table's links, kept apart so that the table reads well as text."""
     lines = []
     for number, row in enumerate(section.rows, start=1):
         label = f"{section.id}-{number}"

@@ -1,4 +1,4 @@
-"""Values published elsewhere: facts from `references.toml`, each with its source."""
+"""Reads values published elsewhere from `references.toml`, each with its source."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Strict(BaseModel):
 
 
 class Source(_Strict):
-    """Who published values."""
+    """The publisher of values."""
 
     title: str
     url: str
@@ -37,12 +37,12 @@ class Published(_Strict):
 
     Attributes:
         system: As the source calls it.
-        version: Revision of the model and what it was measured with, where the source says so.
+        version: Revision of the model and how it was measured, where the source says so.
         pairs: Which section it belongs to: the one that shows just these pairs (rules as on task
             cards).
         measure: "AP" is over the whole ranking.
         source: Key into the sources.
-        note: In what the values differ from those measured here.
+        note: How the values differ from those measured here.
         overall: A mean over languages that the source itself states.
         values: By pair; some may be missing.
     """
@@ -82,7 +82,7 @@ def read_references() -> References:
 def references_of(
     section: SectionDefinition, languages: Sequence[BoardLanguage]
 ) -> tuple[Reference, ...]:
-    """Return the values published for a section, the highest mean first, those without one last."""
+    """Return the values published for a section, highest mean first, those without one last."""
     known = read_references()
     found = [
         _reference(one, known.sources[one.source], languages)

@@ -1,4 +1,4 @@
-"""A board as CSV: one number a line, so that nothing has to be parsed out of a cell."""
+"""Writes a board as CSV with one number per line, so that no cell needs parsing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def board_csv(board: Board) -> bytes:
 
 
 def _lines(board: Board, section: Section, row: BoardRow) -> Iterator[_Line]:
-    """Yield level, name, tier, measure and value of everything known of a row."""
+    """Yield level, name, tier, measure and value of every number of a row."""
     tier_of = {language.code: language.tier for language in section.languages}
     yield from _of("overall", {"all languages": row.overall}, {})
     yield from _of("tier", {str(t): v for t, v in row.tiers.items()}, {t: t for t in row.tiers})

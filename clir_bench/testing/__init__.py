@@ -1,6 +1,6 @@
-"""The checks that plugin authors run: does an encoder, does an adapter keep its promises?
+"""Checks for plugin authors: does an encoder or an adapter keep its promises?
 
-In a test of your own, each check as one test:
+In your own tests, each check as one test:
 
     import pytest
     from clir_bench.testing import encoder_checks
@@ -9,7 +9,7 @@ In a test of your own, each check as one test:
     def test_encoder(check):
         check()
 
-or all of them at once, with `check_encoder("my-encoder")`. `clir-bench check-encoder my-encoder`
+or all at once, with `check_encoder("my-encoder")`. `clir-bench check-encoder my-encoder`
 prints the same as a report. For a task there are `adapter_checks` and `check_adapter`.
 
 >>> from clir_bench.encoders.hashing import HashingEncoder

@@ -1,4 +1,4 @@
-"""The checks a task's adapter should pass on every pair it is tried on."""
+"""The checks that a task's adapter must pass on every tested pair."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _loads(subject: TaskSubject) -> str:
 def _each(
     check: Callable[[TaskSubject, LanguagePair, Collection], None],
 ) -> Callable[[TaskSubject], str]:
-    """Make a check of all pairs from a check of one."""
+    """Turn a check of one pair into a check of all pairs."""
 
     def run(subject: TaskSubject) -> str:
         for pair, collection in subject.collections.items():
@@ -103,7 +103,7 @@ def _document_ids(subject: TaskSubject, pair: LanguagePair, collection: Collecti
 def _judgments(subject: TaskSubject, pair: LanguagePair, collection: Collection) -> None:
     where = subject.where(pair)
     judged = frozenset(qrel.doc_id for qrel in collection.qrels)
-    # Ids that occur twice are another check's.
+    # Another check looks for ids that occur twice.
     unique = {document.doc_id: document for document in collection.documents}
     corpus = inspect_corpus(
         list(unique.values()), judged, where=where, document_text=subject.card.document_text

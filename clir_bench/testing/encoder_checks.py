@@ -1,4 +1,4 @@
-"""The checks an encoder should pass, each a claim that holds for every text it may be given."""
+"""The checks that an encoder must pass; each claim holds for every text it may get."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def _finding(subject: EncoderSubject) -> str:
     documents = subject.rows("documents", SENTENCES)
     n_found = 0
     for number, query in enumerate(queries):
-        # MaxSim; of one vector a text it is the inner product.
+        # MaxSim; with one vector per text it is the inner product.
         scores = [float((query @ document.T).max(axis=1).sum()) for document in documents]
         others = [score for other, score in enumerate(scores) if other != number]
         n_found += scores[number] > max(others)
@@ -279,7 +279,7 @@ ENCODER_CHECKS: tuple[Check[EncoderSubject], ...] = (
     ),
     Check(
         "shapes",
-        "returns numpy arrays of the promised shape, a row (or array) a text",
+        "returns numpy arrays of the promised shape, one row (or array) per text",
         "return np.ndarray of (n_texts, dim); late interaction: a list of (n_tokens, dim)",
         _shapes,
     ),
@@ -337,7 +337,7 @@ ENCODER_CHECKS: tuple[Check[EncoderSubject], ...] = (
     Check(
         "languages",
         "takes every language code, that of a mixed pool too",
-        "treat a language that is not known like any other text; `language` is a hint",
+        "treat texts in an unknown language like any others; `language` is a hint",
         _languages,
     ),
     Check(
@@ -370,7 +370,7 @@ ENCODER_CHECKS: tuple[Check[EncoderSubject], ...] = (
 
 
 def measured(subject: EncoderSubject) -> tuple[str, ...]:
-    """Return time and memory, measured in a process of its own; empty where that cannot be."""
+    """Return time and memory, measured in a separate process; empty where that is impossible."""
     try:
         apart = subject.apart
     except (BrokenPromiseError, NotApplicableError):
@@ -379,7 +379,7 @@ def measured(subject: EncoderSubject) -> tuple[str, ...]:
         return ()
     return (
         f"loading took {apart.load_seconds:.1f} s; {apart.documents_per_second:,.0f} documents "
-        f"of 100 words a second, {apart.queries_per_second:,.0f} queries",
+        f"of 100 words per second, {apart.queries_per_second:,.0f} queries",
         f"memory: {apart.loaded_bytes / _BYTES:,.0f} MiB once loaded, "
         f"{apart.peak_bytes / _BYTES:,.0f} MiB at most",
     )

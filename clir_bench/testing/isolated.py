@@ -27,7 +27,7 @@ _TIMED_SECONDS = 0.5
 
 
 class Wall:
-    """Refuses every connection that leaves this machine, and notes where to and when."""
+    """Refuses every connection that leaves this machine, and records its target and phase."""
 
     def __init__(self) -> None:
         self.phase = "import"
@@ -49,7 +49,7 @@ class Wall:
 
 
 def observe_encoder(request: dict[str, Any], wall: Wall) -> dict[str, Any]:
-    """Return the fields of `isolation.Apart`, as far as the encoder came."""
+    """Return the fields of `isolation.Apart`, up to where the encoder failed."""
     from clir_bench.core import plugins, provenance
     from clir_bench.encoders import load_encoder
     from clir_bench.errors import ClirBenchError
@@ -83,7 +83,7 @@ def observe_encoder(request: dict[str, Any], wall: Wall) -> dict[str, Any]:
 
 
 def _rate(encode: Callable[[], object], n_texts: int) -> float:
-    """Return texts a second, over as many rounds as begin within half a second."""
+    """Return texts per second, over as many rounds as begin within half a second."""
     started, rounds = time.perf_counter(), 0
     while rounds == 0 or (time.perf_counter() - started < _TIMED_SECONDS and rounds < 50):
         encode()

@@ -1,9 +1,9 @@
-"""An encoder loaded in a process of its own, where every connection is refused and noted.
+"""Loads an encoder in a separate process that refuses and records every connection.
 
-The process has another `PYTHONHASHSEED` (a vector that depends on `hash(text)` shows), sees the
-Hub's libraries in offline mode, and has its standard output watched. Python's audit events
-(PEP 578) tell of connections, so libraries that open sockets in native code are held back by
-offline mode alone.
+The process has another `PYTHONHASHSEED` (which exposes vectors that depend on `hash(text)`), runs
+the Hub's libraries in offline mode, and has its standard output watched. Python's audit events (PEP
+578) report connections; for libraries that open sockets in native code, only offline mode prevents
+them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHOWN_LINES = 3
 
 @dataclass(frozen=True)
 class Places:
-    """What the process is started with, for tests."""
+    """Settings with which the process starts, for tests."""
 
     timeout_seconds: float = TIMEOUT_SECONDS
     python: str = sys.executable
@@ -34,13 +34,13 @@ class Places:
 
 @dataclass(frozen=True)
 class Apart:
-    """What was seen of an encoder in a process of its own.
+    """What was seen of an encoder in a separate process.
 
     Attributes:
         connections: Phase ("import", "load", "encode") to the addresses it tried to reach.
-        error: Phase and message of what stopped it, "" when nothing did.
+        error: Phase and message of the error that stopped it, "" without one.
         printed: What it wrote to standard output.
-        vectors: Side to one `(n_vectors, dim)` nested list a text of `texts.SENTENCES`.
+        vectors: Side to one `(n_vectors, dim)` nested list per text of `texts.SENTENCES`.
         load_seconds: From importing the package to the encoder.
         queries_per_second: Of short texts.
         documents_per_second: Of texts of 100 words.
@@ -60,7 +60,7 @@ class Apart:
 
 
 def observe(spec: str, options: Mapping[str, Any], places: Places) -> Apart:
-    """Load and try the encoder `spec` in a process of its own.
+    """Load and try the encoder `spec` in a separate process.
 
     Raises:
         BrokenPromiseError: The process died or did not end.
@@ -70,7 +70,7 @@ def observe(spec: str, options: Mapping[str, Any], places: Places) -> Apart:
 
 
 def run_apart(what: str, request: Mapping[str, Any], places: Places) -> tuple[dict[str, Any], str]:
-    """Return what `isolated.py` found out about an encoder or an adapter, and what was printed.
+    """Return what `isolated.py` found about an encoder or an adapter, and what was printed.
 
     Raises:
         BrokenPromiseError: The process died or did not end.

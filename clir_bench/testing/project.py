@@ -1,4 +1,4 @@
-"""A package with an encoder of one's own, written from `template/`."""
+"""Writes a package with a user's own encoder, from `template/`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEMPLATES = Path(__file__).with_name("template")
 
 @dataclass(frozen=True)
 class ProjectNames:
-    """What the parts of a package are called.
+    """The names of a package's parts.
 
     Attributes:
         name: What `--model` takes.
@@ -39,7 +39,7 @@ class ProjectNames:
 module='clir_bench_my_model_0_5b')
 
         Raises:
-            UsageError: It cannot be a package's name, or an encoder of that name is registered.
+            UsageError: It cannot be a package's name, or an encoder has that name.
         """
         if not _NAME.fullmatch(name):
             raise UsageError(

@@ -1,4 +1,4 @@
-"""Checks, what became of each, and how that reads."""
+"""Runs checks, and reports their outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class BrokenPromiseError(Exception):
 
 
 class NotApplicableError(Exception):
-    """Raised by a check that cannot be made of this subject, with the reason."""
+    """Raised by a check that this subject does not allow, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Check(Generic[Subject]):
         return self.name
 
     def outcome(self, subject: Subject) -> Outcome:
-        """Make the check; what is raised is not about the subject, or not foreseen.
+        """Make the check; it raises only errors that are unforeseen or not about the subject.
 
         Raises:
             UsageError: There is no such subject.
@@ -60,7 +60,7 @@ class Check(Generic[Subject]):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one check.
+    """The outcome of one check.
 
     Attributes:
         detail: Why it failed or was skipped, or a remark.
@@ -74,7 +74,7 @@ class Outcome:
     remedy: str = ""
 
     def lines(self) -> list[str]:
-        """Return it for people, the remark and the remedy indented below."""
+        """Return the outcome as text, with remark and remedy indented below."""
         marks = {"passed": "passed ", "failed": "FAILED ", "skipped": "skipped"}
         found = [f"{marks[self.status]}  {self.check}: {self.claim}"]
         found += [f"         {self.detail}"] if self.detail else []
@@ -84,12 +84,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What became of all checks.
+    """The outcomes of all checks.
 
     Attributes:
         subject: What was checked, in a few words.
-        n_checks: How many there are; those without an outcome wait for one that failed.
-        remarks: What was measured, a line each; no check depends on it.
+        n_checks: Number of checks; those without an outcome did not run because an earlier one
+            failed.
+        remarks: Measurements, one line each; no check depends on them.
     """
 
     subject: str
@@ -135,7 +136,7 @@ class CheckReport:
 
 @dataclass(frozen=True)
 class BoundCheck(Generic[Subject]):
-    """A check of one subject, to be called as one test.
+    """A check of one subject, called as one test.
 
     Attributes:
         check: The check.
@@ -162,7 +163,7 @@ class BoundCheck(Generic[Subject]):
 
 
 def examine(subject: Subject, checks: Sequence[Check[Subject]]) -> tuple[Outcome, ...]:
-    """Make all checks in their order; when the first fails, the others have nothing to look at."""
+    """Make all checks in order; when the first fails, the others do not run."""
     first, *others = checks
     outcome = first.outcome(subject)
     if outcome.status == "failed":

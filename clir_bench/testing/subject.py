@@ -1,4 +1,4 @@
-"""The encoder under test: loaded once, both kinds seen alike, and once more in another process."""
+"""The encoder under test, of either kind: loaded once here and once in another process."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class EncoderSubject:
     """An encoder by name, or one that is loaded already.
 
     Args:
-        encoder: What `--model` takes, or an encoder: of one that is loaded, what happens on
-            loading and in other processes cannot be checked.
+        encoder: What `--model` takes, or a loaded encoder: then loading and other processes cannot
+            be checked.
         options: How a named one is loaded.
     """
 
@@ -77,12 +77,12 @@ class EncoderSubject:
 
     @property
     def info(self) -> EncoderInfo:
-        """What the encoder says of itself."""
+        """The encoder's own description."""
         return self.encoder.info
 
     @property
     def tolerance(self) -> float:
-        """How far two vectors of one text may be apart, as a share of their length."""
+        """Largest distance of two vectors of one text, as a share of their length."""
         return _TOLERANCES.get(self.info.dtype, _COARSE)
 
     @cached_property
@@ -97,7 +97,7 @@ class EncoderSubject:
         return observe(self._given, self._options.__dict__, Places())
 
     def rows(self, side: Side, texts: Sequence[str], language: str = "en") -> list[Vectors]:
-        """Return one `(n_vectors, dim)` array a text, with one row for a single-vector encoder.
+        """Return one `(n_vectors, dim)` array per text, with one row for a single-vector encoder.
 
         Raises:
             EncoderError: The encoder failed or returned something unusable.
@@ -116,7 +116,7 @@ class EncoderSubject:
 
     @property
     def late(self) -> bool:
-        """Whether a text has one vector a token."""
+        """Whether a text has one vector per token."""
         return isinstance(self.encoder, CheckedTokenEncoder)
 
     def _method(self, side: Side) -> str:
@@ -137,8 +137,8 @@ def require_same(
     It is |a - b| / max(|a|, |b|) in Frobenius norms.
 
     Raises:
-        BrokenPromiseError: It is larger than `within`, or a text has other numbers of vectors;
-            names the text and `between` what the difference lies.
+        BrokenPromiseError: The difference is larger than `within`, or a text has another number of
+            vectors; names the text and what differs (`between`).
     """
     largest = 0.0
     for one, other, text in zip(first, second, texts, strict=True):

@@ -22,8 +22,8 @@ class TaskSubject:
     """A task's adapter on one split.
 
     Args:
-        task: What `--task` takes, or a card: of a card that was made in Python, what happens in
-            another process cannot be checked.
+        task: What `--task` takes, or a card: other processes cannot be checked with a card made in
+            Python.
         split: One of its splits, or "sample"; the card's default when None.
         pairs: Some of the card's pairs; the official ones when None.
         data_dir: Where the task's files are, as `--data-dir`.
@@ -49,7 +49,7 @@ class TaskSubject:
         """The card the split is read with.
 
         Raises:
-            UsageError: There is no such task or split, the card is wrong, or it is a suite's.
+            UsageError: The task or split does not exist, the card is wrong, or it is a suite's.
         """
         card = self._task if isinstance(self._task, TaskCard) else load_card(str(self._task))
         if not isinstance(card, TaskCard):
@@ -72,10 +72,10 @@ class TaskSubject:
 
     @cached_property
     def collections(self) -> dict[LanguagePair, Collection]:
-        """Every pair's collection as the adapter returned it.
+        """Every pair's collection, as returned by the adapter.
 
         Raises:
-            ClirBenchError: What the adapter found wrong.
+            ClirBenchError: The adapter's own error.
         """
         return {pair: self._load(pair) for pair in self.pairs}
 

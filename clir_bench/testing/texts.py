@@ -1,4 +1,4 @@
-"""What an encoder is tried on, written for this purpose."""
+"""The texts that test an encoder, written for this purpose."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def scripts() -> tuple[Script, ...]:
 
 
 def long_text(n_words: int = _LONG_WORDS, ending: str = "") -> str:
-    """Return a text of so many words, about 6 characters each, with an ending of its own."""
+    """Return a text of this many words, about 6 characters each, with an ending."""
     words = " ".join(SENTENCES).split()
     repeated = " ".join(words[number % len(words)] for number in range(n_words))
     return f"{repeated} {ending}" if ending else repeated

@@ -158,7 +158,7 @@ def test_run_profile_prints_every_stage_to_stderr_and_leaves_results_as_they_are
     told = CliRunner().invoke(command, [*arguments, "-o", str(tmp_path / "told"), "--profile"])
     assert (plain.exit_code, told.exit_code) == (0, 0), told.output
     assert "profile of hashing on xquad" in told.stderr
-    assert "tokens a second" not in told.stderr
+    assert "tokens per second" not in told.stderr
     assert "profile of" not in told.stdout + plain.output
     runs = sorted((tmp_path / "plain").rglob("*.run.gz"))
     assert runs

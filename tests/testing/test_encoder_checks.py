@@ -116,7 +116,7 @@ def test_an_encoder_by_name_passes_every_check_and_is_measured() -> None:
     assert {found.status for found in report.outcomes} == {"passed"}, report.text()
     assert [found.check for found in report.outcomes] == list(CHECKS)
     speed, memory = report.remarks
-    assert "documents of 100 words a second" in speed
+    assert "documents of 100 words per second" in speed
     assert "MiB at most" in memory
 
 

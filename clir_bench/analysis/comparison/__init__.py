@@ -1,1 +1,1 @@
-"""Systems compared question by question: what differs, by how much, and how sure that is."""
+"""Compares systems question by question: what differs, by how much, and how certain that is."""

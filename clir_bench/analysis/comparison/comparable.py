@@ -1,7 +1,7 @@
-"""Which results may be compared, and why others may not.
+"""Decides which results may be compared, and says why others may not.
 
-Two results of a task are comparable when the same queries were asked of the same documents and
-judged by the same judgments with the same measure. Anything else is refused, with the reason.
+Two results of a task are comparable when they share queries, documents, judgments and measure.
+Anything else is refused, with the reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from clir_bench.types import POOL, LanguagePair
 
 
 def problems_of(result: Result) -> list[str]:
-    """Return why a result can be compared with none, empty when it can."""
+    """Return why a result cannot be compared with any other; empty when it can."""
     problems = [f"it is {reason}" for reason in no_score(result.task)]
     if not done_pairs(result):
         problems.append("no pair of it is done")
@@ -68,7 +68,7 @@ def done_pairs(result: Result, rules: Sequence[str] = ()) -> set[str]:
         rules: Only pairs that these name, as `pairs.PairRules` does; all when empty.
 
     Raises:
-        UsageError: A rule is none, or names a language that the result has not.
+        UsageError: A rule is malformed, or names a language that the result lacks.
     """
     done = {name for name, pair in result.pairs.items() if pair.status == "done"}
     if not rules:

@@ -1,4 +1,4 @@
-"""Comparisons as a notebook shows them: figures, and tables in HTML."""
+"""Draws comparisons for notebooks: figures, and tables in HTML."""
 
 from __future__ import annotations
 

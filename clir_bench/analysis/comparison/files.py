@@ -1,4 +1,4 @@
-"""Comparisons as JSON and CSV have them, with every number in full."""
+"""Turns comparisons into JSON and CSV, with every number in full."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCHEMA_VERSION = 1
 
 
 def comparison_record(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison as JSON has it."""
+    """Return a comparison as JSON values."""
     settings = comparison.settings
     return {
         "schema_version": SCHEMA_VERSION,

@@ -1,15 +1,15 @@
 """Rank groups: systems that cannot be told apart share a rank.
 
-Systems are put in the order of their mean over all languages. The best one leads the first group.
-The systems below it are each tested against it (`randomization.flip_test`, questions paired), and
-Holm's correction is made over these tests. Going down the order, systems join the leader's group
-until one is worse than the leader with a corrected p-value of at most `alpha`. That one leads the
-next group, is tested against the systems below it, and so on.
+Systems are sorted by their mean over all languages. The best one leads the first group. Each system
+below it is tested against it (`significance.flip_test`, questions paired), with Holm's correction
+over these tests. Going down the order, systems join the leader's group until one is worse than the
+leader with a corrected p-value of at most `alpha`. That one leads the next group and is tested
+against the systems below it, and so on.
 
 A group's members cannot be told apart from its leader; two members may still differ from each
-other, and a leader may be told apart from only some of the group above: "not told apart" cannot be
-cut into groups without such edges. Groups follow the order of the means, so no system has a better
-rank than one with a higher mean.
+other, and a leader may be told apart from only some of the group above. No division into groups
+avoids this, because "not told apart" is not transitive. Groups follow the order of the means, so no
+system has a better rank than one with a higher mean.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ def rank_groups(
     seed: int = 0,
     alpha: float = ALPHA,
 ) -> dict[str, int]:
-    """Return every system's rank group, 1 for the best; best system first.
+    """Return every system's rank group, the best system first and in group 1.
 
-    Depends on nothing but its arguments; the order of `systems` changes nothing.
+    The order of `systems` does not matter.
 
     Args:
         systems: Per-query values by pair (`results.read_scores`) of at least one system; the same
-            pairs and queries for all. Pools of languages go apart from other pairs.
+            pairs and queries for all. Pass pools of languages in a call of their own.
         measure: The measure to rank by, higher is better.
         scheme: What decides a pair's language.
         parallel_queries: Whether equal ids in two query languages are the same question.
-        n_resamples: Sign vectors drawn for a test.
+        n_resamples: Sign vectors drawn per test.
         seed: Seed of the test.
         alpha: Corrected p-values up to this tell systems apart.
 
     Raises:
-        DataError: Systems have different pairs or queries, or one lacks the measure.
-        UsageError: There is no system.
+        DataError: Two systems have different pairs or queries, or one lacks the measure.
+        UsageError: `systems` is empty.
     """
     if not systems:
         raise UsageError("no system to rank")

@@ -1,4 +1,4 @@
-"""Comparisons as tables for papers."""
+"""Turns comparisons into LaTeX tables."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def best_groups(
 ) -> dict[Line, Sequence[str]]:
     """Return the first rank group of every line: its best system, and those not told apart from it.
 
-    It is made as `groups.rank_groups` makes it, line by line, with Holm's correction over all
-    tests of lines of one level. A gap has no best system.
+    Each line gets the group that `groups.rank_groups` would give it, with Holm's correction over
+    all tests of lines of one level. A gap has no best system.
     """
     ranked = {
         line: sorted(systems, key=lambda system: (-systems[system], system))
@@ -101,7 +101,7 @@ def _p_values(task: TaskComparison, one: str, other: str, settings: Settings) ->
         for row in task.rows
         if task.baseline in (one, other) and row.system in (one, other)
     }
-    if known:  # turning the signs of all differences changes no p-value
+    if known:  # swapping the two systems changes no p-value
         return known
     return {
         Line(pool, found.target.level, found.target.tier, found.target.name): found.p_value

@@ -1,20 +1,18 @@
-"""Two systems on one task: every mean's difference, its interval, its p-value and its size.
+"""Compares two systems on one task: difference of every mean, interval, p-value and effect size.
 
-Differences are system minus baseline, question by question. Their means, and the 95% bootstrap
-intervals of these, are those of `means.summarise`, which sees the differences as if they were
-scores; the p-values are those of `randomization.flip_test`. Both draw translations of one question
-together.
+Differences are system minus baseline, question by question. `means.summarise` takes them as if they
+were scores and gives their means and 95% bootstrap intervals; `significance.flip_test` gives the
+p-values. Both draw the translations of one question together.
 
-The gap (high tier minus low tier) needs more than turning signs. That two systems have the same gap
-does not mean that they are the same: one may be better everywhere, and where tiers have questions
-of their own, turning signs would take that common difference for chance. So unless every question
-is asked in every pair, where it cancels question by question, what the pairs of a tier differ by
-among themselves and what both tiers have in common is taken out first. A difference d of a pair
-with n questions and mean m becomes
+The gap (high tier minus low tier) needs more than flipping signs. Two systems with the same gap may
+still differ: one may be better everywhere. Where every question is asked in every pair, such a
+common difference cancels question by question. Where tiers have their own questions, flipping signs
+would take it for chance. There we first remove the differences between the pairs of a tier and the
+part that both tiers have in common. A difference d of a pair with n questions and mean m becomes
 
     (d - m) sqrt(n / (n - 1)) + t / 2    in the high tier, - t / 2 in the low tier
 
-with t the difference of the gaps, which this leaves as it is.
+where t is the difference of the gaps, which stays as it is.
 """
 
 from __future__ import annotations
@@ -58,7 +56,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Counts:
-    """In how many queries the system's value is higher, equal and lower."""
+    """Number of queries in which the system's value is higher, equal and lower."""
 
     wins: int
     ties: int
@@ -67,7 +65,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Difference:
-    """One mean of a system against the baseline's.
+    """One mean of a system, compared with the baseline's.
 
     Attributes:
         target: Which mean.
@@ -78,7 +76,7 @@ class Difference:
             several pairs, over the root of their mean variance, weighted as the pairs are. None
             where a pair has one query, or all differences are equal.
         p_value: Two-sided, of the paired randomization test.
-        exact: Whether all ways to turn the signs were counted.
+        exact: Whether all ways to flip the signs were counted.
         counts: Over the queries of the target's pairs; None for a gap.
     """
 
@@ -104,8 +102,8 @@ def paired_differences(
     """Return the difference of every mean of a task.
 
     Args:
-        baseline: Per-query values by pair; pools of languages go apart from other pairs.
-        system: The same of the system, of the same queries.
+        baseline: Per-query values by pair; pass pools of languages in a call of their own.
+        system: The same for the system, over the same queries.
         measure: What to compare by.
         scheme: What decides a pair's tier and language.
         parallel_queries: Whether equal ids in two query languages are the same question.
@@ -157,7 +155,7 @@ def _test(
     weights: _Floats,
     settings: Settings,
 ) -> FlipTest:
-    """Test all targets at once: a column a pair, and one more for the gap."""
+    """Test all targets at once: one column per pair, and one more for the gap."""
     pairs = list(columns)
     place = {pair: number for number, pair in enumerate(pairs)}
     is_gap = np.array([target.level == "gap" for target in targets])
@@ -179,7 +177,7 @@ def _test(
 def _without_common(
     columns: Mapping[LanguagePair, _Floats], gap_weights: _Floats
 ) -> dict[LanguagePair, _Floats]:
-    """Return the differences with nothing left in them but what tells on the gap."""
+    """Return the differences reduced to the part that affects the gap."""
     means = _means(columns, list(columns))
     half = float(means @ gap_weights) / 2
     found = {}
@@ -196,7 +194,7 @@ def _means(columns: Mapping[LanguagePair, _Floats], pairs: Sequence[LanguagePair
 
 
 def _effect_sizes(columns: Mapping[LanguagePair, _Floats], weights: _Floats) -> list[float | None]:
-    """Return the standardised difference of every target, None where there is none."""
+    """Return the standardised difference of every target, None where it is undefined."""
     variances = np.array(
         [values.var(ddof=1) if len(values) > 1 else math.nan for values in columns.values()]
     )

@@ -1,8 +1,8 @@
-"""Several systems on several tasks, each against a baseline, corrected for how many tests it was.
+"""Compares several systems with a baseline on several tasks, corrected for the number of tests.
 
-A family of tests, over which Holm's correction is made, is everything of one kind that is compared
-on one task by one measure: all pairs of all systems, all their languages, all their tiers, their
-means over all languages, or their gaps. Pools of languages are families of their own.
+Holm's correction is made within families of tests. A family holds all comparisons of one kind on
+one task by one measure: all pairs of all systems, all their languages, all their tiers, their means
+over all languages, or their gaps. Pools of languages form their own families.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Selection:
 
     Attributes:
         tasks: Only these tasks; all when empty.
-        measures: By these measures; by each task's primary one when empty.
+        measures: Only these measures; each task's primary one when empty.
         pairs: Only pairs that these rules name (see `comparable.done_pairs`); all when empty.
-        common_pairs: Where systems have different pairs, those that all have.
+        common_pairs: Where systems have different pairs, compare those that all have.
     """
 
     tasks: tuple[str, ...] = ()
@@ -59,11 +59,11 @@ _EVERYTHING = Selection()
 
 @dataclass(frozen=True)
 class Refusal:
-    """A result that is not compared.
+    """A result that is not compared, and why.
 
     Attributes:
         of: The task.
-        system: Whose result.
+        system: The system that the result is of.
         reason: Why, with the file.
     """
 
@@ -77,10 +77,10 @@ class Refusal:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Everything that was compared.
+    """All comparisons, and what could not be compared.
 
     Attributes:
-        tasks: What could be compared, a task and measure each.
+        tasks: What could be compared, one entry per task and measure.
         refused: Results that could not be, and why.
     """
 
@@ -123,11 +123,11 @@ class Comparison:
         r"""Return a table per task and measure: a row per language by tier, a column per system.
 
         The systems that cannot be told apart from the best one of a row are bold. A superscript
-        marks what is told apart from the baseline, + above it and - below.
+        marks what is told apart from the baseline: + above it, - below it.
 
         Args:
-            caption: In place of one that says what the table shows; escaped, unless it is
-                `results.latex.Markup`.
+            caption: Replaces the one that says what the table shows; escaped, unless it is a
+                `core.latex.Markup`.
             label: What `\\ref` calls it.
             by_pair: A row per pair in place of a row per language.
             n_digits: Decimals.
@@ -170,7 +170,7 @@ def compare(
     alpha: float = ALPHA,
     selection: Selection = _EVERYTHING,
 ) -> Comparison:
-    """Compare systems with the first of them, on every task it shares with another.
+    """Compare the first system with each other one, on every task they share.
 
     Args:
         systems: At least two, the baseline first.
@@ -181,7 +181,7 @@ def compare(
 
     Raises:
         UsageError: There is nothing to compare.
-        ResultError: Nothing that there is can be compared; says why.
+        ResultError: No results can be compared; says why.
         DataError: A file of per-query values is missing or broken.
     """
     if len(systems) < 2:
@@ -297,7 +297,7 @@ def _corrected(by_system: Mapping[str, Sequence[Difference]], *, pool: bool) -> 
 
 
 def _coarse(rows: Sequence[ComparisonRow], settings: Settings, alpha: float) -> list[str]:
-    """Return a note when too few flips are drawn for a large family to tell anything apart."""
+    """Return a note when too few flips are drawn to tell anything apart in a large family."""
     needed = max((row.n_family for row in rows if not row.found.exact), default=0) / alpha
     if needed <= settings.n_flips + 1:
         return []

@@ -1,4 +1,4 @@
-"""What a comparison finds, a row per difference."""
+"""What a comparison finds, one row per difference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ComparisonRow:
 
     Attributes:
         system: The system that is compared with the baseline.
-        pool: Whether it is over pools of languages.
+        pool: Whether the difference is over pools of languages.
         p_holm: Corrected by Holm's procedure.
         n_family: How many tests the family has.
     """
@@ -49,7 +49,7 @@ class ComparisonRow:
         return Line(self.pool, target.level, target.tier, target.name)
 
     def values(self, alpha: float = ALPHA) -> dict[str, Any]:
-        """Return every number of it, by name."""
+        """Return all numbers by name."""
         found, counts = self.found, self.found.counts
         return {
             "system": self.system,
@@ -80,10 +80,10 @@ class TaskComparison:
 
     Attributes:
         systems: The baseline first.
-        rows: Every system, every target; pairs and pool apart.
-        ranks: Rank group of every system by its mean over all languages; of pools where the task
-            has nothing else.
-        pool_ranks: Of the pool of a task that has both; empty otherwise.
+        rows: Every system and target; pairs and pool apart.
+        ranks: Rank group of every system by its mean over all languages; over pools where the task
+            has only pools.
+        pool_ranks: Rank groups over the pool, where a task has pairs and a pool; else empty.
         notes: What a reader should know.
         scores: Per-query values of every system, of the pairs that all have.
         tiers: The tier scheme.
@@ -120,7 +120,7 @@ class TaskComparison:
 
     @property
     def baseline(self) -> str:
-        """What the others are compared with."""
+        """The system that the others are compared with."""
         return self.systems[0]
 
     def rows_of(self, system: str, *, pool: bool) -> list[ComparisonRow]:

@@ -1,4 +1,4 @@
-"""One call that compares stored results: what `clir_bench.compare` is."""
+"""Compares stored results in one call; `clir_bench.compare` is this function."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def compare_results(
 
     Raises:
         UsageError: There are no two systems.
-        ResultError: Nothing that there is can be compared; says why.
+        ResultError: No results can be compared; says why.
         DataError: A file of per-query values is missing or broken.
     """
     rules = split_names(pairs)

@@ -1,4 +1,4 @@
-"""The stored results that are to be compared, by system."""
+"""Finds the stored results to compare, grouped by system."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class TaskSplit(NamedTuple):
-    """What a result is of."""
+    """The task and split of a result."""
 
     task: str
     split: str
@@ -39,7 +39,7 @@ class ComparedSystem:
     """One system and its results.
 
     Attributes:
-        label: What to call it: its name, with as much more as tells it from the others.
+        label: Its name, with as much added as tells it from the others.
     """
 
     label: str
@@ -47,15 +47,15 @@ class ComparedSystem:
 
 
 def find_systems(paths: Sequence[Path]) -> list[ComparedSystem]:
-    """Return the systems whose results are at `paths`, in the order they are first met.
+    """Return the systems with results at `paths`, in the order they are first found.
 
-    Results of one system in several places are put together. Two results of one system on one task
-    are two systems: the same model run twice can be compared with itself. In a folder, what cannot
-    be read is left out with a warning.
+    Results of one system in several places are joined. Two results of one system on one task count
+    as two systems, so a model that ran twice can be compared with itself. Unreadable files in a
+    folder are left out with a warning.
 
     Args:
-        paths: Result files, or folders in which all results are taken. Results of suites are
-            passed over in folders, as their parts are there too.
+        paths: Result files, or folders in which all results are taken, except results of suites:
+            their parts are there too.
 
     Raises:
         ResultError: A file is no result, or a folder has none.
@@ -82,7 +82,7 @@ def put_first(systems: Sequence[ComparedSystem], name: str | None) -> list[Compa
     """Return the systems with the baseline first.
 
     Raises:
-        UnknownNameError: None is called `name`.
+        UnknownNameError: No system has this name.
     """
     if name is None:
         return list(systems)
@@ -121,7 +121,7 @@ def _read(paths: Sequence[Path]) -> Iterable[StoredResult]:
 
 
 def _labels(systems: Sequence[dict[TaskSplit, StoredResult]]) -> list[str]:
-    """Return a printable name each: the system's own, its revision or its place where needed."""
+    """Return a printable name per system, with its revision or place where needed."""
     first = [next(iter(results.values())) for results in systems]
     labels = [stored.result.system.name for stored in first]
     for more in (

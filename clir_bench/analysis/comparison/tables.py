@@ -1,4 +1,4 @@
-"""Comparisons as tables, and in sentences what they come to."""
+"""Turns comparisons into tables, and sums them up in sentences."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _Page:
         return with_arithmetic(system, self.task.dtypes.get(system, "float32"))
 
     def part(self, system: str, title: str, *, pool: bool) -> list[Table]:
-        """Return the two tables of a system's pairs or of a pool, and what they come to."""
+        """Return two tables of a system's pairs or of a pool, and sentences that sum them up."""
         rows = self.task.rows_of(system, pool=pool)
         own = sorted((row for row in rows if row.found.target.level == self.level), key=_by_tier)
         means = [row for row in rows if row.found.target.level in ("tier", "overall", "gap")]
@@ -131,7 +131,7 @@ class _Page:
         ]
 
     def sentences(self, own: Sequence[ComparisonRow], means: Sequence[ComparisonRow]) -> list[str]:
-        """Return how many languages are better and worse, and what the gap does."""
+        """Return how many languages are better and worse, and how the gap changes."""
         verdicts = [row.verdict(self.alpha) for row in own]
         counted = ", ".join(
             f"{verdicts.count(verdict)} {verdict}"

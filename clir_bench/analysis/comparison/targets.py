@@ -1,8 +1,8 @@
-"""The means that a comparison is about, each written as weights over pairs.
+"""Writes the means of a comparison as weights over pairs.
 
 A task's means are means of means (see `means`): pairs within a language, languages within a
-tier. Each is therefore one weighted sum of the pairs' means, and so is a difference of tiers. What
-is drawn once for the pairs is at once drawn for all of them.
+tier. Each is therefore one weighted sum of the pairs' means, and so is a difference of tiers. One
+draw for the pairs thus serves all of them.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def targets_of(
 
     Returns:
         The targets: pairs, languages, tiers, all languages, and the gap where there are both a low
-        and a high tier; and `(n_pairs, n_targets)` weights. Those of a gap sum to 0, the others'
-        to 1.
+        and a high tier; and `(n_pairs, n_targets)` weights. Those of a gap sum to 0, the others' to
+        1.
     """
     targets: list[Target] = []
     columns: list[NDArray[np.float64]] = []

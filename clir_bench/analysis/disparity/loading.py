@@ -1,7 +1,7 @@
-"""The rankings of a stored result's pool, with the languages of its documents, read again.
+"""Reads the rankings of a stored result's pool again, with the languages of its documents.
 
-A run file names documents; only the task's data knows their languages and which are relevant. What
-is read must be what was scored: the data's hash and the run files' are compared with the result's.
+A run file names documents; only the task's data has their languages and judgments. The data and the
+run files must be those that were scored: their hashes are compared with the result's.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def load_pool(
 
     Args:
         path: Where `result` was read from; run files lie beside it.
-        result: With at least one pooled pair that is done.
+        result: Has at least one pooled pair that is done.
         data_dir: Folder of the task's files; where `locate` finds them when None.
         tasks_dir: Folder with cards of the user's own.
         progress: Shown to a person while files are read.
@@ -51,7 +51,7 @@ def load_pool(
     Raises:
         UsageError: The result has no pooled pair.
         MissingDataError: The task's data is not there.
-        DataError: Data or a run file is not what was scored, or documents carry no language.
+        DataError: The data or a run file is not what was scored, or documents carry no language.
     """
     pairs = pool_pairs(result)
     if not pairs:
@@ -107,7 +107,7 @@ def _check_data(
     loader: Loader, result: Result, pairs: list[LanguagePair], path: Path, progress: Progress
 ) -> str:
     """Make sure that all pairs rank one pool, the one that was scored, and return its id."""
-    loader.load(pairs[0])  # data that is not there at all is said so, not as a pair's failure
+    loader.load(pairs[0])  # missing data is an error of its own, not a failure of a pair
     progress.begin("checking data", None)
     preparation = prepare(loader, pairs, progress.advance)
     progress.end()

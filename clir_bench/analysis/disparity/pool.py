@@ -1,7 +1,7 @@
-"""Language bias over a pool: the measures of `ranking`, averaged, with intervals.
+"""Measures language bias over a pool: averages the measures of `ranking`, with intervals.
 
-A query language's value is the mean over its queries, the pool's the mean over query languages;
-intervals are drawn as everywhere, the translations of one question together.
+The value of a query language is the mean over its queries; the pool's is the mean over query
+languages. As everywhere, intervals draw the translations of one question together.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class LanguagePool:
 
     Attributes:
         sizes: Documents by language.
-        languages: Document id to language, of all that are ranked or judged.
-        rankings: By query language; every judged query's.
+        languages: Document id to language, for all documents ranked or judged.
+        rankings: By query language; one per judged query.
         parallel_queries: Whether equal ids in two query languages are the same question.
         settings: Seed and size of the bootstrap.
         reach: How deep measures may look into the rankings (`schema.Result.reach`).
@@ -66,7 +66,7 @@ class LanguagePool:
 
 @dataclass(frozen=True)
 class PoolMeasure:
-    """One measure by query language, and its mean over query languages."""
+    """One measure by query language, and the mean over query languages."""
 
     languages: Mapping[str, Estimate]
     overall: Estimate
@@ -80,9 +80,9 @@ class RankDistances:
         capped: MRD@depth.
         at_least: The least that MRD over the whole pool can be, given the rankings.
         at_most: The most that it can be.
-        all_found: Share of queries whose every language is found within the depth; theirs is the
+        all_found: Share of queries with every language found within the depth: their value is the
             MRD over the whole pool.
-        none_found: Share of queries of which nothing is found; theirs counts as the depth.
+        none_found: Share of queries with nothing found: their value counts as the depth.
     """
 
     capped: PoolMeasure
@@ -148,11 +148,11 @@ class PoolDisparity:
     Attributes:
         n_documents: Size of the pool.
         depth: Documents ranked below count as not found in `rank_distance`.
-        top: How many of the first documents `preferences` is over: `TOP`, or all of rankings that
-            are cut before.
-        peer_cutoff: What `peer` is over: `PEER_CUTOFF`, likewise.
+        top: Number of first documents behind `preferences`: `TOP`, or all where rankings are
+            shorter.
+        peer_cutoff: Number of first documents behind `peer`: `PEER_CUTOFF`, likewise.
         rank_distance: None where no query has relevant documents in two languages.
-        preferences: None where no query is answered.
+        preferences: None where no query has an answer.
         peer: None where no query has a relevant document.
     """
 
@@ -171,7 +171,7 @@ def pool_disparity(pool: LanguagePool, depth: int | None = None) -> PoolDisparit
 
     Args:
         pool: Rankings, and the language of what they rank.
-        depth: Documents ranked below it count as not found; the longest ranking's where None.
+        depth: Documents ranked below it count as not found; the longest ranking's length when None.
 
     Raises:
         UsageError: Rankings are cut above `depth`.

@@ -1,7 +1,7 @@
-"""Language bias in one ranking of documents in several languages.
+"""Measures language bias in one ranking of documents in several languages.
 
-Three measures of the literature, for one query each; `pool` averages them. Formulas, sources and
-what is decided here are in docs/disparity.md.
+Three measures from the literature, each for one query; `pool` averages them. docs/disparity.md has
+formulas, sources and our choices.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from clir_bench.types import Qrel, Run
 
 @dataclass(frozen=True)
 class Ranking:
-    """What the measures need of one query's ranking.
+    """What the measures need from one query's ranking.
 
     Attributes:
         n_ranked: Documents in the ranking.
@@ -34,11 +34,11 @@ class Ranking:
 
 
 def rankings(run: Run, qrels: Iterable[Qrel], n_first: int) -> list[Ranking]:
-    """Return the ranking of every judged query, by query id; one not answered is empty.
+    """Return the ranking of every judged query, by query id; empty where the query has no answer.
 
     Args:
         run: Rankings, best document first.
-        qrels: Judgments; what is not among them has relevance 0.
+        qrels: Judgments; documents without one have relevance 0.
         n_first: How many of the first documents to keep.
     """
     relevance: dict[str, dict[str, int]] = {}
@@ -58,12 +58,12 @@ class RankDistance:
     """How far apart a query's relevant documents in different languages are ranked.
 
     Attributes:
-        capped: Greatest rank minus least, documents below the depth counting as ranked just
-            below it; the depth itself where none is found.
+        capped: Greatest rank minus least. Documents below the depth count as ranked just below it;
+            where none is found, the value is the depth.
         at_least: The least that the distance in a ranking of the whole pool can be.
         at_most: The most that it can be.
         n_languages: Languages with a relevant document.
-        n_found: Those of which one is within the depth.
+        n_found: Languages with a relevant document within the depth.
     """
 
     capped: int
@@ -79,14 +79,14 @@ def rank_distance(
     """Return the max rank distance, None where fewer than two languages have a relevant document.
 
     MRD = max over languages of r_l - min over languages of r_l, where r_l is the rank of the
-    relevant document in language l, of the first of them where there are several (Huang et al.
+    relevant document in language l, the first one where there are several (Huang et al.
     2023, arXiv 2305.09025; Elmahdy et al. 2024, arXiv 2408.10536). 0 is best only for a single
     language; n languages cannot be nearer than n - 1.
 
     Args:
         ranking: Of one query.
         languages: Document id to language.
-        depth: Documents ranked below are taken for not found: they are known only to come later.
+        depth: Documents ranked below count as not found: we only know that they come later.
         n_documents: Size of the pool.
     """
     best: dict[str, float] = {}
@@ -117,7 +117,7 @@ def rank_distance(
 def language_shares(
     ranking: Ranking, languages: Mapping[str, str], codes: Sequence[str], cutoff: int
 ) -> list[float] | None:
-    """Return what share of the first `cutoff` documents is in each language, None without any.
+    """Return each language's share of the first `cutoff` documents, None without documents.
 
     Args:
         ranking: Of one query, with at least `cutoff` of its first documents kept.
@@ -138,9 +138,9 @@ class Peer:
 
     Attributes:
         value: In [0, 1]; 1 where nothing tells the languages apart.
-        informative: Whether some language has two documents of one relevance. Where none has,
-            Kruskal and Wallis' H is the number of languages less one in every ranking, and the
-            value tells nothing but whether any of the documents is among the first.
+        informative: Whether some language has two documents of one relevance. Otherwise Kruskal and
+            Wallis' H is the number of languages minus one in every ranking, and the value only
+            tells whether any of the documents is among the first.
     """
 
     value: float
@@ -150,7 +150,7 @@ class Peer:
 def peer(
     ranking: Ranking, languages: Mapping[str, str], weights: Mapping[int, float], cutoff: int
 ) -> Peer | None:
-    """Return the Probability of Equal Expected Rank, None where no level weighed has a document.
+    """Return the Probability of Equal Expected Rank, None where no weighted level has a document.
 
     PEER@X = sum over relevance levels of w_r p_r: p_r is the p-value of the Kruskal-Wallis test
     that the ranks of the documents of relevance r do not depend on their language (Yang et al.
@@ -160,7 +160,7 @@ def peer(
     Args:
         ranking: Of one query, with at least `cutoff` of its first documents kept.
         languages: Document id to language.
-        weights: Of relevance levels; those left out weigh nothing.
+        weights: Of relevance levels; levels left out have weight 0.
         cutoff: X.
     """
     first = ranking.first[:cutoff]
@@ -200,13 +200,13 @@ def equal_rank_probability(groups: Sequence[Sequence[float]]) -> float:
 
     which is chi-squared with k - 1 degrees of freedom where no group differs. Dividing by the
     observed sum of squares is the correction for ties. `scipy.stats.kruskal` gives the same in many
-    times the time, which counts: this is asked once per query and level of relevance.
+    times the time, which matters: this runs once per query and level of relevance.
 
     >>> round(equal_rank_probability([[1, 2], [3, 4]]), 4)
     0.1213
 
     Args:
-        groups: Observations of each group; their order alone matters.
+        groups: Observations of each group; only their order matters.
     """
     from scipy.special import chdtrc
 

@@ -1,4 +1,4 @@
-"""The disparity of one stored result: by tier scheme, and on its pool."""
+"""Reports the disparity of one stored result: by tier scheme, and on its pool."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class DisparityReport:
     """The disparity of one result.
 
     Attributes:
-        parts: "pairs" and "pool" (queries of each language to a pool of several), those that the
-            result has, to one disparity a tier scheme and measure.
-        pool: Language bias over the pool, None where there is none or it was not asked for.
+        parts: "pairs" and "pool" (queries of each language to a pool of several), as far as the
+            result has them, to one disparity per tier scheme and measure.
+        pool: Language bias over the pool, None without a pool or when not asked for.
         dtype: The arithmetic that ran.
     """
 
@@ -43,10 +43,10 @@ class DisparityRow(NamedTuple):
 
     Attributes:
         part: "pairs" or "pool".
-        measure: What the number is of, such as "AP@1000" or "MRD@1000".
-        scheme: Tier scheme, "" where it has no part in the number.
+        measure: The measure, such as "AP@1000" or "MRD@1000".
+        scheme: Tier scheme, "" where the number does not depend on it.
         statistic: "mean", "gap", "ratio", "worst language", ...
-        of: The language or the tiers it is about, "all" for all languages.
+        of: The language or the tiers of the number, "all" for all languages.
         low: Lower end of the 95% interval, None where there is none.
         high: Upper end.
     """
@@ -75,13 +75,13 @@ def report_of(
 
     Args:
         result: As stored.
-        scores: Per-query values of its pairs that are done, of all its measures: what is drawn
-            for one alone can differ in the last digit from what the result has.
+        scores: Per-query values of its done pairs for all its measures: drawing for one measure
+            alone can differ from the result in the last digit.
         schemes: Tier schemes to report.
         measures: Those of the result's measures to report, by their canonical names.
 
     Raises:
-        UsageError: No pair is done, or the result has not one of the measures.
+        UsageError: No pair is done, or the result lacks one of the measures.
     """
     if missing := [measure for measure in measures if measure not in result.task.measures]:
         raise UsageError(
@@ -110,7 +110,7 @@ def report_of(
 
 
 def as_record(value: object) -> Any:
-    """Return a report, or anything in it, as JSON has it; an estimate as `schema.Score`."""
+    """Return a report, or any part of it, as JSON values; an estimate becomes a `schema.Score`."""
     if isinstance(value, Estimate):
         return {"mean": value.mean, "interval": [value.low, value.high]}
     if dataclasses.is_dataclass(value):

@@ -1,9 +1,9 @@
-"""Gap and ratio between tiers, worst language and spread over languages, from per-query values.
+"""Computes gap and ratio of tiers, worst language and spread over languages from per-query values.
 
-Formulas and sources are in docs/disparity.md. Everything is computed from the languages' means x_1,
-..., x_n (a language's is over its pairs), so a language with many queries weighs no more than one
-with few; intervals are over the replicates of `means`, in which the translations of a question
-are drawn together, so a gap's interval knows that two languages were asked the same questions.
+docs/disparity.md has formulas and sources. Everything is computed from the languages' means x_1,
+..., x_n (each over the language's pairs), so a language with many queries weighs no more than one
+with few. Intervals use the replicates of `means`, which draw the translations of a question
+together; a gap's interval thus allows for two languages being asked the same questions.
 """
 
 from __future__ import annotations
@@ -66,11 +66,12 @@ class TierContrast:
 class Spread:
     """How much the languages' means differ, whatever their tier.
 
-    Values are those of the observed means. Intervals are of what would be left with ever more
-    queries (see `_without_noise`): 0 is in them where chance alone may have made the spread.
+    Values are computed from the observed means. Intervals estimate the spread that would remain
+    with ever more queries (see `_without_noise`): they contain 0 where chance alone may have made
+    the spread.
 
     Attributes:
-        standard_deviation: Of the means, over n: the languages are all there are, no sample.
+        standard_deviation: Of the means, over n: these are all the languages, not a sample.
         range: Best language minus worst.
         variation: Coefficient of variation, standard deviation over mean; None where the mean of
             a replicate is not above 0.
@@ -92,9 +93,8 @@ class Disparity:
         scheme: Name of the tier scheme.
         overall: Mean over languages.
         languages: By code, in the order of their tiers, then codes.
-        tiers: Those with languages, the lower-resourced first, "unknown" last.
-        contrasts: Every two of the tiers low, mid and high that have languages, widest apart
-            first.
+        tiers: Tiers with languages, the lower-resourced first, "unknown" last.
+        contrasts: Every two of low, mid and high that have languages, the widest apart first.
         worst: Code of the language with the lowest mean.
         worst_share: Share of the replicates in which that language is the worst, (0, 1].
         spread: None for fewer than two languages.
@@ -133,12 +133,12 @@ class Disparity:
 def disparity_of(
     result: Result, scores: Mapping[LanguagePair, QueryScores], scheme: TierScheme
 ) -> dict[str, Disparity]:
-    """Return the disparity of a stored result under a tier scheme, by measure; no data is needed.
+    """Return the disparity of a stored result under a tier scheme, by measure; needs no data.
 
     Args:
         result: Says how intervals are drawn: parallel questions, replicates, seed.
         scores: Per-query values (`results.read_scores`) of all its pairs or, for a board, some of
-            them: with a pool of languages or without, not both (`apart` sorts them).
+            them: all with a pool of languages or all without (`apart` separates them).
         scheme: What decides a pair's language and tier.
 
     Raises:
@@ -181,18 +181,18 @@ def disparities(
 
 
 def disparity_by(measure: str, summary: Summary, scheme: TierScheme) -> Disparity:
-    """Return the disparity of values that have been summed up under `scheme`.
+    """Return the disparity of values that were summed up under `scheme`.
 
     Args:
         measure: One of the summary's.
-        summary: Of pairs that passed `check_unmixed`.
+        summary: Means over pairs that passed `check_unmixed`.
         scheme: What decided the pairs' languages and tiers.
     """
     return _disparity(summary, scheme, measure, list(summary.overall).index(measure))
 
 
 def check_unmixed(scores: Mapping[LanguagePair, QueryScores]) -> None:
-    """Refuse pairs over which no mean is taken.
+    """Refuse pairs that have no common mean.
 
     Raises:
         UsageError: There is no pair, or pairs with a pool of languages and without are mixed.
@@ -209,7 +209,7 @@ def check_unmixed(scores: Mapping[LanguagePair, QueryScores]) -> None:
 def apart(
     scores: Mapping[LanguagePair, QueryScores],
 ) -> dict[str, dict[LanguagePair, QueryScores]]:
-    """Return the values as "pairs" and "pool" (pairs such as `en-mul`), those that there are."""
+    """Return the values split into "pairs" and "pool" (such as `en-mul`), without empty parts."""
     found: dict[str, dict[LanguagePair, QueryScores]] = {}
     for pair in sorted(scores, key=is_pool):
         found.setdefault("pool" if is_pool(pair) else "pairs", {})[pair] = scores[pair]
@@ -280,9 +280,9 @@ def _spread(matrix: _Replicates) -> Spread:
 
 
 def _without_noise(matrix: _Replicates) -> _Replicates:
-    """Return by what to scale each replicate's spread so that resampling does not add to it.
+    """Return the factors that remove the noise of resampling from each replicate's spread.
 
-    Means that are drawn scatter more than the languages do: their variance over languages is the
+    Resampled means scatter more than the languages do: their variance over languages is the
     languages' own, plus v for the sample, plus v again for the replicate. v is the mean over
     replicates of the variance over languages of what a replicate adds to the observed means; a
     replicate whose variance is s^2 keeps sqrt(max(0, 1 - 2 v / s^2)) of its deviations. The
@@ -314,6 +314,6 @@ def _quotient(numerator: _Replicates, denominator: _Replicates) -> Estimate | No
 
 
 def estimate(row: _Replicates) -> Estimate:
-    """Return the observed value, the row's first, with the percentile interval of the others."""
+    """Return the row's first value (the observed one) and the percentile interval of the others."""
     low, high = np.percentile(row[1:], [2.5, 97.5])
     return Estimate(float(row[0]), float(low), float(high))

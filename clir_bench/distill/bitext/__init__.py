@@ -1,1 +1,1 @@
-"""Bitext: read, cleaned, checked, mixed and sampled."""
+"""Reads, cleans, checks, mixes and samples bitext."""

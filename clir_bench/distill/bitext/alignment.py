@@ -1,12 +1,12 @@
 """Finds parts of a bitext where the two sides do not match, and moves shifted lines back.
 
-A sentence and its translation have about the same length, so over a stretch of aligned text the
-logarithms of the lengths correlate highly (Gale and Church 1993, Computational Linguistics 19:75,
-rest their aligner on the same fact), and over text that is out of step by a line hardly at all.
+A sentence and its translation have about the same length. So the logarithms of the lengths
+correlate highly over a stretch of aligned text (Gale and Church 1993, Computational Linguistics
+19:75, build their aligner on the same fact), and hardly at all over text that is shifted by a line.
 
 Measured over stretches of 40: all 45 languages of NTREX-128 and 35 of 37 of TICO-19 stay above .6
-everywhere. In TICO-19 as published, Somali is below .4 in over half of its file and above .9 there
-when moved by one line, and a tenth of French is below .4 and stays there however it is moved.
+everywhere. In TICO-19 as published, over half of the Somali file is below .4, and above .9 when
+moved by one line; a tenth of French is below .4 with every shift.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BLOCK = 20_000
 """Pairs looked at together; a shift is not followed from one block into the next."""
 
 _CHUNK = 20  # pairs decided on together; a window is two chunks, so every chunk is in two windows
-_MOVED_CORRELATION = 0.8  # what a shift must reach: chance does not, over 40 pairs
+_MOVED_CORRELATION = 0.8  # what a shift must reach; chance does not reach it over 40 pairs
 _MIN_SPREAD = 0.15  # of log lengths; where all are about as long, nothing can be told
 
 
@@ -33,17 +33,17 @@ def align(
 
     A chunk of 20 pairs is kept where both windows of 40 around it reach `min_correlation`. Else it
     is moved by the shift (up to `max_shift` lines) at which both reach 0.8, or dropped. Fewer than
-    40 pairs, and windows of texts all about as long, are kept: nothing can be told about them.
+    40 pairs, and windows of texts of about equal length, are kept: they show nothing.
 
     Args:
         english: Texts in the file's order.
-        foreign: As many texts; an empty one is taken for a text of no length.
+        foreign: As many texts; an empty text has length 0.
         min_correlation: From -1 (keep everything) to 1.
         max_shift: Lines, 0 for none.
 
     Returns:
-        `(n,)`: for pair i the index of the foreign text that belongs to English text i, or -1 where
-        none does.
+        `(n,)`: for pair i the index of the foreign text that belongs to English text i, or -1
+        without one.
     """
     n = len(english)
     partner = np.arange(n, dtype=np.int64)

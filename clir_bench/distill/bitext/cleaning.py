@@ -1,11 +1,11 @@
-"""Which pairs of a bitext are worth training on, and what their texts look like afterwards.
+"""Cleans the texts of a bitext, and decides which pairs to drop.
 
-Texts are brought to Unicode NFC (canonically equal, so nothing a reader sees changes, while equal
-sentences become equal bytes) and runs of white space become one space. Nothing else is altered:
-no lower case, no NFKC, no quotes straightened.
+Texts become Unicode NFC (canonically equal, so readers see no change, while equal sentences become
+equal bytes), and runs of white space become one space. Nothing else changes: no lower case, no
+NFKC, no straightened quotes.
 
-Only cheap checks are made: they find a file in the wrong script, but not one in another language
-of the same script (Swahili for Hausa).
+The checks are cheap: they find a file in the wrong script, but not a file in another language of
+the same script (Swahili for Hausa).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BROKEN = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufffd\ufffe\uffff]")
 
 
 class CleaningRules(BaseModel):
-    """When a pair is dropped.
+    """The limits beyond which a pair is dropped.
 
     Attributes:
         max_characters: Longer texts, on either side.
@@ -36,8 +36,8 @@ class CleaningRules(BaseModel):
         min_script_share: Fewer of a text's letters than this share are in its language's script.
         min_length_correlation: Correlation of the two sides' logarithmic lengths over 40 pairs in
             the file's order, below which they are taken for misaligned; -1 turns it off.
-        max_shift: Misaligned stretches are tried with one side moved by up to this many lines and
-            kept so where that aligns them; 0 turns it off.
+        max_shift: Misaligned stretches are tried with one side moved by up to this many lines, and
+            moved if that aligns them; 0 turns it off.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,7 +50,7 @@ class CleaningRules(BaseModel):
 
 
 def clean_text(text: str) -> str:
-    """Return the text in NFC with runs of white space as one space, none at the ends.
+    """Return the text in NFC, stripped, with runs of white space as one space.
 
     >>> clean_text(" cafe\\u0301 \\u00a0 noir\\n")
     'café noir'

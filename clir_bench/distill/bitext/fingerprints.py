@@ -1,9 +1,8 @@
-"""Fingerprints of 8 bytes: equal for texts that differ in punctuation, case or spaces alone.
+"""Makes 8-byte fingerprints, equal for texts that differ only in punctuation, case or spaces.
 
-The normal form of a text is NFKC, case-folded, with everything but letters, marks and digits left
-out; marks stay because they are the vowels of Indic and Thai words. Its fingerprint is BLAKE2b of
-64 bits: among n different texts the chance that any two share one is about n²/2⁶⁵, 3 in 10⁸ for a
-million.
+The normal form of a text is NFKC, case-folded, with only letters, marks and digits kept; marks stay
+because they are the vowels of Indic and Thai words. Its fingerprint is BLAKE2b of 64 bits: among n
+different texts, the chance that any two share one is about n²/2⁶⁵, 3 in 10⁸ for a million.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?؟።…])[\"'”’»)\]]*\s+|(?<=[。！�
 
 
 class _Kept(dict[int, int | None]):
-    """For `str.translate`: drops what is neither letter, mark nor digit; learns as it goes."""
+    """For `str.translate`: drops all but letters, marks and digits; fills itself on use."""
 
     def __missing__(self, codepoint: int) -> int | None:
         kept = unicodedata.category(chr(codepoint))[0] in "LMN"
@@ -33,7 +32,7 @@ _KEPT = _Kept()
 
 
 def normal_form(text: str) -> str:
-    """Return what two texts must share to be taken for the same.
+    """Return a text's normal form; texts with equal normal forms count as the same.
 
     >>> normal_form("«Don't  Panic!»") == normal_form("dont panic")
     True
@@ -47,12 +46,12 @@ def fingerprint(text: str) -> int:
 
 
 def exact_fingerprint(text: str) -> int:
-    """Return a 64-bit fingerprint of a text as it is, to the letter."""
+    """Return a 64-bit fingerprint of a text without normalisation."""
     return _digest(text.encode("utf-8", "surrogatepass"))
 
 
 def is_chosen(text: str, share: float) -> bool:
-    """Tell whether a text is among a share of all texts, drawn by its normal form alone."""
+    """Tell whether a text is in a random share of all texts; depends only on its normal form."""
     return (
         share >= 1
         or _digest(b"share" + normal_form(text).encode("utf-8", "surrogatepass")) < share * 2.0**64
@@ -62,8 +61,8 @@ def is_chosen(text: str, share: float) -> bool:
 def sentence_fingerprints(text: str) -> list[int]:
     """Return the fingerprints of the sentences of a text that has several.
 
-    Sentences end at . ! ? and their kin in other scripts, and at line ends; a text of a single
-    sentence gives none, as its own fingerprint says all. Sentences shorter than
+    Sentences end at . ! ? and their counterparts in other scripts, and at line ends. A text of a
+    single sentence gives none, as its own fingerprint is enough. Sentences shorter than
     `MIN_SENTENCE_BYTES` are left out.
     """
     pieces = _SENTENCE_END.split(text)

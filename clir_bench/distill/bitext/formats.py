@@ -1,4 +1,4 @@
-"""Reads the formats of bitext, one function per format. It drops no pair."""
+"""Reads the formats of bitext, one function per format, and drops no pair."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clir_bench.tasks.languages import PIVOT
 
 
 class Raw(NamedTuple):
-    """A pair as the file has it; None for a side that is not there at all.
+    """A pair as in the file; None for a missing side.
 
     `language` is our code, `script` the ISO 15924 script its text should be in.
     """
@@ -28,14 +28,14 @@ class Raw(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """One file of a source: how errors call it, and its pairs."""
+    """One file of a source: its name in errors, and its pairs."""
 
     where: str
     pairs: Iterator[Raw]
 
 
 def open_files(source: BitextSource, root: Path) -> Iterator[Opened]:
-    """Yield every file of a source that holds a language asked for, in the order of the paths.
+    """Yield every file of a source that holds a requested language, in the order of the paths.
 
     Raises:
         MissingDataError: No file matches the path.
@@ -62,7 +62,7 @@ def open_files(source: BitextSource, root: Path) -> Iterator[Opened]:
 
 
 def _selected(source: BitextSource, code: str, where: str) -> tuple[str, str] | None:
-    """Return (our code, script) of a language to be taken, None for English and unwanted ones."""
+    """Return (our code, script) of a wanted language, None for English and unwanted ones."""
     wanted = source.wanted()
     try:
         language = source.language_of(code, where=where)

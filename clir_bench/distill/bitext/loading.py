@@ -1,7 +1,7 @@
 """Reads bitext: English texts with their translations, cleaned, counted and checked.
 
-`sources` says what can be read and how a recipe states it, `cleaning` when a pair is dropped, and
-`alignment` how files that are out of step are found.
+See `sources` for what a recipe can state, `cleaning` for when a pair is dropped, and `alignment`
+for how misaligned files are found.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def read_source(
     rules: CleaningRules | None = None,
     report: BitextReport | None = None,
 ) -> Iterator[Bitext]:
-    """Yield the pairs of a source that pass the rules, file by file in the order of their paths.
+    """Yield the pairs of a source that pass the rules, file by file in the order of the paths.
 
-    Pairs stream; what is wrong with a file as a whole (unequal lengths, wrong script) shows when
-    its end is reached, so nothing should be trained before everything is read. 20,000 pairs at a
-    time are held in memory, and the English side of a verses file.
+    Pairs stream. Errors of a whole file (unequal lengths, wrong script) appear only at its end, so
+    train nothing before everything is read. Memory holds 20,000 pairs at a time, and the English
+    side of a verses file.
 
     Args:
         source: What to read.
@@ -47,7 +47,7 @@ def read_source(
         report: Where reads and drops are counted, by source and language.
 
     Raises:
-        MissingDataError: No file matches, or a language asked for is nowhere to be found.
+        MissingDataError: No file matches, or a requested language is missing everywhere.
         DataError: A file is damaged, not UTF-8, its sides are of unequal length, or more than half
             of it is in the wrong script or consists of broken characters.
         UsageError: A hub data set without the library `datasets`.
@@ -81,7 +81,7 @@ class _File:
         self._strangers: dict[str, list[tuple[str, str, str]]] = {}
 
     def clean(self, block: Sequence[Raw]) -> Iterator[Bitext]:
-        """Yield what is kept of a block; its languages one after another."""
+        """Yield the kept pairs of a block, language by language."""
         by_language: dict[tuple[str, str], list[Raw]] = {}
         for raw in block:
             by_language.setdefault((raw.language, raw.script), []).append(raw)

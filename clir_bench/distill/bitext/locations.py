@@ -1,4 +1,4 @@
-"""Where bitext lies: plain files, gzip, and members of zip archives, by patterns with languages.
+"""Finds and opens bitext files: plain, gzip, and members of zip archives, by patterns.
 
 A pattern is a path in which `*` stands for anything but a slash and `{language}` for the source's
 own code of a language. "archive.zip!member" names a file inside an archive; without "!member" an
@@ -121,7 +121,7 @@ def open_bytes(place: Place, suffix: str = "") -> Iterator[IO[bytes]]:
 
 
 def lines_of(place: Place) -> Iterator[tuple[int, str]]:
-    """Yield `(line number from 1, line without its end)`, as `adapters.files.read_lines` does.
+    """Yield `(line number from 1, line without its end)`, as `text_files.read_lines` does.
 
     Raises:
         DataError: It cannot be read, is damaged or not UTF-8.

@@ -4,9 +4,9 @@
     stream = corpus.stream(Mixing(temperature=2.0), seed=0)
     english, foreign, language = corpus[stream.take(1)[0]]
 
-Texts are kept as UTF-8 beside each other, an English text once however many translations it has,
-and a pair costs 14 bytes on top (offset, language, number of its English text). While loading, 8
-more hold the fingerprint of its other side, and finding duplicates takes 16 to 32.
+Texts are kept as one block of UTF-8, each English text once for all its translations. A pair costs
+14 bytes more (offset, language, number of its English text). While loading, 8 more bytes per pair
+hold the fingerprint of its other side, and finding duplicates takes 16 to 32.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class Texts:
 
 @dataclass(frozen=True)
 class BitextCorpus:
-    """Bitext ready to be trained on.
+    """Bitext ready for training.
 
     Attributes:
         languages: Our codes, sorted; `language_ids` are places in it.
         language_ids: Language of every pair read, uint16.
         english_ids: Number of every pair's English text, uint32: equal numbers are equal texts, so
-            what a teacher says of one may be kept for all of its translations.
+            a teacher's vectors of one serve all of its translations.
         train: Indices of the pairs to train on, ascending.
         validation: Indices of the pairs held back, ascending.
         report: What was read and dropped.
@@ -101,7 +101,7 @@ class BitextCorpus:
         return self._english[int(english_id)]
 
     def by_language(self, indices: _Indices) -> dict[str, _Indices]:
-        """Return `indices` grouped by language, languages without any left out."""
+        """Return `indices` grouped by language, without empty languages."""
         languages = self.language_ids[indices]
         groups = {code: indices[languages == number] for number, code in enumerate(self.languages)}
         return {code: group for code, group in groups.items() if len(group)}
@@ -112,7 +112,7 @@ class BitextCorpus:
         """Return the endless stream of training indices; see `PairStream`.
 
         Raises:
-            UsageError: What `mixing` asks for cannot be had from these languages.
+            UsageError: These languages cannot give the requested `mixing`.
         """
         pairs = self.by_language(self.train)
         weights = language_weights(self.counts(), mixing, scheme)
@@ -125,14 +125,14 @@ class BitextCorpus:
 
 @dataclass
 class _Loaded:
-    """Pairs while they are being read, with the fingerprints of their sides."""
+    """Pairs during reading, with the fingerprints of their sides."""
 
     english: Texts = field(default_factory=Texts)
     foreign: Texts = field(default_factory=Texts)
     english_ids: array[int] = field(default_factory=lambda: array("I"))
     groups: array[int] = field(default_factory=lambda: array("H"))
-    english_prints: array[int] = field(default_factory=lambda: array("Q"))  # an English text each
-    foreign_prints: array[int] = field(default_factory=lambda: array("Q"))  # a pair each
+    english_prints: array[int] = field(default_factory=lambda: array("Q"))  # one per English text
+    foreign_prints: array[int] = field(default_factory=lambda: array("Q"))  # one per pair
     english_sentences: tuple[array[int], array[int]] = field(
         default_factory=lambda: (array("Q"), array("I"))
     )
@@ -168,22 +168,22 @@ def load_bitext(
 
     A pair is dropped as a duplicate where an earlier pair of its language has the same normal form
     on both sides, and as overlap where either side, or a sentence of it, stands in one of `tasks`.
-    Which pairs are held back is decided by the English text's normal form alone, so a sentence is
-    in training or in validation with all of its translations, in every run and with any other data
-    beside it. A training pair whose foreign text was held back with another English text (another
+    Only the English text's normal form decides which pairs are held back. So a sentence is in
+    training or in validation together with all of its translations, in every run and beside any
+    other data. A training pair whose foreign text was held back with another English text (another
     Bible's, say) is dropped as its twin.
 
     Args:
-        sources: The recipe's bitext, in its order: the first of equal pairs stays.
+        sources: The recipe's bitext, in its order; the first of equal pairs stays.
         root: Folder that relative paths start from.
-        tasks: What to compare with (`overlap.evaluation_tasks` for everything).
+        tasks: The tasks to compare with (`overlap.evaluation_tasks` for all).
         data_dir: Where the tasks' data is; `$CLIR_BENCH_DATA` or the cache when None.
-        rules: When a pair is dropped.
+        rules: The limits beyond which a pair is dropped.
         validation_share: Share of English texts held back, 0 to below 1.
-        advance: Called with the name of what is about to be read.
+        advance: Called with the name of each source or task before it is read.
 
     Raises:
-        UsageError: There is no source, two have one name, or the share is none.
+        UsageError: There is no source, two sources have one name, or the share is out of range.
         DataError: As `read_source`.
     """
     _check(sources, validation_share)
@@ -249,7 +249,7 @@ class _Pairs:
         self.kept &= ~which
 
     def duplicates(self) -> NDArray[np.bool_]:
-        """Return which pairs repeat an earlier one of their language."""
+        """Return which pairs repeat an earlier pair of their language."""
         keys = self.english_prints[self.english_ids] * _MIX ^ self.foreign_keys
         _, first = np.unique(keys, return_index=True)
         repeated = np.ones(len(keys), dtype=bool)
@@ -257,12 +257,12 @@ class _Pairs:
         return repeated
 
     def held_back(self, share: float) -> NDArray[np.bool_]:
-        """Return which pairs' English texts are chosen for validation, by fingerprint alone."""
+        """Return which pairs' English texts are chosen for validation, by fingerprint only."""
         chosen = (self.english_prints ^ _SPLIT_SALT) * _MIX >> np.uint64(11)
         return np.asarray(chosen / 2.0**53 < share)[self.english_ids]
 
     def all_prints(self) -> NDArray[np.uint64]:
-        """Return every fingerprint that a benchmark may share, sorted, each once."""
+        """Return every fingerprint that a benchmark may share, sorted and unique."""
         sentences = (self._loaded.english_sentences[0], self._loaded.foreign_sentences[0])
         return np.unique(
             np.concatenate(

@@ -1,14 +1,13 @@
-"""Finds the sentences of a bitext that stand in a benchmark: a student must not train on them.
+"""Finds the sentences of a bitext that occur in a benchmark: a student must not train on them.
 
-Every query and document of every task whose data is at hand is compared, in all splits and all
-languages, by fingerprint (`fingerprints`): whole texts and titles, and the
-sentences of longer texts, on both sides of the comparison. A paraphrase is not found, nor a
-sentence that only begins like another.
+It compares every query and document of every task with local data, in all splits and languages, by
+fingerprint (`fingerprints`): whole texts and titles, and the sentences of longer texts, on both
+sides. It does not find paraphrases, nor sentences that only begin alike.
 
-The benchmark's texts stream by, and only what is also in the bitext is remembered, so that the
-memory needed grows with the bitext (8 bytes a fingerprint) and not with the benchmark. Nothing is
-fetched: a task that is not at hand is reported as not checked. The embedded samples are not
-compared; they are this project's own sentences.
+The benchmark's texts stream, and only matches are kept, so memory grows with the bitext (8 bytes
+per fingerprint) and not with the benchmark. Nothing is fetched: a task without local data is
+reported as not checked. The embedded samples are not compared; they are this project's own
+sentences.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _BATCH = 100_000
 
 @dataclass(frozen=True)
 class Found:
-    """What one task shares with a bitext.
+    """The texts that one task shares with a bitext.
 
     Attributes:
         overlap: Counts for the report; its `pairs` is still 0.
@@ -49,9 +48,9 @@ class Found:
 
 
 def evaluation_tasks(tasks_dir: Path | None = None) -> list[TaskCard]:
-    """Return the cards of all tasks, the shipped ones and those in folder `tasks_dir`.
+    """Return the cards of all tasks: the shipped ones and those in `tasks_dir`.
 
-    Suites are left out: their parts are tasks of their own.
+    Suites are left out: their parts are also tasks.
     """
     cards = [load_card(name, tasks_dir) for name in discover(tasks_dir)]
     return [card for card in cards if isinstance(card, TaskCard)]
@@ -67,9 +66,9 @@ def find_overlap(
     """Compare tasks with the fingerprints of a bitext.
 
     Args:
-        fingerprints: Of the bitext's texts and sentences, sorted, no value twice.
+        fingerprints: Of the bitext's texts and sentences, sorted and unique.
         cards: The tasks.
-        data_dir: Folder with a folder a task, as `$CLIR_BENCH_DATA`, which is used when None.
+        data_dir: Folder with one folder per task; `$CLIR_BENCH_DATA` when None.
         advance: Called with a task's id before it is read.
     """
     found = []
@@ -88,7 +87,7 @@ def contains(ordered: NDArray[np.uint64], values: NDArray[np.uint64]) -> NDArray
 
 
 def _source(card: TaskCard, data_dir: Path | None) -> Source | str:
-    """Return where a task's files are, or why they cannot be looked at."""
+    """Return where a task's files are, or why they cannot be read."""
     if data_dir is not None:
         directory = data_dir / folder_name(card)
     else:

@@ -1,6 +1,6 @@
-"""Counts what happened to every pair that was read, per source and language.
+"""Counts what happened to every pair read, per source and language.
 
-A checkpoint's card holds this report, so that anybody can see what a student was taught with.
+A model's card holds this report, so that everyone can see what the student was taught with.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ DROPPED = (
     "copy",
     "wrong_script",
     "length_ratio",
-    "not_chosen",  # beyond the share of the source that was asked for
+    "not_chosen",  # beyond the requested share of the source
     "duplicate",
-    "overlap",  # stands in a benchmark
+    "overlap",  # occurs in a benchmark
     "twin",  # its translation was held back with another English text
 )
 """Why pairs are dropped, in the order the reasons are looked for: a pair counts for the first."""
@@ -33,15 +33,15 @@ DROPPED = (
 
 @dataclass(frozen=True)
 class TaskOverlap:
-    """What was found when the bitext was compared with one evaluation task.
+    """What the comparison of the bitext with one evaluation task found.
 
     Attributes:
         task: Task id.
-        checked: "<split>: <n> of <m> pairs" for every split of which anything could be read.
-        not_checked: Why some of the task or all of it was not compared; empty when all was.
-        n_texts: Texts and sentences of the task that were compared, repeated documents included.
-        n_matched: How many of them stand in the bitext.
-        pairs: Bitext pairs dropped for it; a pair may be dropped for several tasks.
+        checked: "<split>: <n> of <m> pairs" for every split with readable data.
+        not_checked: Why the task was not compared, or only in part; empty when all was compared.
+        n_texts: Texts and sentences of the task that were compared, with repeated documents.
+        n_matched: How many of them occur in the bitext.
+        pairs: Bitext pairs dropped because of it; several tasks may drop one pair.
     """
 
     task: str

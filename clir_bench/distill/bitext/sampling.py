@@ -1,7 +1,7 @@
-"""The order of training pairs: how often each language comes, and which pair comes when.
+"""Orders the training pairs: how often each language comes, and when each pair comes.
 
-Everything is a function of the seed and a position, so a training that was killed goes on from its
-step number without having stored anything else.
+Everything is a function of the seed and a position, so a killed training continues from its step
+number alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from clir_bench.types import Tier
 BLOCK = 4096
 """Positions within which every language has its share, to within one pair."""
 
-_OFFSET, _ORDER, _WALK = range(3)  # what a random stream is for, beside the seed
+_OFFSET, _ORDER, _WALK = range(3)  # the purpose of a random stream, beside the seed
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Mixing:
             data is, larger for more equal shares, infinity for equal ones (Conneau and Lample
             2019, arXiv 1901.07291, use 2 for text; Arivazhagan et al. 2019, arXiv 1907.05019, 5
             for translation).
-        shares: Share of all draws that each tier gets, adding up to 1; within a tier the
-            temperature rules. Without shares it rules over all languages alike.
+        shares: Share of all draws per tier, adding up to 1; the temperature then applies within
+            each tier, and without shares over all languages.
     """
 
     temperature: float = 1.0
@@ -49,9 +49,9 @@ def language_weights(
     {'sw': 0.091, 'de': 0.909}
 
     Args:
-        counts: Pairs a language, those without any left out of the result.
+        counts: Pairs per language; languages without pairs are not in the result.
         mixing: Temperature and shares.
-        scheme: The tiers that shares are about; needed only with shares.
+        scheme: The tiers of the shares; needed only with shares.
 
     Raises:
         UsageError: The temperature is not above 0; shares do not add up to 1, name a tier no
@@ -93,8 +93,8 @@ def _share_problems(
     for tier, languages in tiers.items():
         if tier not in shares:
             problems.append(
-                f"nothing is said of tier {tier!r} of scheme {scheme!r}, which "
-                f"{', '.join(sorted(languages))} are in; 0 leaves them out"
+                f"no share for tier {tier!r} of scheme {scheme!r}, the tier of "
+                f"{', '.join(sorted(languages))}; 0 leaves them out"
             )
     return problems
 
@@ -108,19 +108,19 @@ def _tempered(counts: Mapping[str, int], temperature: float, share: float) -> di
 class PairStream:
     """An endless stream of pair indices, by languages' weights, that can start anywhere.
 
-    Positions are drawn in blocks of 4096. In each, a language has its share to within one pair
-    (systematic sampling with a random offset), in random order. A language's pairs are gone
-    through in random order, every one before any comes again, each time in another order.
+    Positions are drawn in blocks of 4096. In each block, a language has its share to within one
+    pair (systematic sampling with a random offset), in random order. A language's pairs come in
+    random order, each once before any comes again, and then in another order.
 
     Args:
         pairs: Language to the indices of its pairs, int64.
         weights: Language to its share of the draws, adding up to 1; of languages in `pairs`.
-        seed: Two streams of one seed are the same.
-        position: How many indices have been taken already.
+        seed: Streams with equal seeds are equal.
+        position: How many indices were taken before.
 
     Attributes:
-        position: How many indices have been taken since the beginning: with the seed, the
-            stream's whole state.
+        position: How many indices were taken since the beginning; with the seed, this is the whole
+            state.
     """
 
     def __init__(

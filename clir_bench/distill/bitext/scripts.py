@@ -1,6 +1,6 @@
-"""Which script a text is written in, by Unicode's property Script_Extensions.
+"""Tells which script a text is written in, by Unicode's property Script_Extensions.
 
-Only letters count: combining marks, digits and punctuation are on neither side of the share.
+Only letters count; combining marks, digits and punctuation are ignored.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def is_known(script: str) -> bool:
 
 
 def letters_of(text: str) -> str:
-    """Return only the letters of a text; combining marks, digits and punctuation are none."""
+    """Return only the letters of a text, without combining marks, digits and punctuation."""
     return _NO_LETTER.sub("", text)
 
 
 def share(letters: str, script: str) -> float:
-    """Return the share (0 to 1) of letters that belong to a script; 1 where it cannot be told.
+    """Return the share (0 to 1) of letters that belong to a script; 1 for unknown scripts.
 
     Args:
-        letters: Letters alone, as `letters_of` gives them; not empty.
+        letters: Only letters, as from `letters_of`; not empty.
         script: ISO 15924 code; Hans and Hant are both Han, Jpan has kana as well, Kore hangul.
     """
     if script not in _CODES or (script == "Latn" and letters.isascii()):
@@ -49,14 +49,14 @@ def share(letters: str, script: str) -> float:
 
 
 def detect(letters: str) -> str:
-    """Return the script that most of the letters belong to, "unknown" where none has half."""
+    """Return the script of at least half of the letters, or "unknown"."""
     shares = {script: share(letters, script) for script in _CODES} if letters else {}
     best = max(shares, key=lambda script: shares[script], default="unknown")
     return best if shares.get(best, 0) >= 0.5 else "unknown"
 
 
 def expected_length(script: str) -> float:
-    """Return how many characters stand for one of English, by the script; 1 for alphabets.
+    """Return how many characters of a script correspond to one of English; 1 for alphabets.
 
     Medians of NTREX-128 (measured): zh .42, ja .52, ko .59, am .72; all others .93 to 1.24.
     """

@@ -1,4 +1,4 @@
-"""What a recipe says of its bitext: which files, in which format, languages and licence.
+"""Describes the bitext of a recipe: files, format, languages and licence.
 
     [[bitext]]
     name = "tico19"
@@ -29,9 +29,9 @@
     languages = ["ha"]
     license = "unknown"
 
-A TSV's `fields` are column numbers from 0, or names that stand in its first line; a field
-"language" gives each row's language. TMX has the language in every unit; with `{language}` in the
-path only units of that language are taken.
+A TSV's `fields` are column numbers from 0, or names from its first line; a field "language" gives
+each row's language. TMX has the language in every unit; with `{language}` in the path, only units
+of that language are taken.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ FieldName = Literal["english", "foreign", "language"]
 
 
 class Bitext(NamedTuple):
-    """An English text, its translation, and the translation's language by our code."""
+    """An English text, its translation, and our code of the translation's language."""
 
     english: str
     foreign: str
@@ -69,21 +69,21 @@ class BitextSource(BaseModel):
     """One entry `[[bitext]]` of a recipe; the module's docstring shows one of each format.
 
     Attributes:
-        name: What reports call it.
-        format: How the files are laid out.
+        name: Its name in reports.
+        format: The format of the files.
         path: Pattern of the files, relative to the recipe's data folder or absolute; for "hub"
             "hf:owner/name[/configuration]".
         english: Pattern of the English file, for "lines" and "verses".
         license: SPDX id or a few words; goes into the checkpoint's card.
-        languages: Which languages to take, by any name; all that are found when empty. A single
-            one is also the language of files whose path does not say it.
-        codes: The source's own code to ours, where it means something else here.
-        scripts: Our code to the ISO 15924 script the source writes it in, where that is not the
-            one in languages.toml; a script in the source's code ("aze-Cyrl") needs no entry.
-        fields: For "tsv" and "hub": where "english", "foreign" and "language" are found.
-        share: Part of the English sentences to keep, chosen by their words alone, so the same ones
-            in every language: for a large source of one kind (a Bible) beside small ones that are
-            nearer to what is searched.
+        languages: Languages to take, by any name; all when empty. A single one also applies to
+            files without a language in their path.
+        codes: The source's own code to ours, where the same code means another language here.
+        scripts: Our code to the source's ISO 15924 script, where it differs from languages.toml; a
+            script in the source's code ("aze-Cyrl") needs no entry.
+        fields: For "tsv" and "hub": where "english", "foreign" and "language" are.
+        share: Share of the English sentences to keep, chosen only by their words, so every language
+            keeps the same ones. Use it for a large source of one kind (a Bible) beside small ones
+            that are nearer to the search task.
         split: Of a hub data set.
         revision: Commit or tag of a hub data set.
     """
@@ -150,7 +150,7 @@ class BitextSource(BaseModel):
         try:
             language = resolve(self._own(code))
         except UnknownNameError:
-            try:  # "en-us": regions are in any case in the wild
+            try:  # "en-us": files write regions in upper or lower case
                 language = resolve(self._own(re.split("[-_]", code)[0]))
             except UnknownNameError as error:
                 raise DataError(

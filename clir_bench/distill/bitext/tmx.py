@@ -1,9 +1,9 @@
-"""Translation memories (TMX 1.4b): streamed, and safe on files from anywhere.
+"""Streams translation memories (TMX 1.4b), safely for files from any source.
 
-Expat is used directly. Entity expansion ("billion laughs") needs declarations in the file itself,
-so a DOCTYPE with an internal subset is refused the moment it begins, before anything in it is
-read. `<!DOCTYPE tmx SYSTEM "tmx14.dtd">`, which much of TMX has, declares nothing by itself and is
-let through: external files are never fetched. A unit of more than a million characters is refused.
+We use Expat directly. Entity expansion ("billion laughs") needs declarations in the file itself, so
+a DOCTYPE with an internal subset is refused at its start, before its content is read. `<!DOCTYPE
+tmx SYSTEM "tmx14.dtd">`, which is common in TMX, declares nothing itself and is accepted: external
+files are never fetched. A unit of more than a million characters is refused.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Variant(NamedTuple):
 def units_of(place: Place) -> Iterator[tuple[int, list[Variant]]]:
     """Yield `(line number, variants)` of every unit, in the file's order.
 
-    Inline codes (bpt, ept, it, ph, ut) are left out of the text with what is in them; `hi` is
-    markup around text that belongs to the sentence.
+    Inline codes (bpt, ept, it, ph, ut) are removed with their content; `hi` is only markup, and its
+    text stays.
 
     Raises:
         DataError: The file cannot be read, is no TMX, is broken or truncated, declares entities,

@@ -1,1 +1,1 @@
-"""The teacher, the student, and what a finished model folder says."""
+"""The teacher, the student, and the card of a finished model folder."""

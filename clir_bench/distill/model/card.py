@@ -1,6 +1,6 @@
 """Writes the card of a finished model, `optical.json`, and a README for people.
 
-No time of day and no speed is in it, so that the same training gives the same bytes; those are in
+They hold no times and speeds, so that the same training gives the same bytes; those are in
 `log.jsonl`.
 """
 

@@ -1,18 +1,18 @@
-"""Students: any transformer, or one built from the teacher with a new multilingual vocabulary.
+"""Makes students: any transformer, or one built from the teacher with a multilingual vocabulary.
 
-A student is a `MultiVectorEncoder` whose folder `SentenceTransformer` reads as well: as late
-interaction its token vectors, as a pooled model their mean before they are brought to unit length.
-One set of weights serves both because sentence-transformers, given a late-interaction folder,
-takes its transformer and pools by the mean; and given a pooled folder with a projection (the case
-of a student wider than its teacher), it takes transformer and projection and leaves out pooling.
+A student is a `MultiVectorEncoder`, and `SentenceTransformer` can read its folder too. Late
+interaction takes its token vectors; a pooled model takes their mean before they get unit length.
+One set of weights serves both because sentence-transformers, given a late-interaction folder, takes
+its transformer and pools by the mean; and given a pooled folder with a projection (the case of a
+student wider than its teacher), it takes transformer and projection and leaves out pooling.
 
-A student of 0 layers is a `BertModel` without layers: a vector per piece, looked up. Its position
-and type embeddings are zero. Its only special token, [CLS], has a fixed vector of length 0.001: an
-empty text has a vector by it, a mean hardly notices it, and in MaxSim it finds its like in every
-document alike. Its LayerNorm has ε = 1, not 10⁻¹²: vectors shorter than that
-keep their lengths, by which the mean weights pieces; longer ones are bounded. Late interaction
-weights by them too: a query's vectors keep their lengths and only a document's are brought to unit
-length, so that MaxSim listens to a name more than to an article.
+A student of 0 layers is a `BertModel` without layers: it looks up one vector per piece. Its
+position and type embeddings are zero. Its only special token, [CLS], has a fixed vector of length
+0.001. It gives an empty text a vector, hardly changes a mean, and in MaxSim matches every document
+equally. Its LayerNorm has ε = 1, not 10⁻¹²: shorter vectors keep their lengths, which weight the
+pieces in the mean; longer ones are bounded. Late interaction uses these weights too: a query's
+vectors keep their lengths and only a document's get unit length, so that a name counts more in
+MaxSim than an article.
 """
 
 from __future__ import annotations
@@ -39,15 +39,16 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Encoded(NamedTuple):
-    """A batch of texts as a student (or a teacher) sees it.
+    """A batch of texts, encoded by a student or a teacher.
 
     Attributes:
         tokens: float `(batch, n, dim)`; a student's are unit length.
-        mask: bool `(batch, n)`: tokens that count, no special and no padding ones.
+        mask: bool `(batch, n)`: tokens that count, without special tokens and padding.
         ids: int64 `(batch, n)`.
         sentences: float `(batch, dim)`, as long as the pooling makes them.
-        weights: float `(batch, n)`: of each token in MaxSim when the text is a query, 0 outside
-            the mask. All alike but for a student without layers, where it is a vector's length.
+        weights: float `(batch, n)`: weight of each token in MaxSim when the text is a query, 0
+            outside the mask. All equal, except for a student without layers, which uses the
+            vectors' lengths.
     """
 
     tokens: torch.Tensor
@@ -58,7 +59,7 @@ class Encoded(NamedTuple):
 
 
 def encode(model: MultiVectorEncoder, features: dict[str, torch.Tensor]) -> Encoded:
-    """Return what a student makes of tokenised texts, with gradients.
+    """Encode tokenised texts with a student, with gradients.
 
     Args:
         model: As `pretrained` and `from_teacher` return it.
@@ -86,7 +87,7 @@ def encode(model: MultiVectorEncoder, features: dict[str, torch.Tensor]) -> Enco
 def _encode_static(
     model: MultiVectorEncoder, ids: torch.Tensor, attention: torch.Tensor, mask: torch.Tensor
 ) -> Encoded:
-    """Return the same for a student without layers, computed once for every different piece."""
+    """Do the same for a student without layers, computing every different piece once."""
     import torch
     from torch.nn import functional
 
@@ -107,8 +108,8 @@ def _encode_static(
 def pretrained(name: str, dim: int, settings: StudentSettings, seed: int) -> MultiVectorEncoder:
     """Return a student made of a transformer with a pretrained vocabulary and body.
 
-    Where its vectors are not as long as the teacher's, a linear projection to `dim` is put behind
-    it and learned with it.
+    If its vectors have another dimension than the teacher's, a linear projection to `dim` follows
+    it and is learned with it.
 
     Args:
         name: A short name of `clir-bench encoders`, a Hub id, or a folder.
@@ -117,8 +118,8 @@ def pretrained(name: str, dim: int, settings: StudentSettings, seed: int) -> Mul
         seed: Of the projection.
 
     Raises:
-        UsageError: There is no such model.
-        EncoderError: It is no transformer with safetensors weights and a tokenizer.
+        UsageError: The model does not exist.
+        EncoderError: The model is no transformer with safetensors weights and a tokenizer.
     """
     import torch
 
@@ -139,11 +140,11 @@ def pretrained(name: str, dim: int, settings: StudentSettings, seed: int) -> Mul
 def from_teacher(
     teacher: Teacher, texts: Iterable[str], settings: StudentSettings, seed: int
 ) -> MultiVectorEncoder:
-    """Return a student of the teacher's build with a vocabulary learned from `texts`.
+    """Return a student with the teacher's architecture and a vocabulary learned from `texts`.
 
     Args:
         teacher: A BERT-class model; its layers are copied, evenly chosen.
-        texts: What the vocabulary is learned from, already balanced over languages.
+        texts: Texts for learning the vocabulary, already balanced over languages.
         settings: Size of the vocabulary and number of layers.
         seed: Of the pieces that no English piece is a start for.
 
@@ -181,14 +182,14 @@ def is_static(model: MultiVectorEncoder) -> bool:
 
 
 def vocabulary_of(model: MultiVectorEncoder) -> torch.nn.Embedding:
-    """Return the table of a student's pieces' vectors."""
+    """Return the embedding table of a student's pieces."""
     body: Any = model.transformers_model
     table: torch.nn.Embedding = body.get_input_embeddings()
     return table
 
 
 def projection_of(model: MultiVectorEncoder) -> Any | None:
-    """Return a student's projection to the teacher's dim, None when it needs none."""
+    """Return a student's projection to the teacher's dim, None without one."""
     modules = list(model)
     return modules[1] if len(modules) > 3 else None
 
@@ -229,7 +230,7 @@ def _copy_layers(body: Any, teacher: Any, layers: int) -> None:
 
 
 def _start_pieces(body: Any, tokenizer: Any, teacher: Teacher, static: bool) -> None:
-    """Give every piece the teacher's vector of the same string, or a small random one."""
+    """Give every piece the teacher's vector of the same string, or a small random vector."""
     import torch
 
     table = body.embeddings.word_embeddings.weight
@@ -288,10 +289,10 @@ def _assemble(folder: str, max_tokens: int, *, dim: int, seed: int) -> MultiVect
 
 
 def _unit_documents(unit: Any) -> Any:
-    """Return a module that brings documents' vectors to unit length and leaves queries' alone."""
+    """Return a module that scales documents' vectors to unit length, and leaves queries' as is."""
     from sentence_transformers.base.modules import Normalize, Router
 
-    # A route must have a module: this one looks for a pooled vector, and there is none.
+    # A route must have a module: this one acts on pooled vectors, and there are none.
     alone = Normalize(module_input_name="sentence_embedding")
     return Router({"query": [alone], "document": [unit]}, default_route="document")
 

@@ -1,7 +1,7 @@
-"""The teacher: what an English model says of a sentence, token by token and as a whole.
+"""The teacher: an English model that gives a sentence's vectors, per token and as a whole.
 
-Every different English sentence is encoded once, however many translations it has and however
-often it is trained on; vectors are kept by content in a `VectorStore` on disk.
+Every different English sentence is encoded once for all its translations and training steps; a
+`VectorStore` keeps vectors on disk by content.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ class Teacher:
 
     Args:
         name: A short name of `clir-bench encoders`, a Hub id, or a folder.
-        layer: Which layer token vectors are taken from: -1 the last, -2 the last but one, ...;
-            a late-interaction teacher gives those it was trained to give, and takes -1 only.
+        layer: Layer of the token vectors: -1 the last, -2 the last but one, ...; a late-interaction
+            teacher gives the vectors it was trained for, and allows only -1.
         max_tokens: Longer texts are cut.
         must_fit: Whether more tokens than the model has positions for are an error.
         device: A torch device, or "auto".
 
     Attributes:
         dim: Length of its vectors, tokens' and sentences' alike.
-        key: Names the weights and settings its vectors depend on.
+        key: Identifies the weights and settings that its vectors depend on.
 
     Raises:
-        EncoderError: The model cannot be had or loaded, or its token and sentence vectors differ
-            in length.
-        UsageError: There is no such layer.
+        EncoderError: The model cannot be loaded, or its token and sentence vectors differ in
+            length.
+        UsageError: The layer does not exist.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Teacher:
         return self._model.transformers_model
 
     def encode(self, texts: Sequence[str], batch_size: int = 64) -> list[Taught]:
-        """Return what the teacher says of each text, in their order."""
+        """Return the teacher's vectors of each text, in order."""
         import torch
 
         order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
@@ -149,7 +149,7 @@ class Teacher:
         texts: Sequence[str],
         advance: Callable[[int], None] = lambda _: None,
     ) -> NDArray[np.int64]:
-        """Encode what the store lacks of `texts` and return each text's row in it, `(n,)`.
+        """Encode the `texts` that the store lacks, and return each text's row in it, `(n,)`.
 
         Raises:
             OutputError: The store cannot be written.
@@ -165,12 +165,12 @@ class Teacher:
     def piece_vectors(self, pieces: Sequence[str], *, contextual: bool) -> torch.Tensor:
         """Return a vector for each string, float32 `(len(pieces), dim)`; rows of zeros if none.
 
-        A string the teacher's vocabulary can only spell as unknown has none.
+        A string that the teacher's vocabulary can only spell as unknown has none.
 
         Args:
             pieces: Parts of words.
-            contextual: The mean of its tokens' output vectors when it stands alone, for students
-                without layers; otherwise the mean of their input embeddings.
+            contextual: Take the mean of the output vectors of its tokens when it stands alone (for
+                students without layers); otherwise the mean of their input embeddings.
         """
         import torch
 

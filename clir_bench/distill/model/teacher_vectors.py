@@ -1,4 +1,4 @@
-"""Stores a teacher's vectors on disk, found again by their texts.
+"""Stores a teacher's vectors on disk, and finds them by their texts.
 
     <folder>/meta.json          version, dim, committed number of texts and tokens
              keys.u8            BLAKE2b digest of each text, 16 bytes
@@ -7,8 +7,8 @@
              ids.i32            (n_tokens,)
              sentences.f16      (n_texts, dim)
 
-Files only grow; what lies behind the committed numbers (an append that was killed) is cut off when
-the store is opened. One process writes at a time: the folder is locked while a store is open.
+Files only grow. Opening the store cuts off data behind the committed numbers (from a killed
+append). One process writes at a time: the folder is locked while a store is open.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _DIGEST = 16
 
 
 class Taught(NamedTuple):
-    """What a teacher says of one text.
+    """A teacher's vectors of one text.
 
     Attributes:
-        tokens: Contextual vectors of its tokens, special ones left out, float16 `(n, dim)`.
+        tokens: Contextual vectors of its tokens, without special ones, float16 `(n, dim)`.
         ids: The tokens' places in the teacher's vocabulary, int32 `(n,)`.
         sentence: The pooled vector, float16 `(dim,)`.
     """
@@ -47,7 +47,7 @@ class Taught(NamedTuple):
 
 
 class TeacherBatch(NamedTuple):
-    """What a teacher says of a batch of texts, padded with zeros.
+    """A teacher's vectors of a batch of texts, padded with zeros.
 
     Attributes:
         tokens: float32 `(batch, m, dim)`.
@@ -66,13 +66,13 @@ class VectorStore:
     """Vectors of texts, appended once and read by row through memory maps.
 
     Args:
-        folder: Made if it is not there.
+        folder: Created if missing.
         dim: Length of every vector.
 
     Raises:
         OutputError: The folder cannot be written.
         UsageError: Another process has it open.
-        DataError: It is a store of another version or another dim.
+        DataError: The store has another version or dim.
     """
 
     def __init__(self, folder: Path, dim: int) -> None:
@@ -96,14 +96,14 @@ class VectorStore:
         self._map()
 
     def close(self) -> None:
-        """Let other processes have it."""
+        """Release the store for other processes."""
         self._lock.release()
 
     def __len__(self) -> int:
         return self._n_texts
 
     def missing(self, texts: Sequence[str]) -> list[str]:
-        """Return the texts it has no vectors of, each once, in their order."""
+        """Return the texts without vectors, each once, in order."""
         new: dict[bytes, str] = {}
         for text in texts:
             key = _key(text)
@@ -112,7 +112,7 @@ class VectorStore:
         return list(new.values())
 
     def rows(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Return the row of each text, `(len(texts),)`; all must be there."""
+        """Return the row of each text, `(len(texts),)`; all must be stored."""
         return np.array([self._rows[_key(text)] for text in texts], dtype=np.int64)
 
     def lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -137,10 +137,10 @@ class VectorStore:
         return TeacherBatch(tokens, ids, mask, self._sentences[rows].astype(np.float32))
 
     def append(self, texts: Sequence[str], taught: Sequence[Taught]) -> None:
-        """Add texts it does not have, all or none of them.
+        """Add new texts, all or none of them.
 
         Raises:
-            OutputError: They cannot be written; the store is as it was before.
+            OutputError: They cannot be written; the store is unchanged.
         """
         if not texts:
             return
@@ -194,7 +194,7 @@ class VectorStore:
         write_file(self._folder / "meta.json", (json.dumps(meta, sort_keys=True) + "\n").encode())
 
     def _files(self) -> dict[str, tuple[Any, int, int]]:
-        """Return each file's type of numbers, rows and columns."""
+        """Return each file's number type, rows and columns."""
         return {
             "keys.u8": (np.uint8, self._n_texts, _DIGEST),
             "ends.u64": (np.uint64, self._n_texts, 1),

@@ -1,4 +1,4 @@
-"""A student's own vocabulary: pieces of words, learned from the bitext."""
+"""Learns a student's own vocabulary, pieces of words, from the bitext."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _WORD_BEGINS = rf"(?<![\p{{L}}\p{{M}}\p{{N}}{WORD_START}])(?=[\p{{L}}\p{{N}}&&[^
 def train_tokenizer(texts: Iterable[str], settings: StudentSettings) -> Any:
     """Return a fast tokenizer with a unigram vocabulary (Kudo 2018, arXiv 1804.10959).
 
-    Texts are brought to NFKC and lower case and cut at white space and punctuation before pieces
-    are learned. The beginning of a word is marked, behind a bracket as well, except in scripts
-    that do not set words apart.
+    Texts become NFKC and lower case and are cut at white space and punctuation before pieces are
+    learned. The beginning of a word is marked, also after a bracket, except in scripts that do not
+    separate words.
     """
     from tokenizers import (
         Regex,

@@ -1,1 +1,1 @@
-"""Losses, batches and the loop that trains a student."""
+"""Trains a student: losses, batches and the loop."""

@@ -1,8 +1,8 @@
-"""Makes the batches of a training: each depends on the seed and its number alone.
+"""Makes the batches of a training: each depends only on the seed and its number.
 
-Pairs come from the mixed stream in buckets of several batches; within a bucket they are sorted by
-length, cut into batches and these shuffled, so that little is padded and a training that was
-killed goes on with the batch it would have had.
+Pairs come from the mixed stream in buckets of several batches. Within a bucket they are sorted by
+length and cut into batches, which are then shuffled. So there is little padding, and a killed
+training continues with the same batch.
 """
 
 from __future__ import annotations
@@ -29,13 +29,12 @@ _SHUFFLE = 17  # tells this random stream from others of the same seed
 
 
 class Batch(NamedTuple):
-    """What a loss is called with, and which pairs it is about.
+    """The input of a loss, and its pairs.
 
     Attributes:
         features: The student's columns, then the teacher's.
         labels: Number of each row's English sentence, int64 `(rows,)`.
-        pairs: Indices of the pairs; English sentences added as their own translations are not
-            among them.
+        pairs: Indices of the pairs, without English sentences added as their own translations.
     """
 
     features: tuple[dict[str, Tensor], dict[str, Tensor]]
@@ -108,7 +107,7 @@ class Batches:
         )
 
     def targets(self, english_ids: Sequence[int] | NDArray[np.int64]) -> Encoded:
-        """Return what the teacher says of English texts."""
+        """Return the teacher's vectors of English texts."""
         import torch
 
         found = self.store.batch(self.rows[np.asarray(english_ids)])

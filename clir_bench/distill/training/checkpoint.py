@@ -1,11 +1,11 @@
-"""Checkpoints, from which a stopped training continues. They are written whole or not at all.
+"""Writes checkpoints, whole or not at all, from which a stopped training continues.
 
     <output>/.training/step-00000500/weights.safetensors
                                      optimiser.safetensors
                                      state.json           version, step, recipe, sizes, sha256, log
 
-A checkpoint is written beside and renamed, so that the last good one stays whatever happens. None
-is pickled. The newest and the best are kept.
+A checkpoint is written under another name and renamed, so that the last good one always survives.
+Nothing is pickled. The newest and the best are kept.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Checkpoint:
     Attributes:
         step: Updates made.
         weights: Parameters of student and loss, by name.
-        optimiser: Everything else the optimiser goes on from.
-        state: JSON values: "recipe" (its fingerprint), "best" and whatever the loop keeps.
+        optimiser: The rest of the optimiser's state.
+        state: JSON values: "recipe" (its fingerprint), "best" and the loop's own values.
     """
 
     step: int
@@ -48,7 +48,7 @@ class Checkpoint:
 
 
 def write(folder: Path, checkpoint: Checkpoint, keep: set[int]) -> None:
-    """Write a checkpoint into `folder` and remove those that are not to be kept.
+    """Write a checkpoint into `folder` and remove the ones not in `keep`.
 
     Args:
         folder: Where checkpoints are.
@@ -56,7 +56,7 @@ def write(folder: Path, checkpoint: Checkpoint, keep: set[int]) -> None:
         keep: Steps to keep beside it.
 
     Raises:
-        OutputError: It cannot be written; those that were there are.
+        OutputError: The checkpoint cannot be written; earlier ones are kept.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -110,10 +110,10 @@ def read(path: Path, recipe: str) -> Checkpoint:
 
     Args:
         path: One of `steps`.
-        recipe: Fingerprint of the recipe it must be of.
+        recipe: Fingerprint of the recipe that it must belong to.
 
     Raises:
-        DataError: It is truncated, of another version or of another recipe.
+        DataError: The checkpoint is truncated, or of another version or recipe.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -144,7 +144,7 @@ def read(path: Path, recipe: str) -> Checkpoint:
             raise DataError(
                 f"{path / name}: expected {expected} bytes, found {found}: truncated; {advice}"
             )
-        stated = state.get("sha256", {}).get(name)  # checkpoints from before have none
+        stated = state.get("sha256", {}).get(name)  # older checkpoints have none
         if stated not in (None, sha256_of(path / name)):
             raise DataError(f"{path / name}: damaged: its sha256 is another; {advice}")
         try:

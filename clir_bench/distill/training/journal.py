@@ -1,4 +1,4 @@
-"""The log of a training: JSON lines with losses every 50 steps, and with scores at validations."""
+"""Writes a training's log: JSON lines with losses every 50 steps, and scores at validations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REMEDY = "remove the line, which changes nothing but the log"
 
 
 class Journal:
-    """Appends to `path`, and forgets what came after a checkpoint that is gone on from."""
+    """Appends to `path`; `cut` removes lines after the checkpoint from which training continues."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,7 +40,7 @@ class Journal:
             ) from error
 
     def cut(self, step: int) -> None:
-        """Leave out everything after `step`.
+        """Remove all lines after `step`.
 
         Raises:
             DataError: A line is not what `write` writes.
@@ -50,7 +50,7 @@ class Journal:
             write_file(self._path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
 
     def read(self) -> list[dict[str, float]]:
-        """Return all lines; a last one that was cut off is left out.
+        """Return all lines, without an incomplete last one.
 
         Raises:
             DataError: The file cannot be read, or a line is not what `write` writes.

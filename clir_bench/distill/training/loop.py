@@ -1,10 +1,10 @@
-"""The training loop, from a recipe to a folder that anyone can load.
+"""Trains a student: the loop between a recipe and a finished model.
 
-A plain loop rather than the trainers of transformers: what it goes on from after it was killed is
-a step number, weights and moments, all of them in safetensors files, and a batch is a function of
-its number. Those trainers pickle their optimiser, schedule and random states, and cannot update a
-vocabulary's vectors by rows, which is most of the work of a student without layers. Losses and
-students are sentence-transformers' own kinds, and can be trained by its trainers as well.
+This is a plain loop, not a trainer of transformers. A killed training continues from a step number,
+weights and moments, all in safetensors files, and each batch is a function of its number. Those
+trainers pickle their optimiser, schedule and random states. They also cannot update a vocabulary's
+vectors by rows, which is most of the work for a student without layers. Losses and students follow
+the interfaces of sentence-transformers, so its trainers can train them too.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ WATCHED = ("maxsim.MRR", "pooled.MRR")
 
 @dataclass
 class Training:
-    """A training under way.
+    """A running training.
 
     Attributes:
-        recipe: What to do.
+        recipe: The recipe of the training.
         loss: The student within its loss.
         batches: Batches by number.
         folder: Where checkpoints are.
@@ -83,7 +83,7 @@ class Training:
         return self.loss.model
 
     def resume(self) -> bool:
-        """Go on from the newest checkpoint, or from the beginning; return whether there was one.
+        """Continue from the newest checkpoint, or start; return whether there was a checkpoint.
 
         Raises:
             DataError: It is truncated, or of another version or recipe.
@@ -97,12 +97,13 @@ class Training:
         return bool(found)
 
     def run(self) -> None:
-        """Train to the end, or until validation has had no better score for long enough.
+        """Train to the end, or until validation has not improved for `patience` validations.
 
-        After a first Ctrl-C or SIGTERM the step is finished and a checkpoint written.
+        After a first Ctrl-C or SIGTERM, it finishes the step and writes a checkpoint.
 
         Raises:
-            KeyboardInterrupt: After that checkpoint; or whatever else the signal leads to.
+            KeyboardInterrupt: After that checkpoint; or another error, if the signal's handler
+                raises one.
             TrainingError: A loss is not a number, or the device's memory is full.
             OutputError: A checkpoint cannot be written.
         """
@@ -142,7 +143,7 @@ class Training:
             self._load(found[step])
 
     def scores(self) -> dict[str, float]:
-        """Return the student's scores on the bitext held back; empty when there is none."""
+        """Return the student's scores on held-back bitext; empty without any."""
         if not len(self._chosen):
             return {}
         self.loss.eval()
@@ -207,7 +208,7 @@ class Training:
         return f"The last good weights are kept in {found[max(found)]}"
 
     def _pairs(self, since: int) -> int:
-        """Return how many pairs were trained on after a step."""
+        """Return the number of pairs trained on up to a step."""
         settings = self.recipe.training
         return (self.step - since) * settings.accumulation * settings.batch_size
 
@@ -292,10 +293,10 @@ class Training:
 
 @contextmanager
 def signals_held() -> Iterator[list[int]]:
-    """Note the first Ctrl-C or SIGTERM within the block, and let it take effect after the block.
+    """Hold back the first Ctrl-C or SIGTERM until the block ends.
 
-    A second signal takes effect at once. Signals that are ignored stay ignored; outside the main
-    thread nothing is held.
+    A second signal takes effect at once. Ignored signals stay ignored. Outside the main thread,
+    nothing is held back.
     """
     heard: list[int] = []
     before: dict[int, Any] = {}
@@ -323,7 +324,7 @@ def signals_held() -> Iterator[list[int]]:
 
 
 def prepare(model: MultiVectorEncoder) -> None:
-    """Say which weights of a student are learned, and that its vocabulary is learned by rows."""
+    """Mark which weights of a student are learned, and its vocabulary as learned by rows."""
     table = vocabulary_of(model)
     if is_static(model):
         for parameter in model.parameters():
@@ -338,12 +339,12 @@ def prepare(model: MultiVectorEncoder) -> None:
 
 
 def trained(loss: DistillationLoss) -> dict[str, torch.nn.Parameter]:
-    """Return every parameter that is learned, by name."""
+    """Return all learned parameters, by name."""
     return {name: p for name, p in loss.named_parameters() if p.requires_grad}
 
 
 def learned(loss: DistillationLoss) -> dict[str, torch.nn.Parameter]:
-    """Return every parameter that is learned except the vocabulary's vectors, by name."""
+    """Return all learned parameters except the vocabulary's vectors, by name."""
     table = vocabulary_of(loss.model).weight
     return {name: p for name, p in trained(loss).items() if p is not table}
 

@@ -1,14 +1,14 @@
-"""The losses that a student learns from, built as loss modules of sentence-transformers.
+"""Computes a student's losses, as loss modules of sentence-transformers.
 
-A loss is called as `loss(sentence_features, labels)`. The first column of `sentence_features` are
-the student's tokenised texts; the second is what the teacher says of their English translations:
+A loss is called as `loss(sentence_features, labels)`. The first column of `sentence_features` holds
+the student's tokenised texts; the second holds the teacher's output for their English translations:
 "token_embeddings" `(batch, m, dim)`, "attention_mask" `(batch, m)`, "input_ids" `(batch, m)` and
 "sentence_embedding" `(batch, dim)`. Labels `(batch,)` number the English sentences, so that equal
-ones are not taken for wrong answers, or are None. A dictionary of the weighted parts comes back,
-as sentence-transformers' trainers take it.
+ones do not count as wrong answers; they may be None. A loss returns a dictionary of its weighted
+parts, as the trainers of sentence-transformers expect.
 
-Differs from the paper (Huang, Yu and Allan 2023, arXiv 2301.12566): of it only the abstract was at
-hand, so cost, masses, ε, iterations and the combination with other parts are choices made here.
+Differs from the paper (Huang, Yu and Allan 2023, arXiv 2301.12566): only its abstract was
+available, so cost, masses, ε, iterations and the combination with other parts are our choices.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class TransportLoss(nn.Module):
 
     Args:
         settings: ε, iterations and kind of masses.
-        student_mass: Mass of each piece of the student's vocabulary, `(n_pieces,)`; None is one.
+        student_mass: Mass of each piece of the student's vocabulary, `(n_pieces,)`; 1 each when
+            None.
         teacher_mass: Likewise of the teacher's vocabulary.
     """
 
@@ -79,7 +80,7 @@ class TransportLoss(nn.Module):
 
 
 class GreedyLoss(nn.Module):
-    """Cost of moving every student token onto the nearest teacher token, whatever others do.
+    """Cost of moving every student token onto the nearest teacher token, independently of others.
 
     The control without transport, as tokens are aligned in DR.DECR (Li et al. 2021,
     arXiv 2112.08185).
@@ -139,11 +140,11 @@ class LateLoss(nn.Module):
 
     Args:
         temperature: Mean similarities of a query's tokens are divided by it.
-        group: Sentences looked among; all of a batch would cost its square.
-        own: Whether the English sentences are the student's, as when it encodes both sides, rather
-            than the teacher's. They are the batch's last rows then, a row for each.
-        static: Whether the student's tokens are looked up by their ids. Similarities of its own
-            sentences are then computed once for every two different pieces.
+        group: Number of sentences to search; a whole batch would cost its square.
+        own: Whether the student (which then encodes both sides) rather than the teacher encodes the
+            English sentences. They are then the batch's last rows, one row each.
+        static: Whether the student looks up its tokens by their ids. Similarities of its own
+            sentences are then computed once per two different pieces.
     """
 
     def __init__(
@@ -156,7 +157,7 @@ class LateLoss(nn.Module):
         """Return the mean over the batch's foreign rows, or over all with the teacher's, in nats.
 
         Raises:
-            ValueError: `own` without labels, which say whose translation a row is.
+            ValueError: `own` without labels, which tell the translation of each row.
         """
         if self.own:
             student, documents, labels = own_english(student, labels)
@@ -205,9 +206,9 @@ class _Reversed(torch.autograd.Function):
 class AdversarialLoss(nn.Module):
     """Cross-entropy of a discriminator that tells a token's side, behind gradient reversal.
 
-    It learns to tell the student's tokens from the English teacher's; the reversed gradient
-    teaches the student to be mistaken for it (Keung, Lu and Bhardwaj 2019, arXiv 1909.00153, who
-    tell languages of one encoder). Which sentence translates which is not looked at.
+    It learns to tell the student's tokens from the English teacher's; the reversed gradient teaches
+    the student to look like the teacher (Keung, Lu and Bhardwaj 2019, arXiv 1909.00153, who
+    discriminate languages of one encoder). It ignores which sentence translates which.
 
     Args:
         dim: Length of token vectors.
@@ -221,7 +222,7 @@ class AdversarialLoss(nn.Module):
         )
 
     def forward(self, student: Encoded, teacher: Encoded, labels: Tensor | None) -> Tensor:
-        """Return the mean over both sides' tokens, in nats; either side counts half."""
+        """Return the mean over both sides' tokens, in nats; each side counts half."""
         units = functional.normalize(teacher.tokens, dim=-1)
         reversed_tokens: Tensor = _Reversed.apply(student.tokens[student.mask])  # type: ignore[no-untyped-call]
         foreign = self.discriminator(reversed_tokens).squeeze(-1)
@@ -235,7 +236,7 @@ class DistillationLoss(nn.Module):
     Args:
         model: The student.
         parts: Its parts by name.
-        weights: Weight of each part; 1 where none is given.
+        weights: Weight of each part; 1 by default.
     """
 
     def __init__(
@@ -268,7 +269,7 @@ class DistillationLoss(nn.Module):
         }
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return what sentence-transformers writes into a model card."""
+        """Return the settings that sentence-transformers writes into a model card."""
         return {"parts": dict(self.weights)}
 
 
@@ -309,11 +310,11 @@ def cosine_cost(student: Encoded, teacher: Encoded) -> Tensor:
 
 
 def masses(side: Encoded, table: Tensor | None) -> Tensor:
-    """Return the tokens' masses, `(batch, n)`, each row adding up to 1; none outside the mask.
+    """Return the tokens' masses, `(batch, n)`: rows add up to 1, with 0 outside the mask.
 
     Args:
         side: The tokens.
-        table: Mass of each piece of the vocabulary; all alike when None.
+        table: Mass of each piece of the vocabulary; all equal when None.
     """
     if table is None:
         return plans.uniform_marginals(side.mask)
@@ -351,10 +352,10 @@ def mean_maxsim(queries: Encoded, documents: Encoded) -> Tensor:
 
 
 def lookup_maxsim(queries: Encoded, documents: Encoded) -> Tensor:
-    """Return the same for texts whose equal ids have equal tokens, once for every two pieces.
+    """Return the same where equal ids have equal tokens, computed once per two pieces.
 
-    Which token of a document is the best one is found without gradients, document by document: the
-    products of every two tokens would be a hundred times as many.
+    The best token of a document is found without gradients, document by document: the products of
+    every two tokens would be a hundred times as many.
     """
     left, left_places = _pieces(queries)
     right, right_places = _pieces(documents)
@@ -375,7 +376,7 @@ def lookup_maxsim(queries: Encoded, documents: Encoded) -> Tensor:
 
 
 def _pieces(side: Encoded) -> tuple[Tensor, Tensor]:
-    """Return the different pieces' tokens, `(n_pieces, dim)`, and every token's place in them."""
+    """Return the different pieces' tokens, `(n_pieces, dim)`, and each token's index in them."""
     pieces, places = torch.unique(side.ids, return_inverse=True)
     order = torch.arange(places.numel(), device=places.device)
     one_of = torch.zeros_like(pieces).scatter_(0, places.flatten(), order)
@@ -387,7 +388,7 @@ def _total(queries: Encoded) -> Tensor:
 
 
 def find_translation(scores: Tensor, labels: Tensor | None) -> Tensor:
-    """Return the cross-entropy of the diagonal of `(batch, batch)`, equal labels left out."""
+    """Return the cross-entropy of the diagonal of `(batch, batch)`, ignoring equal labels."""
     rows = torch.arange(len(scores), device=scores.device)
     if labels is not None:
         same = labels.unsqueeze(0) == labels.unsqueeze(1)

@@ -1,8 +1,8 @@
 """AdamW for a student's few matrices, and Adam by rows for its vocabulary's vectors.
 
-Of tens of thousands of vectors a batch touches a few thousand. Updating only those, as
-torch.optim.SparseAdam does, makes a step of a student without layers several times faster; moments
-of the rows not touched stay as they were (lazy Adam).
+A batch touches a few thousand of tens of thousands of vectors. Updating only those, as
+torch.optim.SparseAdam does, makes a step of a student without layers several times faster; the
+moments of other rows stay unchanged (lazy Adam).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RowAdam:
         Args:
             number: Of the update, from 1, for the bias correction.
             scale: Of the learning rate.
-            shrink: What gradients are multiplied by (clipping).
+            shrink: Factor for the gradients (clipping).
         """
         gradient = self.table.grad
         if gradient is None:
@@ -68,11 +68,11 @@ class RowAdam:
 
 
 class Optimiser:
-    """Both of them, with one schedule: a linear rise, then a linear fall to 0.
+    """AdamW and `RowAdam` with one schedule: a linear rise, then a linear fall to 0.
 
     Args:
         table: The vocabulary's vectors.
-        frozen: Rows of it that stay.
+        frozen: Rows of it that stay unchanged.
         others: All other parameters to learn, by name.
         settings: Rates, decay, clipping, steps.
     """
@@ -100,7 +100,7 @@ class Optimiser:
         )
 
     def scale(self, step: int) -> float:
-        """Return what rates are multiplied by at an update, counted from 0."""
+        """Return the factor of the rates at an update, counted from 0."""
         warm = max(round(self._settings.warmup * self._settings.steps), 1)
         if step < warm:
             return (step + 1) / warm
@@ -132,7 +132,7 @@ class Optimiser:
         return norm
 
     def state(self) -> dict[str, Tensor]:
-        """Return everything that is not the weights, as named tensors."""
+        """Return everything except the weights, as named tensors."""
         found = {f"rows.{name}": value for name, value in self._rows.state.items()}
         if self._adam is not None:
             for name, parameter in self._others.items():

@@ -1,7 +1,7 @@
-"""Measures how well a student finds translations in bitext that was held back.
+"""Measures how well a student finds translations in held-back bitext.
 
-Every foreign sentence is a query, the English sentences of all of them are the documents, and its
-own translation is what is to be found: by MaxSim over tokens and by the cosine of pooled vectors.
+Every foreign sentence is a query, and all English sentences are the documents. The query's own
+translation is to be found, by MaxSim over tokens and by the cosine of pooled vectors.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BATCH = 64
 
 
 def choose(corpus: BitextCorpus, n_queries: int, seed: int) -> NDArray[np.int64]:
-    """Return held-back pairs, as many of each language as there are, up to `n_queries` in all."""
+    """Return held-back pairs, spread over languages, up to `n_queries` in all."""
     groups = corpus.by_language(corpus.validation)
     if not groups or not n_queries:
         return np.empty(0, dtype=np.int64)

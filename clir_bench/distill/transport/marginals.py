@@ -1,6 +1,6 @@
-"""Makes and checks the mass of tokens: two marginals per problem, from masks.
+"""Makes and checks token masses: two marginals per problem, from masks.
 
-Conventions are those of `transport`.
+The conventions are those of `plans`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def weighted_marginals(weights: Tensor, mask: Tensor) -> Tensor:
 
 
 def checked(cost: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a problem in working precision: costs finite everywhere, marginals summing to 1.
+    """Return a problem in working precision, with finite costs and marginals that sum to 1.
 
     Raises:
         UsageError: Shapes do not fit, or a marginal is negative, not finite, or does not sum to 1.
@@ -94,7 +94,7 @@ def checked(cost: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tenso
     cost, source, target = (x.detach().to(dtype) for x in (cost, source, target))
     source = _normalized("source", source)
     target = _normalized("target", target)
-    # a token without mass gets a cost that is there already, and so leaves the range as it is
+    # a token without mass gets an existing cost, and so leaves the range unchanged
     rows, columns = source > 0, target > 0
     first = (
         torch.arange(len(cost), device=cost.device),
@@ -112,7 +112,7 @@ def checked(cost: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tenso
 
 
 def _normalized(name: str, marginal: Tensor) -> Tensor:
-    """Return a marginal whose rows sum to 1 to rounding, or say which row is none."""
+    """Return a marginal with rows that sum to 1, or name the row that does not."""
     total = marginal.sum(1, keepdim=True)
     _refuse(
         total[:, 0] == 0,

@@ -1,11 +1,11 @@
-"""Optimal transport between the tokens of two sentences, many pairs of sentences at a time.
+"""Solves optimal transport between the tokens of two sentences, for many pairs at a time.
 
 A problem is a cost matrix C of shape `(n, m)` and two marginals, a of length n and b of length m:
-the mass every source token gives away and every target token takes. A plan P is a non-negative
+the mass that every source token gives and every target token takes. A plan P is a non-negative
 `(n, m)` matrix whose rows sum to a and whose columns sum to b; read as a soft word alignment,
 `P[i, j] / a[i]` is how much of source token i is aligned with target token j. Tensors are batches,
 `(batch, n, m)`, `(batch, n)` and `(batch, m)`; sentences of different length share a batch because
-a token of mass zero (padding, or a special token) takes no part whatever its cost says.
+a token of mass zero (padding, or a special token) takes no part, at any cost.
 
     exact       P = argmin <P, C>                                    network simplex, from POT
     sinkhorn    P = argmin <P, C> + epsilon * sum P (log P - 1)      Cuturi 2013
@@ -13,7 +13,7 @@ a token of mass zero (padding, or a special token) takes no part whatever its co
     greedy      all of a[i] to the nearest target token; ignores b   the control without transport
 
 `<P, C>` is the Frobenius inner product, the sum of the entrywise product. All four return a
-`TransportPlan` without gradient; `transport_cost` makes the loss of it.
+`TransportPlan` without gradient; `transport_cost` turns it into a loss.
 
 References:
     Cuturi 2013, "Sinkhorn Distances: Lightspeed Computation of Optimal Transport", NeurIPS,
@@ -53,15 +53,15 @@ __all__ = [
 
 
 class TransportPlan(NamedTuple):
-    """Solved problems, on the device of the cost; nothing in it carries a gradient.
+    """Solved problems, on the device of the cost, without gradients.
 
     Attributes:
-        plan: `(batch, n, m)`, non-negative, total mass about 1 a problem; rows and columns of
+        plan: `(batch, n, m)`, non-negative, total mass about 1 per problem; rows and columns of
             tokens without mass are exactly zero. float64 for a float64 cost, otherwise float32.
         n_iterations: `(batch,)` int64, scalings of rows and columns, at all epsilons together; 0
             where the method does not iterate.
         marginal_error: `(batch,)`, how far `plan` is from its marginals: the sum of the absolute
-            differences over rows, plus the same over columns; 0 is feasible, 4 as bad as it gets.
+            differences over rows, plus the same over columns; 0 is feasible, 4 is the worst.
     """
 
     plan: Tensor
@@ -93,7 +93,7 @@ def sinkhorn(
             every epsilon, of which there are several only where costs spread over more than
             40 epsilon (`scaling.SPREAD`).
         tolerance: A problem is done when its marginal error is this small; 1e-6 is within reach
-            of float32. With 0 the iterations are spent.
+            of float32. With 0, all iterations are used.
 
     Raises:
         UsageError: Shapes, marginals or settings that cannot mean anything.
@@ -161,7 +161,7 @@ def ipot(
             each of them harder: below a tenth of the spread of the costs one inner iteration
             leaves large marginal errors, which the result states.
         n_iterations: Proximal steps.
-        inner_iterations: Scalings of rows and columns a step; the paper found 1 to be enough, as
+        inner_iterations: Scalings of rows and columns per step; the paper found 1 to be enough, as
             each step starts from the column scaling of the last.
 
     Raises:
@@ -206,7 +206,7 @@ def exact(cost: Tensor, source: Tensor, target: Tensor) -> TransportPlan:
         target: `(batch, m)`, rows sum to 1.
 
     Raises:
-        UsageError: POT is not installed, or shapes or marginals that cannot mean anything.
+        UsageError: POT is not installed, or shapes or marginals are invalid.
         DataError: A cost between tokens with mass is not finite, or the simplex gave up.
     """
     import torch
@@ -252,7 +252,7 @@ def greedy_alignment(cost: Tensor, source: Tensor, target: Tensor) -> TransportP
         target: `(batch, m)`, rows sum to 1: tokens of mass zero are never chosen.
 
     Raises:
-        UsageError: Shapes or marginals that cannot mean anything.
+        UsageError: Shapes or marginals are invalid.
         DataError: A cost between tokens with mass is not finite.
     """
     import torch
@@ -273,8 +273,8 @@ def transport_cost(plan: Tensor, cost: Tensor) -> Tensor:
     gradient of the optimal value: by the envelope theorem the derivative of
     `min over P of <P, C> + epsilon * sum P (log P - 1)` with respect to C is its minimizer, since
     the effect of C on P vanishes at a minimum to first order (Peyré and Cuturi 2019, section 9.1).
-    The entropy itself is not part of the value returned. Costs where the plan is zero count as
-    zero, whatever they are.
+    The entropy itself is not part of the value returned. Where the plan is zero, any cost counts as
+    zero.
 
     Args:
         plan: `(batch, n, m)`, from any solver of this module.

@@ -1,11 +1,11 @@
-"""The iterations of `plans.sinkhorn`: many problems at once, stable in float32.
+"""Runs the iterations of `plans.sinkhorn`: many problems at once, stable in float32.
 
-Entropic transport is solved by `P = exp((f + g - C) / epsilon)` with one potential a row and one a
-column, found by making rows and columns right in turn (Cuturi 2013; Peyré and Cuturi 2019, chapter
-4). The safe way, a logsumexp over the whole matrix at every half step, is slow. Here the potentials
-are held in the kernel `K = exp((f + g - C) / epsilon)`, and what changes are two scalings,
-`u = a / (K v)` and `v = b / (K^T u)`, a product of a matrix and a vector each. Scalings that have
-grown are absorbed into f and g and the kernel is made anew (Schmitzer 2019, section 3.1), so
+Entropic transport is solved by `P = exp((f + g - C) / epsilon)` with one potential per row and one
+per column, found by correcting rows and columns in turn (Cuturi 2013; Peyré and Cuturi 2019,
+chapter 4). The safe way, a logsumexp over the whole matrix at every half step, is slow. Here the
+potentials are held in the kernel `K = exp((f + g - C) / epsilon)`, and only two scalings change, `u
+= a / (K v)` and `v = b / (K^T u)`; each is one product of a matrix and a vector. Scalings that have
+grown are absorbed into f and g and the kernel is recomputed (Schmitzer 2019, section 3.1), so
 nothing overflows, and an entry lost to underflow comes back when it starts to matter. Between
 blocks of iterations, each problem goes its own way:
 
@@ -143,7 +143,7 @@ class Problems:
         self.u, self.v = torch.ones_like(self.source), torch.ones_like(self.target)
 
     def absorb(self) -> None:
-        """Move the scalings into the potentials; the kernel is to be made anew after it."""
+        """Move the scalings into the potentials; the kernel must be recomputed afterwards."""
         self.f = self.f + (self.epsilon[:, None] * self.u.log())[:, :, None]
         self.g = self.g + (self.epsilon[:, None] * self.v.log())[:, None]
 
@@ -156,7 +156,7 @@ class Problems:
                 self.make_kernel()
 
     def halve_epsilon(self, chosen: Tensor, smallest: float) -> None:
-        """Go on at half the epsilon in the chosen problems, a bool mask `(n_open,)`."""
+        """Continue at half the epsilon in the chosen problems, a bool mask `(n_open,)`."""
         self.absorb()
         self.epsilon = (self.epsilon / 2).clamp_min(smallest).where(chosen, self.epsilon)
         self.n_looks = self.n_looks.masked_fill(chosen, 0)
@@ -181,7 +181,7 @@ class Problems:
         return (rows - self.source).abs().sum(1) + (columns - self.target).abs().sum(1)
 
     def look(self, error: Tensor, chosen: Tensor) -> None:
-        """Take note of the errors, and a Newton step in those chosen problems that are slow."""
+        """Record the errors, and take a Newton step in the chosen problems that are slow."""
         slow = (chosen & (error > SLOW * self.last_error)).nonzero()[:, 0]
         self.last_error = error
         self.n_looks = self.n_looks + 1
@@ -231,7 +231,7 @@ def scaling_to(mass: Tensor, weight: Tensor) -> Tensor:
 
 
 def _times(vector: Tensor, matrix: Tensor) -> Tensor:
-    """Return `vector @ matrix` a problem: `(batch, k)` by `(batch, k, l)` is `(batch, l)`.
+    """Return `vector @ matrix` per problem: `(batch, k)` by `(batch, k, l)` is `(batch, l)`.
 
     The batched product is the fastest on a CPU with the vector on the left. Accelerators, and
     anyone who has lowered torch's matmul precision, get sums of products instead: TF32 and

@@ -1,1 +1,1 @@
-"""The leaderboards as a static site: plain files that need no server and load nothing elsewhere."""
+"""Writes the leaderboards as a static site: plain files, no server, no outside resources."""

@@ -1,4 +1,4 @@
-"""Where names stand in a plot so that none covers another or a mark."""
+"""Places names in a plot so that none covers another name or a mark."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Box(NamedTuple):
 
 
 def text_width(text: str) -> float:
-    """Return about how wide a text is at 12 px in a sans-serif face, rather too much.
+    """Return the estimated width of a text at 12 px in a sans-serif face, rather too large.
 
     >>> text_width("ab") < text_width("漢字")
     True
@@ -53,8 +53,8 @@ def place_labels(
 ) -> list[tuple[float, float] | None]:
     """Return where each label starts on its baseline, None where there is no free place.
 
-    Labels are placed in order, each in the first of eight places around its mark that is free:
-    the first system, the best, always has the best place.
+    Labels are placed in order, each in the first free one of eight places around its mark, so the
+    best system gets the best place.
     """
     taken = [Box(x - _MARK, y - _MARK, x + _MARK, y + _MARK) for x, y in centres]
     spots: list[tuple[float, float] | None] = []

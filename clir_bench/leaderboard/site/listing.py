@@ -1,4 +1,4 @@
-"""A section of a board as the site's pages know it, and what their forms let the reader choose."""
+"""Describes a section for the site's pages, and the choices that their forms offer."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class Listing:
 
     @property
     def key(self) -> str:
-        """What the script knows the section by."""
+        """The section's key in the script."""
         return f"{self.board.id}/{self.section.id}"
 
     @property
     def title(self) -> str:
-        """What the section is called outside of its board."""
+        """The section's title outside of its board."""
         alone = len(self.board.sections) == 1
         return self.board.title if alone else f"{self.board.title}: {self.section.title}"
 
     @property
     def address(self) -> str:
-        """Where it is shown, from the site's root."""
+        """Where the section is shown, from the site's root."""
         return f"boards/{self.board.id}.html#{self.section.id}"
 
     @property
@@ -48,13 +48,13 @@ class Listing:
         return [row for row in self.section.rows if row.group == 1]
 
     def best_of(self, tier: Tier) -> BoardRow | None:
-        """Return the system with the highest mean over a tier, the higher ranked of equal ones."""
+        """Return the system with the highest mean over a tier; of equal ones, the higher ranked."""
         rows = [row for row in self.section.rows if self.section.primary in row.tiers.get(tier, {})]
         of_tier = {id(row): row.tiers[tier][self.section.primary].mean for row in rows}
         return max(rows, key=lambda row: of_tier[id(row)], default=None)
 
     def data_of(self, row: BoardRow) -> dict[str, str]:
-        """Return what the script filters a row by: mean and interval in every language too."""
+        """Return the data by which the script filters rows: mean and interval per language too."""
         found = {code: of.get(self.section.primary) for code, of in row.languages.items()}
         scores = " ".join(
             f"{code}:{score.mean:.4f}:{score.low:.3f}:{score.high:.3f}"
@@ -71,7 +71,7 @@ def listings_of(board: Board) -> list[Listing]:
 
 
 class Choices(NamedTuple):
-    """What a form offers: values and what the reader sees of them."""
+    """What a form offers: values and their labels."""
 
     kinds: list[tuple[str, str]]
     tasks: list[tuple[str, str]]
@@ -80,7 +80,7 @@ class Choices(NamedTuple):
 
 
 def choices(listings: Sequence[Listing]) -> Choices:
-    """Return what there is to choose from in some sections."""
+    """Return the choices that some sections offer."""
     sections = [one.section for one in listings]
     kinds = {one.board.systems[row.system].kind for one in listings for row in one.section.rows}
     tiers = {tier for section in sections for tier in section.tiers}

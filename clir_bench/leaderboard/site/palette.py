@@ -1,8 +1,8 @@
 """Colours of the heat map: cividis, which reads the same with any colour vision.
 
-Nunez, Anderton and Renslow 2018 (10.1371/journal.pone.0199239). Six of its colours, straight lines
-between them. Black or white text, whichever stands out more, always has a contrast above 4.5 to 1
-(WCAG 2.2, 1.4.3): of the two, one does on any colour.
+Nunez, Anderton and Renslow 2018 (10.1371/journal.pone.0199239). We take six of its colours and
+interpolate linearly. Text is black or white, whichever has more contrast; on any colour one of them
+has more than 4.5 to 1 (WCAG 2.2, 1.4.3).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CIVIDIS: tuple[Colour, ...] = (
 
 
 def step(value: float) -> int:
-    """Return the step of a value, from 0; what lies outside of 0 to 1 is in the outermost.
+    """Return the step of a value, from 0; values outside of 0 to 1 get the outermost step.
 
     >>> [step(value) for value in (-1.0, 0.0, 0.0499, 0.05, 1.0)]
     [0, 0, 0, 1, 19]

@@ -1,4 +1,4 @@
-"""Quality against disparity: where everything stands in the scatter plot; a template draws it."""
+"""Lays out the scatter plot of quality against disparity; a template draws it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Point(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """A mark in pixels: every kind of system has a form and a colour of its own."""
+    """A mark in pixels: every kind of system has its own form and colour."""
 
     css: str
     x: float
@@ -96,9 +96,9 @@ class Plot(NamedTuple):
     """The figure.
 
     Attributes:
-        what: What goes to the right.
-        upward: What goes up.
-        by_gap: Whether disparity is the gap between tiers, and not the spread.
+        what: What the horizontal axis shows.
+        upward: What the vertical axis shows.
+        by_gap: Whether disparity is the gap between tiers rather than the spread.
     """
 
     label: str
@@ -158,7 +158,7 @@ def _drawing(name: str, section: str, points: Sequence[Point]) -> Drawing:
 
 
 def axis(estimates: Sequence[Estimate], start: float, end: float, n_ticks: int = 6) -> Axis:
-    """Return a scale with round ticks that holds every interval, with some room."""
+    """Return a scale with round ticks and room around every interval."""
     low = min(min(estimate.low, estimate.mean) for estimate in estimates)
     high = max(max(estimate.high, estimate.mean) for estimate in estimates)
     # A single point still needs an axis of some length.

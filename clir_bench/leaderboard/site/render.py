@@ -1,8 +1,8 @@
-"""Boards to the files of the site, through the templates beside this module.
+"""Renders boards to the files of the site, through the templates beside this module.
 
-The templates escape what they are given (autoescape). Before that, `_plain` spells out every unseen
-character, and a link is made only of an address that `safe_href` takes. Nothing a submission says
-is ever marked as HTML.
+The templates escape all values (autoescape). Before that, `_plain` spells out every unseen
+character, and only addresses that `safe_href` accepts become links. No text of a submission is ever
+marked as HTML.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _LONGEST_ADDRESS = 2000
 
 
 def render_site(boards: Sequence[Board]) -> dict[str, bytes]:
-    """Return the files of the site: path relative to its root, with forward slashes, to content.
+    """Return the files of the site, by path relative to its root, with forward slashes.
 
-    The site belongs in the folder `site` beside the boards, in a folder of the repository: that is
-    where its links to results, runs and task cards lead from. Equal boards give equal bytes.
+    The site belongs in the folder `site` beside the boards, inside the repository: its links to
+    results, runs and task cards start there. Equal boards give equal bytes.
     """
     listings = [one for board in boards for one in listings_of(board)]
     systems: dict[str, tuple[BoardSystem, list[tuple[Listing, BoardRow]]]] = {}
@@ -86,13 +86,13 @@ def _page(path: str, title: str, template: str = "", **content: object) -> bytes
 
 
 def _asset(name: str) -> str:
-    # Line ends as they were committed, whatever the checkout made of them.
+    # Line ends as committed, even if the checkout changed them.
     return (_HERE / "assets" / name).read_text(encoding="utf-8")
 
 
 @cache
 def environment() -> Environment:
-    """Return what the templates are rendered with."""
+    """Return the environment that renders the templates."""
     made = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -122,12 +122,12 @@ def environment() -> Environment:
 
 
 def _plain(value: object) -> object:
-    """Return what a template writes with every unseen character spelled out."""
+    """Return a template's value with every unseen character spelled out."""
     return value if isinstance(value, Markup) else spelled_out(str(value), keep="\n\t")
 
 
 def attributes(values: Mapping[str, object]) -> Markup:
-    """Return attributes of an element, those that are None left out; names are the templates'."""
+    """Return attributes of an element without those that are None; templates choose the names."""
     shown = {
         name: escape(_plain(number(value) if isinstance(value, float) else value))
         for name, value in values.items()
@@ -147,10 +147,10 @@ def number(value: float) -> str:
 
 
 def safe_href(address: str) -> str | None:
-    """Return an address that may be linked, or None.
+    """Return the address if it may be linked, else None.
 
-    Allowed are https addresses without user names, and relative paths of plain names; everything
-    else (other schemes, `//host`, backslashes, white space, percent-encoded paths) is not.
+    Links may be https addresses without user names, and relative paths of plain names; nothing else
+    (no other schemes, `//host`, backslashes, white space, percent-encoded paths).
 
     >>> [safe_href(a) for a in ("../x/y.json", "https://example.org/a?b#c")]
     ['../x/y.json', 'https://example.org/a?b#c']

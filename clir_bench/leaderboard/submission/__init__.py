@@ -1,1 +1,1 @@
-"""Submissions: results with runs small enough for git, a system card, and what checks them."""
+"""Makes and checks submissions: results with runs small enough for git, and a system card."""

@@ -1,4 +1,4 @@
-"""What a submitted result states, before anything is recomputed: all of it hostile."""
+"""Reads what a submitted result states, before anything is recomputed. All of it is hostile."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Statement:
-    """A result that says nothing impossible.
+    """A submitted result without impossible statements.
 
     Attributes:
         pairs: Its pairs, in the plan's order.
@@ -53,15 +53,15 @@ class Statement:
     pairs: tuple[LanguagePair, ...]
 
     def stated(self, pair: LanguagePair) -> PairResult:
-        """Return what is stated of a pair."""
+        """Return the statement about a pair."""
         return self.result.pairs[str(pair)]
 
     def place(self, pair: LanguagePair) -> str:
-        """Return where that is, for errors."""
+        """Return the place of that statement, for errors."""
         return f"{shown_path(self.path)}: pair {pair}"
 
     def run_path(self, pair: LanguagePair) -> Path:
-        """Return the file of a pair's run; nothing that the result states leads elsewhere."""
+        """Return the file of a pair's run; nothing in the result can redirect it."""
         return self.path.with_suffix("") / f"{pair}{SUFFIX}"
 
     def values_path(self, pair: LanguagePair) -> Path:
@@ -69,13 +69,13 @@ class Statement:
         return self.path.with_suffix("") / f"{pair}{VALUES}"
 
     def most_queries(self, pair: LanguagePair) -> int:
-        """Return how many queries a pair's files may have: as many as the card says it has."""
+        """Return how many queries a pair's files may have: as many as the card states."""
         counts = self.card.counts_of(self.result.task.split, pair)
         return _MOST_QUERIES if counts is None else counts.queries
 
 
 def largest_result(card: TaskCard) -> int:
-    """Return how many bytes a result of a task may have."""
+    """Return the largest size of a task's result in bytes."""
     return _RESULT_BYTES + _PAIR_BYTES * len(card.available_pairs())
 
 
@@ -83,8 +83,8 @@ def read_statement(path: Path, largest: int) -> Result:
     """Read a submitted result of at most `largest` bytes.
 
     Raises:
-        DataError: It is no plain file, too large, broken or too deeply nested JSON, has a key
-            twice, a number or text that is unsafe to show, or is not of the schema.
+        DataError: The file is not a plain file, is too large, is broken or too deeply nested JSON,
+            repeats a key, has a number or text that is unsafe to show, or breaks the schema.
     """
     data = read_plain(path, largest)
     where = shown_path(path)
@@ -105,7 +105,7 @@ def read_statement(path: Path, largest: int) -> Result:
 
 
 def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[str]]:
-    """Return what a result states, None where nothing can be made of it, and what is wrong."""
+    """Return a result's statement (None where it is unusable), and what is wrong."""
     problems = list(_about_system(path, result))
     task, submission = result.task, result.submission
     card = shipped_card(task.id)

@@ -1,4 +1,4 @@
-"""The files of a submission: which there may be, and that there is nothing else.
+"""Lists the files of a submission, and reports every file that does not belong.
 
 <system>/system.toml
 <system>/<task>/<split>.json
@@ -32,7 +32,7 @@ VALUES = ".values.tsv.gz"
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a file, and what to do about it."""
+    """What is wrong with a file, and the remedy."""
 
     path: Path
     what: str
@@ -47,9 +47,9 @@ class SystemFiles:
 
     Attributes:
         folder: Its folder.
-        results: Files that are named as results of the benchmark's tasks are.
+        results: Files named like results of the benchmark's tasks.
         pair_files: For each result, the names of the files in the folder beside it.
-        size_bytes: Of all files in it, whether they belong there or not.
+        size_bytes: Size of all files in the folder, including those that do not belong.
     """
 
     folder: Path
@@ -64,10 +64,10 @@ class SystemFiles:
 
 
 def find_systems(path: Path) -> list[Path]:
-    """Return the folders of systems that `path` names: a folder of results, a system, a result.
+    """Return the systems' folders at `path`: a folder of results, a system or a result.
 
     Raises:
-        ResultError: There is nothing like that.
+        ResultError: `path` is none of these.
     """
     kind = _kind(path)
     if kind is None or kind == "link":
@@ -87,7 +87,7 @@ def find_systems(path: Path) -> list[Path]:
         raise ResultError(
             f"{shown_path(path)}: cannot be read: {error.strerror or error}"
         ) from None
-    # A folder that has a card is a system, whatever else lies in it by mistake.
+    # A folder with a card is a system, even if other files lie in it by mistake.
     tasks = (_is_task(entry) and _kind(entry / CARD_FILE) is None for entry in inside)
     if _kind(path / CARD_FILE) is not None or any(tasks):
         return [path]
@@ -97,7 +97,7 @@ def find_systems(path: Path) -> list[Path]:
 
 
 def list_system(folder: Path) -> tuple[SystemFiles, list[Problem]]:
-    """Return a system's files, and what is there that should not be; no file is opened."""
+    """Return a system's files, and the files that do not belong; opens no file."""
     files, problems = SystemFiles(folder), []
     if not _FOLDER.fullmatch(folder.absolute().name):
         problems.append(Problem(folder, "no name of a system's folder; rename it"))
@@ -154,7 +154,7 @@ def _list_task(folder: Path, card: TaskCard, files: SystemFiles, problems: list[
 
 
 def _entries(folder: Path, problems: list[Problem]) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Yield what is in a folder in the order of names, with its kind; links are no files."""
+    """Yield a folder's entries by name, with their kind; links are no files."""
     try:
         with os.scandir(folder) as found:
             entries = []
@@ -170,7 +170,7 @@ def _entries(folder: Path, problems: list[Problem]) -> Iterator[tuple[os.DirEntr
 
 
 def _size(entry: os.DirEntry[str], kind: str) -> int:
-    # The entry has kept its status since its kind was asked for.
+    # The entry has cached its status since its kind was read.
     return entry.stat(follow_symlinks=False).st_size if kind == "file" else 0
 
 
@@ -185,7 +185,7 @@ def _unexpected(entry: os.DirEntry[str], kind: str, expected: str) -> Problem:
 
 
 def _kind(path: Path) -> str | None:
-    """Return what is at a path, None where nothing is or could be seen."""
+    """Return the kind of entry at a path, None where nothing is visible."""
     try:
         return kind_of(path.lstat())
     except (OSError, ValueError):

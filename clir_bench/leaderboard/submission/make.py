@@ -1,4 +1,4 @@
-"""Results as `clir-bench run` leaves them, cut to what is submitted.
+"""Makes submissions from the results of `clir-bench run`.
 
 The runs are cut (`plan`, `run_format`), then scored again, so that every digit of a submission can
 be recomputed from the files beside it.
@@ -56,7 +56,7 @@ _OWN_FILE = re.compile(r"[a-z]+-[a-z]+\.(run\.[gx]z|values\.tsv\.gz)")
 
 
 class NotForBoardsError(ResultError):
-    """A result that is no score of a benchmark: a sample, a part, a suite, unofficial data."""
+    """The result is no benchmark score: a sample, a part, a suite, or unofficial data."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Cut:
 
     Attributes:
         path: Where it was read from.
-        plan: What of it is kept.
+        plan: Which parts of it to keep.
     """
 
     path: Path
@@ -81,7 +81,7 @@ class Cut:
 
 @dataclass
 class _Kept:
-    """What is known of the cut pairs."""
+    """The records of the cut pairs."""
 
     pairs: dict[str, PairResult] = field(default_factory=dict)
     scores: dict[LanguagePair, QueryScores] = field(default_factory=dict)
@@ -92,16 +92,16 @@ def open_result(
     choose: Callable[[TaskCard], Iterable[LanguagePair]] = lambda _: (),
     measures: Iterable[str] = (),
 ) -> Cut:
-    """Read a result and make sure that it may be submitted.
+    """Read a result and check that it may be submitted.
 
     Args:
         path: The result.
         choose: Pairs of a task to keep beside those of its plan.
-        measures: To be kept beside the plan's.
+        measures: Measures to keep beside the plan's.
 
     Raises:
-        NotForBoardsError: It is a sample, a suite, limited, unofficial, or lacks pairs.
-        ResultError: It cannot be read, or was made with another version of the task's card.
+        NotForBoardsError: The result is a sample, a suite, limited, unofficial, or lacks pairs.
+        ResultError: The result cannot be read, or used another version of the task's card.
     """
     result = read_result(path)
     if isinstance(result, SuiteResult):
@@ -139,16 +139,16 @@ def open_result(
 def submit(
     cut: Cut, *, to: Path, source: Source, advance: Callable[[int], None] = lambda _: None
 ) -> Path:
-    """Cut a result's runs, score them again and store what is submitted; return the result's path.
+    """Cut a result's runs, score them again and store the submission; return the result's path.
 
     Args:
         cut: The result, as `open_result` returns it.
         to: Folder of submitted results.
-        source: Where the task's files are: judgments are needed to score again.
+        source: Where the task's files are; scoring again needs the judgments.
         advance: Called with 1 for every pair that is done.
 
     Raises:
-        DataError: The data is not what was run on, or a run file is missing or damaged.
+        DataError: The data is not that of the run, or a run file is missing or damaged.
         OutputError: The folder cannot be written.
     """
     loader = Loader(cut.card, cut.result.task.split, source)
@@ -294,7 +294,7 @@ def _record(system: SystemRecord) -> SystemRecord:
 
 
 def _remove_others(path: Path, result: Result) -> None:
-    """Remove the files of pairs that an earlier submission had and this one has not."""
+    """Remove the files of pairs that only an earlier submission had."""
     wanted = {pair.run_file for pair in result.pairs.values()}
     wanted |= {pair.values_file for pair in result.pairs.values()}
     for file in (path.parent / path.stem).iterdir():
@@ -306,7 +306,7 @@ def check_free(cut: Cut, to: Path) -> None:
     """Refuse to replace a submission.
 
     Raises:
-        ResultError: There is one already of that system, task and split.
+        ResultError: A submission of that system, task and split exists.
     """
     path = result_path(to, cut.name, cut.card.id, cut.result.task.split)
     if path.exists():

@@ -1,9 +1,9 @@
-"""What of a task's results is submitted: which pairs, how deep, and by which measures.
+"""Decides which parts of a task's results are submitted: pairs, depth and measures.
 
-Runs of 1000 documents a query are too large for a repository. A submission keeps the pairs that
-boards show, as many documents as their measures look at, and only measures that the kept documents
-give exactly: those with a cutoff, which is lowered to the depth where it is deeper (AP@1000 becomes
-AP@100), and which is the depth where there is none (AP becomes AP@100).
+Runs of 1000 documents per query are too large for a repository. A submission keeps the pairs that
+boards show and as many documents as their measures look at. It keeps only measures that these
+documents give exactly: each has a cutoff of at most the depth. A deeper cutoff is lowered (AP@1000
+becomes AP@100), and a missing one is added (AP becomes AP@100).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ KNOWN_MEASURES = frozenset({"nDCG", "AP", "RR", "R", "P", "Success", "Judged"})
 
 @dataclass(frozen=True)
 class Plan:
-    """What is kept.
+    """What a submission keeps.
 
     Attributes:
         pairs: Language pairs, in the card's order.
-        depth: Documents a query.
+        depth: Documents per query.
         measures: ir-measures names, none deeper than `depth`.
     """
 
@@ -34,7 +34,7 @@ class Plan:
     measures: tuple[str, ...]
 
     def ordered(self, card: TaskCard, pairs: Iterable[LanguagePair]) -> tuple[LanguagePair, ...]:
-        """Return pairs of a task in the one order in which they are summed up.
+        """Return a task's pairs in the fixed order in which they are summed up.
 
         The last digit of a mean depends on it.
         """
@@ -44,7 +44,7 @@ class Plan:
 
 
 def plan_of(card: TaskCard, measures: Iterable[str] = ()) -> Plan:
-    """Return what of a task is submitted; `measures` are added to the usual ones."""
+    """Return a task's plan; `measures` are added to the usual ones."""
     depth = card.submission.depth
     rules = card.submission.pairs or card.pairs.official
     asked = (*card.measures, *card.submission.measures, *measures, JUDGED)
@@ -57,7 +57,7 @@ def plan_of(card: TaskCard, measures: Iterable[str] = ()) -> Plan:
 
 
 def _cut(name: str, depth: int) -> str | None:
-    """Return a measure that looks at no more than `depth` documents, None where there is none.
+    """Return the measure cut to `depth` documents, None where that is impossible.
 
     >>> [_cut(name, 100) for name in ("AP@1000", "nDCG@10", "RR", "Bpref")]
     ['AP@100', 'nDCG@10', 'RR@100', None]

@@ -1,4 +1,4 @@
-"""Statements of a submitted result that cannot be true, whatever the data are."""
+"""Finds statements of a submitted result that no data could make true."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ _SIMILARITIES = ("cosine", "dot", "maxsim")
 
 
 def impossible(result: Result, card: TaskCard, depth: int) -> Iterator[str]:
-    """Yield what a result states that cannot be.
+    """Yield a result's impossible statements.
 
     Args:
-        result: Of one of the task's splits, submitted.
+        result: A submitted result of one of the task's splits.
         card: The task's card.
         depth: Documents that a submission keeps for each query.
     """
@@ -77,7 +77,7 @@ def _about_environment(environment: Environment) -> Iterator[str]:
         if started.tzinfo is None:
             started = started.replace(tzinfo=datetime.UTC)
         started = started.astimezone(datetime.UTC)
-    except (ValueError, OverflowError):  # the last day there is, in another time zone
+    except (ValueError, OverflowError):  # the latest possible day, in another time zone
         yield f"environment.started {printable(environment.started)} is no time"
         return
     seconds = environment.seconds
@@ -233,13 +233,13 @@ def _about_means(result: Result) -> Iterator[str]:
         for problem in _about_range(tiers.gap, -1, 1):
             yield f"{where}tiers.gap: {problem}"
         for measure, ratio in tiers.ratio.items():
-            # Of ratios the mean may lie beside the interval.
+            # The mean of a ratio may lie outside of the interval.
             if not 0 <= ratio.interval[0] <= ratio.interval[1] or ratio.mean < 0:
                 yield f"{where}tiers.ratio: {printable(measure)[1:-1]} has an impossible interval"
 
 
 def _about_range(scores: Scores, least: float, most: float) -> Iterator[str]:
-    """Yield which means and intervals lie outside of their range, or of each other."""
+    """Yield the means and intervals outside of their range, and means outside of their interval."""
     for measure, score in scores.items():
         low, high = score.interval
         bounds = (least, low, score.mean, high, most)

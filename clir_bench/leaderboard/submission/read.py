@@ -1,10 +1,10 @@
-"""Submissions as CI and boards read them: all that can be checked without the benchmark's data.
+"""Reads submissions for CI and boards, and checks all that needs no benchmark data.
 
-Boards take the results in which nothing is wrong here, and no others. `validation` goes on from
-here: it scores the runs again and draws the intervals again.
+Boards take exactly the results that pass here. `validate` goes further: it scores the runs again
+and draws the intervals again.
 
-Everything is hostile. Only files whose names follow from the system, task, split and pair are
-opened, none through a link, and none is read further than what the task's card lets it have.
+Everything is hostile. Only files with names built from system, task, split and pair are opened,
+none through a link, and each is read only up to the size that the task's card allows.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ _SHOWN = 5
 
 @dataclass
 class SubmittedSystem:
-    """A system's folder: its files, its card and its results as they are stated.
+    """A system's folder: its files, its card and the statements of its results.
 
     Attributes:
         card: None where it is missing or wrong.
-        results: What could be read, by path.
-        problems: What is wrong with any file but inside of a result that could be read.
+        results: The readable results, by path.
+        problems: What is wrong outside of the readable results.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class SubmittedSystem:
     problems: list[Problem] = field(default_factory=list)
 
     def concerning(self, path: Path) -> list[Problem]:
-        """Return the problems that a result has a part in: all but those of other tasks."""
+        """Return the problems that concern a result: all but those of other tasks."""
         others = {result.parent for result in self.files.results} - {path.parent}
         return [
             problem
@@ -82,12 +82,12 @@ class SubmittedSystem:
 
 @dataclass(frozen=True)
 class SubmittedResult:
-    """A result with its per-query values, as far as they could be read.
+    """A result with its per-query values, as far as they are readable.
 
     Attributes:
-        statement: None where nothing can be made of what it states.
+        statement: None where it is unusable.
         scores: Per-query values by pair, of all measures.
-        retrieved: By pair, how many documents its run holds.
+        retrieved: Number of documents in the run, by pair.
         problems: What is wrong with it.
     """
 
@@ -98,7 +98,7 @@ class SubmittedResult:
 
 
 def open_system(folder: Path, only: Path | None = None) -> SubmittedSystem:
-    """Return what is in a system's folder; its results alone are read, or `only` one of them."""
+    """Return a system's folder; reads all its results, or `only` one of them."""
     files, problems = list_system(folder)
     system = SubmittedSystem(folder, files, problems=problems)
     if not files.is_readable:
@@ -131,8 +131,8 @@ def read_submitted(
 
     Args:
         path: One of `system.results`.
-        system: Whose it is.
-        official: Hashes that boards pin; pairs that are not among them are not compared.
+        system: The system of the result.
+        official: Hashes that boards pin; pairs without one are not compared.
     """
     result = system.results[path]
     statement, said = check_statement(path, result)
@@ -173,12 +173,12 @@ def read_submitted(
             others.append(Problem(file, "is not the file of the result's values_sha256"))
     if not problems:
         problems += [Problem(path, what) for what in mean_differences(statement, scores)]
-    # Last, so that values that are wrong are named, and not only that they are others.
+    # Last, so that errors name the wrong values, not only that they differ.
     return SubmittedResult(statement, scores, retrieved, problems + others)
 
 
 def as_problem(path: Path, error: ClirBenchError) -> Problem:
-    """Return an error as a problem of the file that it names, of `path` where it names none."""
+    """Return an error as a problem of the file that it names, or else of `path`."""
     said = str(error)
     for place in (path, *_beside(path)):
         if said.startswith(f"{shown_path(place)}:"):
@@ -188,10 +188,10 @@ def as_problem(path: Path, error: ClirBenchError) -> Problem:
 
 
 def look_alikes(folders: Iterable[Path]) -> dict[Path, Problem]:
-    """Return the folders of systems whose names are read as those of others.
+    """Return the folders of systems with names that look like those of others.
 
-    Which of two came first cannot be seen, so neither is taken; names that clir-bench itself gives
-    to systems stay with these.
+    Nothing shows which of two came first, so both are refused; names of clir-bench's own systems
+    stay theirs.
     """
     known = {looks(name): system_folder(name) for name in (*catalog.table(), *_OWN)}
     alike: dict[str, list[Path]] = {}
@@ -232,8 +232,8 @@ def _values(statement: Statement, pair: LanguagePair, pinned: Pinned) -> QuerySc
     """Return a pair's per-query values.
 
     Raises:
-        DataError: The file is not what `results.write_values` writes, has other measures, values
-            that no measure has, or is not of the queries that are judged.
+        DataError: The file is not in the format of `store.write_values`, has other measures, has
+            impossible values, or is not about the judged queries.
     """
     stated, n_queries = statement.stated(pair).counts, statement.most_queries(pair)
     file, measures = statement.values_path(pair), statement.result.task.measures

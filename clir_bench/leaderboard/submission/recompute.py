@@ -1,6 +1,6 @@
-"""The scores of a submission, from its runs and the benchmark's judgments.
+"""Recomputes the scores of a submission from its runs and the benchmark's judgments.
 
-Without the benchmark's data they can only be summed up again from the per-query values beside them.
+Without the benchmark's data, it can only recompute the means from the per-query values.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _SHOWN = 5
 
 @dataclass
 class Recomputed:
-    """What came out.
+    """The outcome of recomputing.
 
     Attributes:
         values: Per-query values by pair, as submitted.
-        problems: What is wrong, each with the file it is in.
-        scores: Per-query values by pair: recomputed, or as submitted where there is no data.
-        pairs: The pairs as they should be stated, without their means.
+        problems: What is wrong, each with its file.
+        scores: Per-query values by pair: recomputed, or as submitted without data.
+        pairs: What the result should state about the pairs, without their means.
     """
 
     values: Values = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Recomputed:
 def from_values(
     statement: Statement, values: Values, retrieved: Mapping[LanguagePair, int]
 ) -> Recomputed:
-    """Take the values as submitted, and count what the runs hold: `retrieved` documents by pair."""
+    """Take the values as submitted, and `retrieved`, the number of documents in each pair's run."""
     pairs = [pair for pair in statement.pairs if pair in values and pair in retrieved]
     return Recomputed(
         scores={pair: values[pair] for pair in pairs},
@@ -82,14 +82,14 @@ def from_runs(statement: Statement, values: Values, source: Source) -> Recompute
 
 
 def differences(statement: Statement, done: Recomputed) -> list[str]:
-    """Say where a result states something else than comes out of its files."""
+    """Say where a result differs from its files."""
     stated = statement.result
     derived = _derived(stated.model_copy(update={"pairs": done.pairs}), statement, done.scores)
     return _first_differences(stated, derived)
 
 
 def mean_differences(statement: Statement, values: Values) -> list[str]:
-    """Say where a result states other means than its values give; intervals are not drawn again."""
+    """Say where a result's means differ from its values; does not draw intervals again."""
     stated = statement.result
     quick = stated.settings.model_copy(update={"n_resamples": 1})
     derived = _derived(stated.model_copy(update={"settings": quick}), statement, values)
@@ -102,7 +102,7 @@ def _packed_run(statement: Statement, pair: LanguagePair) -> bytes:
     """Return the bytes of a pair's run.
 
     Raises:
-        DataError: The file cannot be read, or is not the one that was scored.
+        DataError: The file cannot be read, or is not the scored one.
     """
     file = statement.run_path(pair)
     data = read_plain(file, run_format.LARGEST_PACKED_BYTES)
@@ -155,7 +155,7 @@ def _score_group(
 def _score_pair(
     statement: Statement, prepared: PreparedPair, run: Run, loader: Loader, done: Recomputed
 ) -> Iterator[str]:
-    """Yield what is wrong with a pair, and add its scores to `done`."""
+    """Yield a pair's problems, and add its scores to `done`."""
     pair, inspection = prepared.pair, prepared.inspection
     place, file = statement.place(pair), shown_path(statement.run_path(pair))
     stated = statement.stated(pair)
@@ -174,7 +174,7 @@ def _score_pair(
     measures = statement.result.task.measures
     scores = score(run, collection.qrels, measures)
     done.scores[pair] = scores
-    # What the version that made a result did not record cannot be asked of it.
+    # An older version may not have recorded this; do not demand it.
     skips = None if stated.skip_same_id is None else inspection.skip_same_id
     known = stated.model_copy(
         update={
@@ -217,9 +217,9 @@ def depth_problem(
     *,
     own: int,
 ) -> str | None:
-    """Say that rankings are shallower than boards keep them, though the corpus has more.
+    """Say that rankings are shallower than boards need, although the corpus has more documents.
 
-    `own` is 1 where a query may be a document, which it does not find.
+    `own` is 1 where a query may itself be a document, which its ranking leaves out.
     """
     if counts is None:
         return None
@@ -240,7 +240,7 @@ def read_run(statement: Statement, pair: LanguagePair) -> Run:
     """Return a pair's run.
 
     Raises:
-        DataError: The file is not the one that was scored, or not as `submit` writes it.
+        DataError: The file is not the scored one, or not in the format of `submit`.
     """
     file, depth = statement.run_path(pair), statement.plan.depth
     n_queries = statement.most_queries(pair)
@@ -255,7 +255,7 @@ def read_run(statement: Statement, pair: LanguagePair) -> Run:
 
 
 def n_retrieved(run: Run) -> int:
-    """Return how many documents a run holds, over all queries."""
+    """Return the number of documents in a run, over all queries."""
     return sum(map(len, run.doc_ids))
 
 
@@ -271,7 +271,7 @@ def _plain(result: Result) -> Any:
 
 
 def _differences(stated: Any, derived: Any, place: str, drawn: bool) -> Iterator[str]:
-    """Yield what differs; what is drawn at random is left out unless it was `drawn` again."""
+    """Yield the differences, without random draws unless they were `drawn` again."""
     if not drawn and place.endswith((".interval", "tiers.ratio")):
         return
     if isinstance(stated, Mapping) and isinstance(derived, Mapping):

@@ -1,7 +1,7 @@
-"""Runs small enough for git: TREC runs whose scores are ranks, in columns of one width, as xz.
+"""Writes runs small enough for git: TREC runs with ranks as scores, aligned columns, and xz.
 
-A line is still `query_id Q0 doc_id rank score tag`, and every tool that reads TREC runs reads it
-once it is decompressed (`xz -dc`). Three things make it small without changing the order:
+A line is still `query_id Q0 doc_id rank score tag`. After `xz -dc`, every tool for TREC runs can
+read it. Three things make it small without changing the order:
 
 - The scores are whole numbers, `depth` for the first document and one less for each that follows:
   what the system's own scores were is of no use to whoever recomputes its measures, and they are
@@ -10,7 +10,7 @@ once it is decompressed (`xz -dc`). Three things make it small without changing 
   multiple of 16 bytes. xz then finds all but the document ids by one distance and knows from a
   byte's place in the line what to expect: 1.4 to 2.6 bytes a line are left where plain lines of the
   same content take 1.7 to 4.1 in xz and 3.8 to 8.9 in gzip (measured on all-minilm-l6-v2's runs).
-- xz is told of that alignment (`lp` and `pb`).
+- xz gets this alignment as settings (`lp` and `pb`).
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def cut(run: Run, depth: int) -> Run:
 
 
 def read_top(path: Path, depth: int) -> Run:
-    """Return every query's first `depth` documents of a run made anywhere, scored by their ranks.
+    """Return every query's first `depth` documents of any TREC run, scored by their ranks.
 
-    The order is that of `trec_runs.read_run`, in a third of the time where the file has it already.
+    Gives the order of `trec_runs.read_run`, in a third of the time if the file is already sorted.
 
     Raises:
         DataError: As `trec_runs.read_run`.
@@ -85,10 +85,10 @@ def read_top(path: Path, depth: int) -> Run:
 def format_compact(run: Run, depth: int, tag: str) -> bytes:
     """Return a cut run as aligned TREC text, the same bytes for the same run.
 
-    Queries without documents have no line. Queries are in the run's order.
+    Queries keep the run's order; those without documents have no line.
 
     Raises:
-        DataError: It is too large to be submitted.
+        DataError: The run is too large to be submitted.
     """
     width = _width(run.query_ids), _width(doc_id for ids in run.doc_ids for doc_id in ids)
     digits = len(str(depth))
@@ -118,17 +118,17 @@ def compress(text: bytes) -> bytes:
 
 
 def parse_compact(text: bytes, *, depth: int, n_queries: int, tag: str, where: str) -> Run:
-    """Return the run in text that `format_compact` wrote, and nothing else.
+    """Return the run in text that `format_compact` wrote; refuse any other text.
 
     Args:
         text: Hostile, but no larger than `LARGEST_BYTES`.
-        depth: Documents a query, at most.
-        n_queries: Queries, at most.
-        tag: What must be in the last column.
+        depth: Most documents per query.
+        n_queries: Most queries.
+        tag: The required last column.
         where: Names the file in errors.
 
     Raises:
-        DataError: The text is not byte for byte what that run is written as.
+        DataError: The text is not byte for byte what `format_compact` writes for that run.
     """
     _check_lines(text, depth * n_queries, where)
     tokens = text.split()
@@ -153,7 +153,7 @@ def parse_compact(text: bytes, *, depth: int, n_queries: int, tag: str, where: s
 
 
 def _check_lines(text: bytes, most: int, where: str) -> None:
-    """Make sure that there are few enough lines and columns to be held in memory."""
+    """Check that the lines and columns are few enough for memory."""
     length = text.find(b"\n", 0, LONGEST_LINE) + 1
     n_lines, rest = divmod(len(text), length) if length else (0, 1)
     if rest or length % _ALIGNMENT:

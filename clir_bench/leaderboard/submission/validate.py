@@ -1,7 +1,7 @@
-"""What CI runs on a submission before anyone looks at it.
+"""Checks a submission; CI runs this before any review.
 
-Everything in a submission is hostile. Nothing of it is executed, nothing is written or fetched, no
-encoder is loaded, and no file is read further than its bound. All problems are reported together.
+Everything in a submission is hostile. The checks execute, write and fetch nothing, load no encoder,
+and read no file past its bound. They report all problems together.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Sources = Callable[[TaskCard, str], Source | None]
 
 @dataclass
 class ValidationReport:
-    """What was found.
+    """The outcome of a validation.
 
     Attributes:
-        n_systems: Systems looked at.
-        recomputed: Results whose scores came out of their runs.
-        not_recomputed: Results whose scores could not be recomputed for want of data.
+        n_systems: Number of systems checked.
+        recomputed: Results with scores recomputed from their runs.
+        not_recomputed: Results with scores that could not be recomputed without data.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -61,12 +61,12 @@ def validate(
 
     Args:
         path: What was submitted.
-        sources: Where the data of tasks is.
-        official: Hashes that boards pin, to compare with also where there is no data.
-        advance: Called with every result before it is looked at.
+        sources: Where the tasks' data is.
+        official: Hashes that boards pin; compared even without data.
+        advance: Called with every result before its check.
 
     Raises:
-        ResultError: There is no submission at `path`.
+        ResultError: `path` has no submission.
     """
     report = ValidationReport()
     folders = find_systems(path)
@@ -95,7 +95,7 @@ def validate(
 def _recompute(
     submitted: SubmittedResult, statement: Statement, sources: Sources, report: ValidationReport
 ) -> None:
-    """Score the runs of a result again, or sum its values up again where there is no data."""
+    """Score a result's runs again, or without data only recompute its means."""
     path, task = statement.path, statement.result.task
     try:
         source = sources(statement.card, task.split)
@@ -114,7 +114,7 @@ def _recompute(
 
 
 def _neighbours(folders: Sequence[Path]) -> list[Path]:
-    """Return the folders beside a system's, whose names must not look like its own."""
+    """Return the folders beside a system's; their names must not look like its own."""
     if len(folders) != 1:
         return []
     try:

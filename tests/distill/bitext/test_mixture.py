@@ -363,7 +363,7 @@ def test_shares_of_tiers_hold_whatever_the_counts() -> None:
     [
         (Mixing(temperature=0), "temperature must be above 0"),
         (Mixing(shares={"low": 0.5, "high": 0.4}), "add up to 0.9"),
-        (Mixing(shares={"low": 1.0}), "nothing is said of tier 'high'.* de are in"),
+        (Mixing(shares={"low": 1.0}), "no share for tier 'high'.* the tier of de"),
         (Mixing(shares={"low": 0.5, "mid": 0.2, "high": 0.3}), "no language .* in tier 'mid'"),
         (Mixing(shares={"low": 1.5, "high": -0.5}), "no share"),
     ],
