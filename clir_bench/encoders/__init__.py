@@ -4,9 +4,9 @@ An encoder is a callable in the entry-point group `clir_bench.encoders`:
 
     def load(request: EncoderRequest) -> Encoder | TokenEncoder
 
-`load_encoder` finds it by the name before the colon, imports it only then, and checks what it
-returns and every vector it makes. A path that ends in .toml is a file that describes a model (see
-`model_file`).
+`load_encoder` finds it by the name before the colon and imports it only then. It checks what the
+callable returns and every vector the encoder makes. A path that ends in .toml is a file that
+describes a model (see `model_file`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Well-known encoders under short names, as `models.toml` describes them."""
+"""Well-known encoders under short names; `models.toml` describes them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Which files decide a model's vectors: those of its folder, and the models these refer to.
+"""Finds the files that decide a model's vectors: its own, and those of the models it refers to.
 
-A folder may name what lies elsewhere: an adapter names its base model, a module's settings name a
-tokenizer, and code that comes with the weights may be in a repository of its own. All of it is
-loaded, so all of it counts.
+An adapter names its base model, a module's settings name a tokenizer, and code that comes with the
+weights may be in another repository. All of these are loaded, so all of them count.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks every vector that an encoder returns, and refuses what cannot be searched with."""
+"""Checks every vector that an encoder returns, and refuses vectors that cannot be searched with."""
 
 from __future__ import annotations
 

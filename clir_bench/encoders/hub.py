@@ -1,4 +1,4 @@
-"""Models of the Hub: how they are named, and their files in the Hub's own cache."""
+"""Models of the Hub: their names, and their files in the Hub's own cache."""
 
 from __future__ import annotations
 

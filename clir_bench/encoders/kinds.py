@@ -1,8 +1,8 @@
 """Tells what kind of model a folder holds, and refuses kinds that give no text vectors.
 
-sentence-transformers loads any transformers checkpoint: where nothing says how to pool (there is no
-modules.json) it drops the head and takes the mean of the token vectors. For a reranker, a masked
-language model or a generator that measures nothing the model was trained for.
+sentence-transformers loads any transformers checkpoint. If nothing says how to pool (there is no
+modules.json), it drops the head and takes the mean of the token vectors. For a reranker, a masked
+language model or a generator, this measures nothing the model was trained for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Keeps what the model libraries print off the terminal; this package's own warnings still show."""
+"""Silences the output of the model libraries; this package's own warnings still show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a model's files come from, and what tells two models apart."""
+"""Finds a model's files, and computes the hash that tells two models apart."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """Means over pairs, languages and tiers, and their bootstrap intervals.
 
 A pair's score is the mean over its judged queries. A language's is the mean over its pairs, a
-tier's the mean over its languages, and the overall score the mean over all languages: queries are
+tier's the mean over its languages, and the overall score the mean over all languages. Queries are
 never pooled, so a language with many queries weighs no more than one with few.
 
 Intervals are percentile bootstrap intervals (Efron 1979; Sakai 2006 for retrieval) over query ids.
-A query id drawn twice counts twice in every pair it occurs in, so that translations of one question
-stay together and the correlation they bring is part of the interval. Ids are drawn within groups
-that occur in the same pairs, which keeps every pair's number of queries as it is.
+A query id drawn twice counts twice in every pair that has it. So translations of one question stay
+together, and the interval includes the correlation between them. Ids are drawn within groups that
+occur in the same pairs, so every pair keeps its number of queries.
 """
 
 from __future__ import annotations

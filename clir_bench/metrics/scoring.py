@@ -1,12 +1,12 @@
-"""Run and qrels to per-query values, by ir-measures.
+"""Scores a run against qrels, query by query, with ir-measures.
 
-Two things are decided here so that every tool agrees on them:
+Two decisions here make every tool agree:
 
-- A judged query without results has the measure's value for an empty ranking, 0; pytrec_eval leaves
-  such queries out of its answer.
-- Ties. ir-measures asks several tools, and they order equal scores differently (trec_eval by
+- A judged query without results gets the measure's value for an empty ranking, 0; pytrec_eval
+  omits such queries.
+- Ties. ir-measures uses several tools, and they order equal scores differently (trec_eval by
   document id, descending; the MS MARCO script by document id, ascending). A `Run` is already in
-  trec_eval's order, and what the tools are given as scores are its ranks, which have no ties.
+  trec_eval's order. The tools get its ranks as scores, and ranks have no ties.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
-"""The paired randomization test, and the correction for making many.
+"""The paired randomization test, and the correction for several tests.
 
-Were two systems the same, it would not matter which of the two gave which of a question's two
-answers. Exchanging them for one question turns the sign of its difference, so under that hypothesis
-all 2^n ways to turn the signs of n questions' differences are equally likely, and the p-value is
-the share of them whose mean difference is at least as far from zero as the observed one (Fisher
-1935; for retrieval Smucker, Allan and Carterette 2007, doi 10.1145/1321440.1321528). Translations
-of one question change signs together.
+If two systems were the same, their two answers to a question could be exchanged. An exchange turns
+the sign of that question's difference. Under this hypothesis all 2^n choices of signs for n
+questions are equally likely. The p-value is the share of choices whose mean difference is at least
+as far from zero as the observed one (Fisher 1935; for retrieval Smucker, Allan and Carterette 2007,
+doi 10.1145/1321440.1321528). Translations of one question change signs together.
 
-Where at most `n_flips` ways exist they are all counted; else `n_flips` are drawn and the p-value is
-(b + 1) / (n_flips + 1) with b as extreme as the observed one, which is never 0 and never too small
-(Phipson and Smyth 2010, doi 10.2202/1544-6115.1585).
+If there are at most `n_flips` choices, all are counted. Otherwise `n_flips` are drawn and the
+p-value is (b + 1) / (n_flips + 1), where b draws are as extreme as the observed one. It is never 0
+and never too small (Phipson and Smyth 2010, doi 10.2202/1544-6115.1585).
 """
 
 from __future__ import annotations

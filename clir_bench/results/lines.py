@@ -1,4 +1,4 @@
-"""What the tables and plots of a result show, in their one order: by tier, then by language."""
+"""The rows of a result's tables and plots, in one order: by tier, then by language."""
 
 from __future__ import annotations
 

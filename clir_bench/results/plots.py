@@ -1,4 +1,4 @@
-"""Figures for papers and notebooks, in matplotlib, without pyplot: they need no display."""
+"""Figures for papers and notebooks, drawn by matplotlib without pyplot, so they need no display."""
 
 from __future__ import annotations
 

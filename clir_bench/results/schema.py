@@ -1,4 +1,4 @@
-"""The schema of results: what a run leaves, versioned and checked on read."""
+"""The schema of results, with a version; every result is checked when it is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Means, tiers and surroundings as a result stores them."""
+"""Means, tiers and environment as a result stores them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The system card: what a system is and what it was trained on, `<system>/system.toml`.
+"""The system card, `<system>/system.toml`: what a system is and what it was trained on.
 
-A result tells how a system was run; the card tells what nobody can see from outside: the languages,
-bitext and corpora of its training, and whether it saw what it is evaluated on.
+A result tells how a system was run. The card tells what cannot be seen from outside: the languages,
+bitext and corpora of its training, and whether it saw the evaluation data.
 """
 
 from __future__ import annotations

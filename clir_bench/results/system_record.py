@@ -1,4 +1,4 @@
-"""What a result says of the system that made it, and whether two results are of one system."""
+"""A result's record of its system, and whether two results come from one system."""
 
 from __future__ import annotations
 

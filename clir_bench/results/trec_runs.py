@@ -1,8 +1,8 @@
 """TREC run files: `query_id Q0 doc_id rank score tag`, ranks from 1, in trec_eval's order.
 
-The scores in a file that is written strictly fall, so that every tool reads the order that was
-scored: of equal scores trec_eval takes the higher document id first, other tools of ir-measures
-(those of RR@10 and Judged@10 among them) the lower.
+Scores in a written file strictly fall, so every tool reads the order that was scored. With equal
+scores trec_eval puts the higher document id first, and other tools of ir-measures (such as those of
+RR@10 and Judged@10) the lower.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stored results as Python users hold them: one, or many."""
+"""Stored results as Python objects: one result, or many."""
 
 from __future__ import annotations
 

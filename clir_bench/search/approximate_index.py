@@ -1,11 +1,11 @@
-"""Approximate search by any of FAISS's indexes, and how much of the exact search it finds.
+"""Approximate search with any FAISS index, and how much of the exact search it finds.
 
-An index is asked for by FAISS's factory string, perhaps with parameters of the search after a
-semicolon: `HNSW32`, `SQ8`, `IVF4096,PQ64x8;nprobe=64`. What it gives up is not to be had from its
-name: it is measured, as the part of the exact rankings of a sample of queries that it finds.
+The user names an index by FAISS's factory string, with search parameters after a semicolon if
+needed: `HNSW32`, `SQ8`, `IVF4096,PQ64x8;nprobe=64`. Its loss cannot be read off its name, so we
+measure it, as the share of the exact rankings of a sample of queries that the index finds.
 
-Unlike exact search this keeps a whole corpus' index in memory, 4 bytes a dimension and document
-where the index does not compress.
+Unlike exact search, this keeps a whole corpus' index in memory: 4 bytes per dimension and document
+unless the index compresses.
 """
 
 from __future__ import annotations

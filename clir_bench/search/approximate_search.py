@@ -1,4 +1,4 @@
-"""One pass over a corpus that builds an approximate index, and measures what the index misses."""
+"""One pass over a corpus that builds an approximate index and measures what it misses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents' vectors gathered until there are enough of them to search."""
+"""Gathers documents' vectors until there are enough to search."""
 
 from __future__ import annotations
 

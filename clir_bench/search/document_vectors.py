@@ -1,8 +1,8 @@
-"""Documents to vectors, a window at a time, and some windows ahead of whoever reads them.
+"""Turns documents into vectors, one window at a time, encoding some windows ahead of the reader.
 
-Documents are handed to the encoder in the windows of their corpus' outline, in its order. Each
-window is compared with what was checked before (`outline.read_again`), and repeated texts get the
-vectors of their first document (`repeats`).
+The encoder gets documents in the windows of their corpus' outline, in order. Each window is
+compared with what was checked before (`outline.read_again`). Repeated texts get the vector of the
+first document with that text (`repeats`).
 """
 
 from __future__ import annotations

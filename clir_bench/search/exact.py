@@ -1,15 +1,15 @@
 """Exact inner-product search of one block.
 
-A matrix product finds candidates, by FAISS here and by torch on an accelerator (`device`). It sums
-a product in an order that depends on where a document stands in the block, so equal vectors get
-scores that differ in their last bits. The candidates are therefore scored again, each by itself and
+A matrix product finds candidates, with FAISS here and with torch on an accelerator (`device`). The
+order in which it sums a product depends on the document's place in the block, so equal vectors get
+scores that differ in their last bits. The candidates are therefore scored again, one by one and
 always in the same order: equal vectors score the same in every block and on every device.
 
 With u = 2^-24, an inner product of d numbers computed in float32 in any order lies within
 d u / (1 - d u) |q| |v| of the exact one (Higham 2002, Accuracy and Stability of Numerical
-Algorithms, section 3.1). Two computed ones so differ by at most twice that. Where the first
-document that is no candidate comes closer than this to the k-th candidate, or ties are wider than
-the candidates, all documents of the block are scored again.
+Algorithms, section 3.1). So two computed ones differ by at most twice that. If the first document
+outside the candidates is closer than this to the k-th candidate, or ties extend beyond the
+candidates, all documents of the block are scored again.
 """
 
 from __future__ import annotations

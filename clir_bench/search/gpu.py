@@ -1,4 +1,4 @@
-"""Candidates for exact search of one block, found on an accelerator by torch's matrix product."""
+"""Finds candidates for exact search of one block, with torch's matrix product on an accelerator."""
 
 from __future__ import annotations
 

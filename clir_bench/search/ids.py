@@ -1,7 +1,7 @@
-"""Ids of ranked documents, kept compactly.
+"""Keeps the ids of ranked documents compactly.
 
 A Python string of ten characters takes some 70 bytes with the reference to it, and rankings of a
-large corpus hold as many different ones as there are queries times k.
+large corpus hold up to k different ids per query.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """One pass over a corpus that answers any number of query sets.
 
-Queries are encoded first. Documents then stream by: a block is encoded, searched with every query
-set, merged into their rankings and let go, so that memory depends on the block, the queries and k,
-and not on the corpus.
+Queries are encoded first. Then documents stream through: each block is encoded, searched with every
+query set, merged into the rankings and released. So memory depends on the block, the queries and k,
+not on the corpus.
 
-Vectors may be stored on the way (`embeddings`), and may come from other processes (`workers`).
-Documents are handed to the encoder in the same windows, and vectors searched in the same blocks,
-wherever they come from: the rankings are the same to the last bit.
+Vectors may be stored on the way (`vectors`), and may come from other processes (`workers`). The
+encoder always gets documents in the same windows, and vectors are searched in the same blocks, so
+rankings are the same to the last bit.
 """
 
 from __future__ import annotations

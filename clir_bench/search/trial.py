@@ -1,7 +1,7 @@
-"""Whether an index can do what a run asks of it, found out before the first document is encoded.
+"""Tests whether an index can do what a run needs, before the first document is encoded.
 
-FAISS makes indexes that cannot grow block by block, that take no documents without numbers of their
-own, or that rank by another measure than the inner product; it says so only when they are used.
+FAISS makes indexes that cannot grow block by block, that need ids for their documents, or that do
+not rank by inner product. It reports this only when they are used.
 """
 
 from __future__ import annotations

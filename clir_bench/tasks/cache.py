@@ -1,4 +1,4 @@
-"""The cache of downloaded files: where a task's files lie in it, and which there should be."""
+"""The cache of downloaded files: which files a task has, and where they are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MANIFEST_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")  # "*" where sha256su
 
 
 def by_hand(card: TaskCard) -> str:
-    """Say what to fetch by hand, where the card knows it, and where to put it."""
+    """Say what to fetch by hand, if the card knows it, and where to put it."""
     folder = f"the folder with --data-dir, or put it at ${DATA_VARIABLE}/{folder_name(card)}."
     if card.download is None:
         return f"Name {folder}"

@@ -1,8 +1,8 @@
-"""sentence-transformers models as encoders, once they are loaded (see `loading`).
+"""Encoders over loaded sentence-transformers models (see `loading`).
 
-Transformers with one vector per text get batches filled to a number of tokens. All other models,
-and runs that ask for a number of texts, use sentence-transformers' own `encode`. Which texts share
-a batch can change the last bits of a vector.
+Transformers with one vector per text get batches filled up to a number of tokens. All other models,
+and runs that state a number of texts per batch, use sentence-transformers' own `encode`. Which
+texts share a batch can change the last bits of a vector.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`st:HUB_ID_OR_FOLDER`: any sentence-transformers model, single-vector or late-interaction.
 
-Weights are resolved to one folder at one commit first (see `weights`), so that what is hashed and
-recorded is what is loaded, and loading itself touches no network.
+Weights are first resolved to one folder at one commit (see `weights`). So the weights that are
+loaded are those that were hashed and recorded, and loading does not use the network.
 """
 
 from __future__ import annotations

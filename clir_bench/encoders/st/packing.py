@@ -1,9 +1,9 @@
 """Stores the weights of linear layers in oneDNN's own order: once, not again in every call.
 
-Values are those of the layers as they were up to rounding: products are summed in another order.
-Whether it is faster is measured (see `speeds`): on some processors it is by a fifth, on others not.
-torch packs weights for its own compiler only, by operators that it may change at any time; where
-they are missing or wrong the layers stay as they are, and the log says so.
+Values equal those of the original layers up to rounding, because products are summed in another
+order. `speeds` measures whether it is faster: on some processors by a fifth, on others not. torch
+packs weights only for its own compiler, with operators that may change at any time. If they are
+missing or wrong, the layers stay as they are, and the log says so.
 """
 
 from __future__ import annotations

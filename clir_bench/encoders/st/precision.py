@@ -1,9 +1,9 @@
-"""Chooses the arithmetic a model runs in, and has a mode that is fast and exact enough on a CPU.
+"""Chooses the arithmetic a model runs in, with a mode that is fast and exact enough on a CPU.
 
 `MIXED` multiplies in the feed-forward layers, two thirds of a transformer's products, on bfloat16
 copies of their weights and inputs; attention, the residual stream, normalisation, pooling and
 every other weight stay float32. Weights in bfloat16 throughout, and products in bfloat16
-throughout (torch's autocast), are faster and both move scores by more than 0.001 nDCG@10;
+throughout (torch's autocast), are faster, but both move scores by more than 0.001 nDCG@10;
 `benchmarks/README.md` has the measurements.
 """
 

@@ -1,9 +1,9 @@
-"""Which of the prompts saved with a model is put before queries, and which before documents.
+"""Chooses which prompts saved with a model go before queries and before documents.
 
 sentence-transformers 6 puts the prompt named "query" before queries and the one named "document"
-before documents. It makes an empty one up where a model saved none of that name, so prompts
-under other names, `default_prompt_name` too, are silently left out. Here a prompt whose name says
-which side it is for is used as well; what stays unused is told.
+before documents. If a model saved neither, it uses an empty prompt, so prompts under other names,
+including `default_prompt_name`, are silently ignored. This module also uses a prompt whose name
+says which side it is for, and reports the prompts that stay unused.
 """
 
 from __future__ import annotations

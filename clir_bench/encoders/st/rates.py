@@ -1,4 +1,4 @@
-"""How much arithmetic an encoder does, and how much its device could do."""
+"""Measures how much arithmetic an encoder does, and how much its device could do."""
 
 from __future__ import annotations
 

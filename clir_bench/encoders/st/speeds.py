@@ -1,10 +1,10 @@
 """Measures how fast this machine multiplies a model's layer in each arithmetic.
 
-An instruction in a processor's list says nothing of speed: on one kind bfloat16 products are twice
-as fast as float32 ones, on another they take twice as long. What is measured is kept in the cache,
-one file for each kind of machine, number of threads, version of torch and shape of layer. Later
-runs and worker processes read it, so all of them take the same way and make the same bytes,
-however busy the machine was.
+A processor's list of instructions does not tell their speed: bfloat16 products are twice as fast as
+float32 ones on one kind, and take twice as long on another. The cache keeps the measurements, one
+file per kind of machine, number of threads, version of torch and shape of layer. Later runs and
+worker processes read it, so all of them choose the same way and make the same bytes, however busy
+the machine was.
 """
 
 from __future__ import annotations

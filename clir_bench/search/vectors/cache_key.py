@@ -1,8 +1,8 @@
-"""What decides the vectors of a corpus: only vectors of which all of it is equal may be shared.
+"""Everything that decides a corpus' vectors; vectors are shared only if all of it is equal.
 
-The query's prompt, the batch size, the number of threads and the device are left out on purpose:
-the first does not touch documents, and the others move a vector by rounding at most. A run that
-died for want of memory may so go on with smaller batches or on another machine.
+The query's prompt, the batch size, the number of threads and the device are left out on purpose.
+The first does not affect documents; the others change a vector by rounding at most. So a run that
+ran out of memory can continue with smaller batches or on another machine.
 """
 
 from __future__ import annotations

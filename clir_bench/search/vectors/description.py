@@ -1,4 +1,4 @@
-"""What an entry says of itself in its `entry.json`, which anybody may have edited or broken."""
+"""What an entry's `entry.json` says about it; anybody may have edited or broken that file."""
 
 from __future__ import annotations
 

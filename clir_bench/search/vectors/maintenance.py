@@ -1,4 +1,4 @@
-"""What is stored: listing it, checking it, and taking it away."""
+"""Lists, checks and removes stored vectors."""
 
 from __future__ import annotations
 

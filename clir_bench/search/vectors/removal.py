@@ -1,4 +1,4 @@
-"""Taking entries away: nothing is removed that does not prove to be of our making."""
+"""Removes entries, but only those that prove that clir-bench made them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One shard: written beside and renamed, and read only if its checksums are right."""
+"""Reads and writes one shard: written to a temporary file and renamed, read if checksums match."""
 
 from __future__ import annotations
 

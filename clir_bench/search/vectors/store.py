@@ -1,4 +1,4 @@
-"""Which corpora's vectors a run stores, where, and for how long."""
+"""Decides which corpora's vectors a run stores, where, and for how long."""
 
 from __future__ import annotations
 

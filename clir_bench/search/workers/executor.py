@@ -1,4 +1,4 @@
-"""Batches of texts, what comes back for them, and the executor that is this process."""
+"""Batches of texts, the vectors that come back, and the executor that is this process."""
 
 from __future__ import annotations
 

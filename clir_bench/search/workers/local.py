@@ -1,7 +1,7 @@
 """Workers that are processes of this machine.
 
-They are started as programs of their own rather than forked, which neither torch's threads nor
-CUDA survive, and rather than by `multiprocessing`, which runs the main script again.
+They are started as separate programs. Forking would break torch's threads and CUDA, and
+`multiprocessing` would run the main script again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What this process and a worker on the same machine tell each other: JSON, and arrays as bytes."""
+"""Messages between this process and a worker on the same machine: JSON, and arrays as bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many workers, and whether it is worth it."""
+"""Decides how many workers to use, and whether they are worth it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Hands batches to workers and their vectors back, whoever the workers are and whoever is lost.
+"""Gives batches to workers of any kind and returns their vectors, even if workers are lost.
 
-What a worker had in hand when it was lost is done again by others, and another worker is started in
-its place. A worker counts only when it has said which model it loaded, with which packages, and
-that is what was loaded here.
+Other workers encode a lost worker's batches again, and a new worker replaces it. A worker counts
+only once it has reported which model and packages it loaded, and they are those loaded here.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Workers that are actors of a Ray cluster.
 
-Texts travel to the actors and vectors back through Ray: its machines need clir-bench and the model,
-and no folder in common. Which of them there are may change at any time.
+Ray carries texts to the actors and vectors back: its machines need clir-bench and the model, but no
+shared folder. Machines may join and leave at any time.
 
-Ray listens on all addresses of a machine and runs what it is sent. A cluster that is started here
-therefore takes nothing without a token, a new one for each process.
+Ray listens on all addresses of a machine and runs what it receives. So a cluster started here
+accepts nothing without a token, which is new for each process.
 """
 
 from __future__ import annotations

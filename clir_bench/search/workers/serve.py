@@ -1,9 +1,9 @@
-"""What a worker process runs: load the model, encode what is sent, end when nobody is left.
+"""The program of a worker process: loads the model, encodes what arrives, ends with its parent.
 
 python -m clir_bench.search.workers.serve FILE_DESCRIPTOR PROCESS
 
-PROCESS is the one that started this one. A worker ends as soon as that is gone, however it ended
-and whatever the worker is at: what it would make is wanted no more.
+PROCESS is the parent. The worker ends as soon as the parent is gone, however the parent ended and
+whatever the worker is doing: nobody needs its output any more.
 """
 
 from __future__ import annotations
