@@ -73,8 +73,8 @@ def undisturbed() -> Iterator[None]:
     that a plugin made by forking ends here, before it does the rest of the work a second time.
 
     Raises:
-        RuntimeError: It closed the descriptors of the standard streams; what is said from now on
-            is lost, and no file takes their place. One that was closed before is no fault of it.
+        RuntimeError: It closed the descriptors of the standard streams; later output is lost,
+            but no file takes their place. A stream that was closed before is not its fault.
     """
     import numpy as np
 

@@ -30,7 +30,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
     also serves late interaction is named "optical-pooled", likewise.
 
     Raises:
-        UsageError: A kind is named that is none.
+        UsageError: The kind is neither late nor pooled.
         EncoderError: The folder holds no usable model.
     """
     argument, marked, kind = (request.argument or "").partition("#")

@@ -23,19 +23,19 @@ N_FLIPS = 10_000
 _CHUNK = 512
 _SLAB = 8192
 _ROUNDING = 1e-10
-"""Sums this close, measured by the largest possible one, are equal: they differ by rounding."""
+"""Sums this close, relative to the largest possible one, are equal up to rounding."""
 
 _Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Block:
-    """Questions that bear on the same columns.
+    """Questions that affect the same columns.
 
     Attributes:
         columns: Which columns of the test, `(n_block_columns,)`.
-        values: What each question adds to each column's sum, `(n_questions, n_block_columns)`.
-        generator: Where the signs of these questions come from; used up by one test.
+        values: Each question's share of each column's sum, `(n_questions, n_block_columns)`.
+        generator: Draws the signs of these questions; one test uses it up.
     """
 
     columns: NDArray[np.intp]
@@ -45,7 +45,7 @@ class Block:
 
 @dataclass(frozen=True)
 class FlipTest:
-    """The outcome, one entry a tested sum.
+    """The outcome, one entry per tested sum.
 
     Attributes:
         observed: The sums as they are.
@@ -105,7 +105,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _observe(
     blocks: Sequence[Block], weights: _Floats
 ) -> tuple[_Floats, _Floats, NDArray[np.int64]]:
-    """Return each tested sum, its largest possible value, and how many questions bear on it."""
+    """Return each tested sum, its largest possible value, and how many questions affect it."""
     observed = np.zeros(weights.shape[1])
     largest = np.zeros(weights.shape[1])
     n_effective = np.zeros(weights.shape[1], dtype=np.int64)
@@ -139,7 +139,7 @@ def _flipped(blocks: Sequence[Block], n_columns: int, n_flips: int) -> _Floats:
 
 
 def _enumerate(blocks: Sequence[Block], weights: _Floats) -> _Floats:
-    """Return one tested sum under every choice of signs of the few questions that bear on it."""
+    """Return one tested sum under every choice of signs of the few questions that affect it."""
     sums = np.zeros(1)
     for block in blocks:
         values = _weighted(block.values, weights[block.columns, None])

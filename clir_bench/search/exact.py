@@ -25,7 +25,7 @@ from clir_bench.search.topk import Rows, Scores, best_of_block
 from clir_bench.types import Vectors
 
 _MAX_FULL_BYTES = 64 * 2**20
-"""Most memory for scores of a whole block, 12 bytes a document and query."""
+"""Most memory for scores of a whole block, 12 bytes per document and query."""
 _SPARE, _SPARE_SHARE = 16, 16
 _UNIT_ROUNDOFF: float = 2.0**-24
 
@@ -45,7 +45,7 @@ def search_block(
         documents: `(n_documents, dim)` float32.
         k: Documents wanted, at least 1.
         ranks: `topk.id_ranks` of the block's documents.
-        nearest: What finds candidates; FAISS when None.
+        nearest: Finds candidates; FAISS when None.
 
     Returns:
         Scores and rows, both `(n_queries, n)` with n at least `min(k, n_documents)`, in no
@@ -72,7 +72,7 @@ def search_block(
 
 
 def inner_products(queries: Vectors, documents: Vectors, rows: Rows) -> Scores:
-    """Return the scores of some documents of each query, each of them summed in the same order.
+    """Return the scores of some documents per query, all summed in the same order.
 
     Args:
         queries: `(n_queries, dim)` float32.
@@ -87,7 +87,7 @@ def inner_products(queries: Vectors, documents: Vectors, rows: Rows) -> Scores:
     library: Any = faiss  # whose type stubs lack what follows
     pointers = [library.swig_ptr(array) for array in (scores, queries, documents, rows)]
     library.fvec_inner_products_by_idx(*pointers, queries.shape[1], *rows.shape)
-    scores += np.float32(0)  # of every -0 this makes a 0, which it equals
+    scores += np.float32(0)  # turns every -0 into its equal, 0
     return scores
 
 

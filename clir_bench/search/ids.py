@@ -28,7 +28,7 @@ class Ids:
         return len(self._ends) - 1
 
     def append(self, ids: Sequence[str]) -> None:
-        """Put ids at the end."""
+        """Append ids."""
         parts = [doc_id.encode(_ENCODING, _ERRORS) for doc_id in ids]
         lengths = np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
         self._text += b"".join(parts)

@@ -44,7 +44,7 @@ class Repeated(NamedTuple):
 
 
 class FirstVectors:
-    """The vectors of texts that occur more than once, each as it came first.
+    """The first vectors of texts that occur more than once.
 
     Args:
         repeated: As in `Outline`.
@@ -59,7 +59,7 @@ class FirstVectors:
         self._file = tempfile.SpooledTemporaryFile(_MEMORY_BYTES) if n else None  # noqa: SIM115
 
     def among(self, texts: Sequence[Text]) -> dict[int, Repeated]:
-        """Return which of some texts occur more than once in the corpus, by their rows."""
+        """Return, by row, the texts that occur more than once in the corpus."""
         if not len(self._keys) or not texts:
             return {}
         keys = np.fromiter((text.key for text in texts), dtype=np.int64, count=len(texts))
@@ -76,7 +76,7 @@ class FirstVectors:
         Args:
             parts: Arrays `(n, dim)`, or lists of one `(n_tokens, dim)` per text, whose rows follow
                 one another; they stay as they are.
-            repeated: What `among` found, by row.
+            repeated: The value of `among`, by row.
 
         Raises:
             OutputError: A temporary file cannot be written.
@@ -92,7 +92,7 @@ class FirstVectors:
         return unified
 
     def close(self) -> None:
-        """Let go of the vectors."""
+        """Release the vectors."""
         if self._file is not None:
             self._file.close()
 
@@ -109,7 +109,7 @@ class FirstVectors:
         return rows
 
     def _first(self, one: Repeated, vectors: Vectors) -> Vectors:
-        """Return the vectors that a text had first: these, when it had none yet."""
+        """Return a text's first vectors, which are these if it had none yet."""
         if self._file is None:
             return vectors
         number, n_rows = one.number, int(self._n_rows[one.number])

@@ -30,7 +30,7 @@ def by_hand(card: TaskCard) -> str:
 def folder_name(card: TaskCard) -> str:
     """Return the name of the task's folder in the data, cache and sample folders.
 
-    It is the card's `source.folder`, by which tasks made of the same files share one, else its id.
+    It is the card's `source.folder`, which tasks of the same files share, or else its id.
     """
     folder = card.source.get("folder")
     return folder if isinstance(folder, str) else card.id

@@ -272,7 +272,7 @@ def _qrel_problems(
     if not judged & corpus.present:
         absent = sorted(judged)
         problems.append(
-            f"judgments name {len(absent):,} documents, of which none is in the corpus: "
+            f"judgments name {len(absent):,} documents, but none is in the corpus: "
             f"{_ids(absent)}{_normalization_hint(absent)}; are these of one collection?"
         )
     elif other := sorted(judged & corpus.other_form):

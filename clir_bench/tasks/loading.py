@@ -69,7 +69,7 @@ class PreparedPair:
     """A pair whose collection passed every check.
 
     Attributes:
-        unofficial: Why what was loaded is not the benchmark's own data, whole.
+        unofficial: Why the loaded data is not all of the benchmark's own data.
     """
 
     pair: LanguagePair

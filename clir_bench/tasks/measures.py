@@ -150,7 +150,7 @@ def too_deep(names: Iterable[str], depth: int) -> str:
     for name in names:
         needs = "looks at" if is_cut(name) else "is over whole rankings, of"
         lower = at_depth(name, depth)
-        instead = f" ({lower} can be had)" if lower else ""
+        instead = f" ({lower} is possible)" if lower else ""
         said.append(f"{name} {needs} {looks_at(name):,} documents per query{instead}")
     return f"{'; '.join(said)}; rankings hold {depth:,}"
 

@@ -201,7 +201,7 @@ def document_string(document: Document, template: str) -> str:
 
 
 def bounded(texts: Sequence[str]) -> list[Sequence[str]]:
-    """Yield texts in order, as many at once as a window may hold by length."""
+    """Split texts, in order, into parts as long as a window may be."""
     batches = []
     first = n_characters = 0
     for end, text in enumerate(texts, start=1):

@@ -23,8 +23,8 @@ from clir_bench.search.workers import messages
 from clir_bench.search.workers.executor import EncodedTexts, Loading, encode, identity_of
 
 _LOOK_SECONDS = 1.0
-"""How often it is looked whether the other process is there; its socket tells sooner, unless a
-third process has a copy of it."""
+"""Seconds between checks that the parent lives. Its socket tells sooner, unless a third process has
+a copy of it."""
 
 
 def main(descriptor: int, parent: int) -> None:
@@ -51,7 +51,7 @@ def main(descriptor: int, parent: int) -> None:
             made.put((message["number"], error))
         except MemoryError as error:
             made.put((message["number"], EncoderError(f"no memory left: {error}")))
-        except KeyboardInterrupt as error:  # nobody's but the encoder's
+        except KeyboardInterrupt as error:  # only the encoder can have raised it
             made.put((message["number"], EncoderError(f"the encoder raised {told(error)}")))
 
 
