@@ -291,8 +291,8 @@ def test_a_measure_asked_for_that_a_run_does_not_reach_fails_its_pair_alone(
     capsys.readouterr()
     assert score(folder, f"en-sw={ten}", f"fr-sw={whole}", "--measures", "R@100") == 1
     assert (
-        f"failed: en-sw: {ten}: R@100 looks at 100 documents per query (R@10 is possible); rankings "
-        "hold 10: score a deeper run, or leave them out"
+        f"failed: en-sw: {ten}: R@100 looks at 100 documents per query (R@10 is possible); "
+        "rankings hold 10: score a deeper run, or leave them out"
     ) in capsys.readouterr().err
     assert "R@100" in stored(folder, "other").pairs["fr-sw"].scores
     assert stored(folder, "other").task.measures[1] == "AP@1000"

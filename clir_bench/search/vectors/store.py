@@ -306,7 +306,7 @@ class EmbeddingStore:
         room = int(free * self._disk_share)
         if need <= room:
             return ""
-        of = "" if asked else "; a run uses at most half of that unless it names a folder"
+        of = "" if asked else "; a run takes at most half of that unless it names a folder"
         return f"{size_text(need)} are needed in {root}, which has {size_text(free)} free{of}"
 
 
