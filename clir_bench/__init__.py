@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from clir_bench.results.views import load_result, load_results
     from clir_bench.tasks.catalog import load_card as load_task
 
-__version__ = "0.1.0"
+    __version__: str
+
 __all__ = [
     "__version__",
     "compare",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "__version__": ("core.provenance", "VERSION"),
     "compare": ("analysis.comparison.stored", "compare_results"),
     "evaluate": ("evaluation.simple", "evaluate"),
     "load_result": ("results.views", "load_result"),

@@ -217,7 +217,9 @@ def change_values(path: Path, pair: str, text: str) -> None:
 
 def _pair(path: Path, pair: LanguagePair, scores: QueryScores) -> PairResult:
     ids = scores.query_ids
-    run = Run(ids, [("d1",)] * len(ids), [np.array([1], dtype=np.float32)] * len(ids))
+    found = tuple(f"d{number}" for number in range(10))
+    falling = np.arange(10, 0, -1, dtype=np.float32)
+    run = Run(ids, [found] * len(ids), [falling] * len(ids))
     data = run_format.compress(run_format.format_compact(run, 10, system_folder(path.parts[-3])))
     write_file(path.parent / "test" / f"{pair}.run.xz", data)
     values_file, values_sha256 = write_values(path, pair, scores)
@@ -227,7 +229,7 @@ def _pair(path: Path, pair: LanguagePair, scores: QueryScores) -> PairResult:
         status="done",
         official=True,
         counts=PairCounts(
-            documents=100, queries=40, judged_queries=len(ids), qrels=40, retrieved=len(ids)
+            documents=100, queries=40, judged_queries=len(ids), qrels=40, retrieved=10 * len(ids)
         ),
         data_sha256=data_hash(str(pair)),
         cost=Cost(

@@ -9,10 +9,10 @@ from contextlib import suppress
 
 import click
 
-from clir_bench import __version__
 from clir_bench.cli import signals
 from clir_bench.cli.output import ReaderGoneError, say, silence_stdout
 from clir_bench.core.display import shown
+from clir_bench.core.provenance import VERSION
 from clir_bench.errors import ClirBenchError
 
 COMMANDS = {
@@ -71,7 +71,7 @@ class _LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: clir-bench run --model hashing --task miracl --sample",
 )
-@click.version_option(__version__, prog_name="clir-bench")
+@click.version_option(VERSION, prog_name="clir-bench")
 def cli() -> None:
     """Evaluate cross-lingual retrieval: the right number, per language and per resource tier.
 

@@ -12,7 +12,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-import clir_bench
+VERSION = "0.1.0"
+PACKAGE = Path(__file__).parents[1]
 
 _PACKAGES = (
     "faiss-cpu", "ir-datasets", "ir-measures", "numpy", "pytrec-eval-terrier",
@@ -50,7 +51,7 @@ def git_state() -> tuple[str | None, bool | None]:
 
     Both are None for an installed package.
     """
-    folder = Path(clir_bench.__file__).parent
+    folder = PACKAGE
     try:
         tracked = _git(folder, "ls-files", "--error-unmatch", "__init__.py")
         if not tracked:

@@ -182,7 +182,11 @@ def field_problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
     A model's `meanings`, if it has any, explain the fields that are missing.
     """
-    return [_field_problem(detail, model) for detail in error.errors()[:_MOST_PROBLEMS]]
+    details = error.errors()
+    # A list's wrong entries are not counted by pydantic: it then calls the list too short as well.
+    inside = {detail["loc"][:-n] for detail in details for n in range(1, len(detail["loc"]))}
+    told = [one for one in details if one["type"] != "too_short" or one["loc"] not in inside]
+    return [_field_problem(detail, model) for detail in told[:_MOST_PROBLEMS]]
 
 
 def _field_problem(detail: Any, model: type[BaseModel]) -> str:

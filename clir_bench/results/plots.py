@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,8 @@ COLOURS = {
 }  # fmt: skip
 """From Okabe and Ito's palette, which people with any colour vision can distinguish."""
 GUIDE = "#666666"
+_TITLE_WIDTH = 68
+"""Characters of a title that fit above the narrowest figure."""
 _STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -163,7 +166,7 @@ def _draw(axis: Any, panel: Panel, bars: bool) -> None:
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(place - 0.4, -0.6)
     axis.set_xlabel(plain(panel.x_label))
-    axis.set_title(plain(*panel.titles))
+    axis.set_title(plain(*chain.from_iterable(wrap(title, _TITLE_WIDTH) for title in panel.titles)))
     axis.xaxis.grid(True, color="#DDDDDD", linewidth=0.6)
     axis.set_axisbelow(True)
     if not bars:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import clir_bench
 from clir_bench.core import provenance
+from clir_bench.core.provenance import VERSION
 from clir_bench.metrics.means import Estimate, GroupMeans, Summary, summarise
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import (
@@ -179,7 +179,7 @@ def environment_record(command: str, started: float) -> Environment:
     commit, dirty = provenance.git_state()
     moment = datetime.datetime.fromtimestamp(started, tz=datetime.UTC)
     return Environment(
-        clir_bench=clir_bench.__version__,
+        clir_bench=VERSION,
         python=platform.python_version(),
         platform=provenance.platform_name(),
         packages=provenance.packages(),

@@ -19,7 +19,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "clir_bench"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    monkeypatch.setattr(provenance.clir_bench, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(provenance, "PACKAGE", package)
     monkeypatch.setattr(provenance, "git_state", provenance.git_state.__wrapped__)
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)

@@ -44,6 +44,12 @@ def test_a_mistake_is_named(values: dict[str, Any], message: str) -> None:
         check_recipe(values, "recipe")
 
 
+def test_a_list_whose_entry_is_wrong_is_not_called_too_short() -> None:
+    with pytest.raises(UsageError) as raised:
+        check_recipe({"bitext": [SOURCE | {"licens": "x"}]}, "recipe")
+    assert str(raised.value) == "recipe: unknown field 'bitext.0.licens' (did you mean 'license'?)"
+
+
 def test_recipes_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match=r"none\.toml: cannot be read"):
         read_recipe(tmp_path / "none.toml")

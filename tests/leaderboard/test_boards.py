@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -175,6 +177,17 @@ def test_links_lead_from_the_boards_folder_to_result_and_runs(folder: Path) -> N
     assert row.result_file == "results/ours/tatoeba/test.json"
     assert row.run_files["sw-en"] == "results/ours/tatoeba/test/sw-en.run.xz"
     assert all((folder / path).is_file() for path in (row.result_file, *row.run_files.values()))
+
+
+def test_a_file_that_is_no_run_is_left_out_though_the_result_states_its_hash(folder: Path) -> None:
+    path = store(folder / "results", "ours", GOOD)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    stated = record["pairs"]["sw-en"]
+    run = path.parent / stated["run_file"]
+    run.write_bytes(b"this is no run\n")
+    stated["run_sha256"] = hashlib.sha256(run.read_bytes()).hexdigest()
+    path.write_text(json.dumps(record), encoding="utf-8")
+    assert f"{run.name}:" in refusal(folder)
 
 
 def test_a_result_whose_run_is_not_there_is_left_out(folder: Path) -> None:

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from clir_bench import __version__
+from clir_bench.core import provenance
 from clir_bench.core.provenance import git_state, packages
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def make_card(
     languages: Counter[str] = Counter(corpus.counts())
     return {
         "version": VERSION,
-        "clir_bench": __version__,
+        "clir_bench": provenance.VERSION,
         "git_commit": commit,
         "git_changed": changed,
         "packages": packages(),

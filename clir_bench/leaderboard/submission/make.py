@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import clir_bench
 from clir_bench.core.files import write_file
+from clir_bench.core.provenance import VERSION
 from clir_bench.core.safe_text import name_problem, without_folders
 from clir_bench.errors import DataError, ResultError
 from clir_bench.leaderboard.submission import run_format
@@ -277,7 +277,7 @@ def _result(cut: Cut, kept: _Kept) -> Result:
                 depth=depth,
                 source_top_k=was.settings.top_k,
                 source_measures=was.task.measures,
-                clir_bench=clir_bench.__version__,
+                clir_bench=VERSION,
             ),
         }
     )

@@ -13,8 +13,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import clir_bench
 from clir_bench.core import provenance
+from clir_bench.core.provenance import PACKAGE
 from clir_bench.tasks import outline
 from clir_bench.tasks.loading import CorpusGroup, Loader
 from clir_bench.tasks.outline import NO_OUTLINE, Outline
@@ -172,7 +172,7 @@ def _is_editable(distribution: str) -> bool:
 def _code_sha256() -> str:
     """Return the hex sha256 of the encoders' code in a checkout, whose version says little."""
     digest = hashlib.sha256()
-    folder = Path(clir_bench.__file__).parent / "encoders"
+    folder = PACKAGE / "encoders"
     for path in sorted(folder.rglob("*.py")):
         digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clir_bench import __version__
 from clir_bench.core import provenance
 from clir_bench.core.locks import shared
+from clir_bench.core.provenance import VERSION
 from clir_bench.errors import MissingDataError, OutputError
 from clir_bench.results.store import system_folder
 from clir_bench.search.vectors.cache_key import Corpus, key_sha256
@@ -306,4 +306,4 @@ def drop_shard(folder: Path, number: int) -> None:
 
 
 def _made_with() -> dict[str, str]:
-    return {"clir-bench": __version__, **provenance.packages(), **provenance.hardware()}
+    return {"clir-bench": VERSION, **provenance.packages(), **provenance.hardware()}

@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from clir_bench import __version__
 from clir_bench.core import profiling, provenance
+from clir_bench.core.provenance import VERSION
 from clir_bench.encoders import load_encoder
 from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.tasks.outline import bounded
@@ -217,7 +217,7 @@ def identity_of(encoder: CheckedEncoder | CheckedTokenEncoder) -> dict[str, str]
     info = asdict(encoder.info)
     for for_people in ("description", "dtype_reason", "license", "training_languages"):
         del info[for_people]
-    known = {**info, "dim": encoder.dim, "clir-bench": __version__}
+    known = {**info, "dim": encoder.dim, "clir-bench": VERSION}
     made_with = provenance.packages()
     known |= {name: made_with.get(name) for name in _RUNTIME}
     return {name: json.dumps(value, ensure_ascii=True) for name, value in known.items()}
