@@ -1,1 +1,1 @@
-"""Files, names, locks and records: what knows nothing of retrieval."""
+"""Files, names, locks and records: everything here knows nothing of retrieval."""

@@ -1,4 +1,4 @@
-"""Reading hostile files: plain files only, and never more than a stated number of bytes."""
+"""Reads files from strangers: plain files only, and never more than a stated number of bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_plain(path: Path, largest: int, *, follow_links: bool = False) -> bytes
         DataError: It is missing, a link, no plain file, or larger than `largest` bytes.
     """
     try:
-        # Not to be fooled by a link, or held up by a named pipe, that a check before would miss.
+        # An earlier check could miss a link, or a named pipe that blocks; these flags cannot.
         no_links = 0 if follow_links else os.O_NOFOLLOW
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | no_links)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
@@ -47,7 +47,7 @@ def read_plain(path: Path, largest: int, *, follow_links: bool = False) -> bytes
 
 
 def kind_of(status: os.stat_result) -> str:
-    """Return what there is: "file", "folder", "link" or "special file"."""
+    """Return the kind of a path: "file", "folder", "link" or "special file"."""
     mode = status.st_mode
     if stat.S_ISREG(mode):
         return "file"
@@ -156,5 +156,5 @@ def _unpack(
                 return b"".join(parts)
     except (lzma.LZMAError, zlib.error) as error:
         raise DataError(f"{shown_path(path)}: damaged: {error}") from None
-    except EOFError:  # lzma's word for being asked again after the end
+    except EOFError:  # lzma raises this when asked again after the end
         return b"".join(parts)

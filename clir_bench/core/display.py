@@ -1,4 +1,4 @@
-"""Texts from files and strangers, made safe to print: what hides or reorders is spelled out."""
+"""Makes texts from files and strangers safe to print: escapes hidden and reordering characters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KINDS = {
     "Zp": "a paragraph separator",
 }
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-"""Letters and marks that are drawn as nothing."""
+"""Letters and marks that are invisible."""
 _JOINERS = frozenset("\u200c\u200d")
 """Invisible, but the spelling of Persian and of Indian languages, and of emoji, needs them."""
 _LAST_LATIN = "\u02ff"
@@ -25,10 +25,10 @@ _LONGEST_TEXT, _LONGEST_VALUE = 80, 60
 
 
 def unseen(text: str, position: int) -> str | None:
-    """Say what kind of character hides at a place of a text, None when it is seen.
+    """Name the kind of invisible character at a place in a text, None when it is visible.
 
-    A zero-width joiner is seen between letters of a script that joins them; among Latin letters it
-    would only make two equal names of one.
+    A zero-width joiner counts as visible between letters of a script that joins them. Among Latin
+    letters it would only make two names that look equal.
 
     >>> unseen("safe\\u202ecod.exe", 4)
     'an invisible or direction-changing character'
@@ -44,7 +44,7 @@ def unseen(text: str, position: int) -> str | None:
 
 
 def visible(text: str, keep: str = "") -> str:
-    r"""Return a text with every unseen character as JSON escapes it, but for those in `keep`.
+    r"""Return a text with every invisible character escaped as in JSON, except those in `keep`.
 
     In JSON it is therefore the same text.
 
@@ -60,7 +60,7 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def printable(text: str, longest: int = 80) -> str:
-    """Return a hostile text as it can be shown in an error: ASCII, quoted, on one line, cut.
+    """Return an untrusted text for an error message: ASCII, quoted, on one line, cut.
 
     >>> printable("a\\u202eb\\n")
     "'a\\\\u202eb\\\\n'"
@@ -95,7 +95,7 @@ def shown(value: object, longest: int = 80) -> str:
 
 
 def text_of(asked: Callable[[], str], otherwise: str) -> str:
-    """Return a text that a plugin's own class makes, whatever it raises instead."""
+    """Return the text that a plugin's own class makes, or a placeholder if it raises."""
     try:
         return asked()
     except BaseException as failure:
@@ -105,7 +105,7 @@ def text_of(asked: Callable[[], str], otherwise: str) -> str:
 
 
 def shown_path(path: Path) -> str:
-    """Return a path as messages show it, whatever is in it."""
+    """Return any path as messages show it."""
     return printable(str(path), 300)[1:-1]
 
 
@@ -123,7 +123,7 @@ def shortened(text: str) -> str:
 def both_ends(value: object) -> str:
     """Return a value as people read it: text quoted, its control characters escaped, cut.
 
-    The end is kept too: two long prompts, or two hashes, may well begin alike.
+    The end is kept too, because two long prompts or hashes may begin alike.
     """
     text = str(value) if isinstance(value, str) else repr(value)
     if len(text) > _LONGEST_VALUE:

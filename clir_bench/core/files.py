@@ -1,5 +1,8 @@
-"""Paths, hashes and writing: the one place where a name from a file becomes a path, and where a
-file is written beside and renamed."""
+"""Paths, hashes and atomic writes.
+
+Only this module turns a name from a file into a path, and writes a file beside its final place and
+renames it.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,18 @@ from clir_bench.core.profiling import stage
 from clir_bench.errors import ClirBenchError, DataError, OutputError
 
 UNFINISHED = ".clir-bench"
-"""Ends the names of files that are being written, by which they are known to be ours."""
+"""Suffix of files that are still being written; it marks them as ours."""
 
 _LONGEST_PART = 255
-_LONGEST_NAME = 1000  # bytes, which leaves room for the folder in what systems take for a path
+_LONGEST_NAME = 1000  # bytes; leaves room for the folder in the longest path allowed
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def path_problem(name: str) -> str | None:
     """Say why a relative name with `/` between folders cannot be used below a folder, else None.
 
-    Whatever the operating system, a name that one of them would read as leaving the folder is
-    refused: absolute names, `..`, backslashes, drives, control characters.
+    Refused on every operating system: names that any of them would read as leaving the folder, such
+    as absolute names, `..`, backslashes, drives and control characters.
 
     >>> path_problem("corpus/en.jsonl") is None
     True
@@ -64,7 +67,7 @@ def _size_bytes(name: str) -> int:
 def inside(folder: Path, name: str, what: str, *, error: type[ClirBenchError] = DataError) -> Path:
     """Return the path of `name` below `folder`, for a name that a file or a stranger states.
 
-    Only the name is looked at: links that lie in `folder` already are the user's own.
+    Only the name is checked: links that are already in `folder` are the user's own.
 
     Args:
         folder: What the path must stay in.
@@ -105,7 +108,7 @@ def sha256_of(path: Path) -> str:
 
 @stage("write")
 def write_file(path: Path, data: bytes) -> None:
-    """Write beside, then rename: the file is never half there.
+    """Write to a temporary file, then rename it: readers never see half a file.
 
     Raises:
         OutputError: Says which path and why.
@@ -118,7 +121,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Make an `OutputError` that names `path` of any error of the operating system."""
+    """Turn any error of the operating system into an `OutputError` that names `path`."""
     try:
         yield
     except OSError as error:
@@ -130,10 +133,10 @@ def output_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def written_beside(path: Path, *, prefix: str = "", suffix: str = "") -> Iterator[IO[bytes]]:
-    """Open a new file beside `path`, which takes its place once it is whole and on the disk.
+    """Open a new file beside `path` that replaces it once it is complete and on the disk.
 
     Args:
-        path: The file in the end; its folder exists.
+        path: The final file; its folder exists.
         prefix: Begins the new file's name; a dot and the name of `path` when empty.
         suffix: Ends it.
 

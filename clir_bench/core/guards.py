@@ -1,7 +1,7 @@
-"""Code that others wrote, called so that nothing it raises or leaves behind ends a run unseen.
+"""Calls plugins so that no error of theirs passes unseen and nothing they change stays changed.
 
-What is not guarded against: a plugin that ends the process itself (`os._exit`, a crash in native
-code), that changes the environment's variables, or that changes this package's own objects.
+Three things are not guarded against: a plugin that ends the process itself (`os._exit`, a crash in
+native code), that changes environment variables, or that changes this package's own objects.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from clir_bench.errors import ClirBenchError
 
 
 def told(error: BaseException) -> str:
-    """Return kind and text of what was raised, whatever its text is, on one line.
+    """Return an exception's kind and text on one line.
 
     >>> told(ValueError("no such layer"))
     'ValueError: no such layer'
     >>> told(SystemExit(0))
     'SystemExit: 0'
     """
-    text = text_of(lambda: str(error), "(its text cannot be had)")
+    text = text_of(lambda: str(error), "(its text cannot be read)")
     return f"{type(error).__name__}: {line_of(text)}".removesuffix(": ")
 
 
@@ -35,7 +35,7 @@ def told(error: BaseException) -> str:
 def guarded(
     where: Callable[[], str], error: type[Exception], *, remedy: str = ""
 ) -> Iterator[None]:
-    """Make an error that says whose it is of whatever a plugin raises; put back what it changed.
+    """Turn anything a plugin raises into an error that names the plugin; undo what it changed.
 
     `SystemExit` and the like are failures of the plugin: it has no say over the whole command.
 
@@ -57,7 +57,7 @@ def guarded(
 
 
 def passes(raised: BaseException) -> bool:
-    """Return whether something that was raised is no failure of a plugin, and goes on as it is."""
+    """Return whether an exception is no failure of the plugin and is raised unchanged."""
     is_ours = type(raised).__module__.partition(".")[0] == __name__.partition(".")[0]
     return isinstance(raised, KeyboardInterrupt | MemoryError) or (
         isinstance(raised, ClirBenchError) and is_ours
@@ -66,15 +66,15 @@ def passes(raised: BaseException) -> bool:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Put back what a plugin may have changed for the whole process.
+    """Restore what a plugin may have changed for the whole process.
 
     Put back are the standard streams, the working directory, the mask of new files, the recursion
     limit, numpy's handling of floating-point errors and who hears Ctrl-C. A copy of the process
     that a plugin made by forking ends here, before it does the rest of the work a second time.
 
     Raises:
-        RuntimeError: It closed the descriptors of the standard streams; what is said from now on
-            is lost, and no file takes their place. One that was closed before is no fault of it.
+        RuntimeError: It closed the descriptors of the standard streams; later output is lost,
+            but no file takes their place. A stream that was closed before is not its fault.
     """
     import numpy as np
 
@@ -113,7 +113,7 @@ def _working_directory() -> Path | None:
 
 
 def _reopened() -> list[str]:
-    """Let no file that is opened later become a standard stream that was closed; name these."""
+    """Open closed standard streams again, so that no later file takes their place; return them."""
     closed = []
     for descriptor, name in ((1, "standard output"), (2, "standard error")):
         try:
@@ -125,7 +125,7 @@ def _reopened() -> list[str]:
 
 
 def reopen(descriptor: int) -> None:
-    """Let a descriptor of a standard stream lead nowhere."""
+    """Point the descriptor of a standard stream at the null device."""
     empty = os.open(os.devnull, os.O_RDWR)
     if empty == descriptor:
         os.set_inheritable(empty, True)

@@ -1,10 +1,10 @@
-"""Who uses a folder: runs share its lock, whoever removes something holds it alone.
+"""Locks on folders: runs share a folder's lock; a process that removes something holds it alone.
 
-The system releases a dead process' locks by itself, so nothing is stale after `kill -9`.
+The system releases the locks of a dead process, so no lock is stale after `kill -9`.
 
-`filelock.ReadWriteLock` cannot take its place: it is a SQLite database, which needs a folder that
-can be written even to share the lock, and SQLite advises against network file systems. Here a cache
-that is only read is used without a lock, and a folder that was removed meanwhile is noticed.
+`filelock.ReadWriteLock` cannot replace it. It is a SQLite database: it needs a writable folder even
+to share the lock, and SQLite advises against network file systems. Here a read-only cache is used
+without a lock, and a run notices when another process removed the folder.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ LOCK = ".in-use"
 
 @contextmanager
 def shared(folder: Path, when_alone: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Say that this process uses `folder`, which is made if need be.
+    """Mark `folder` as used by this process; make it if needed.
 
-    A folder that cannot be written, or a file system without locks, is used without one.
+    A folder that cannot be written, or is on a file system without locks, gets no lock.
 
     Args:
         folder: An entry's.
-        when_alone: Called first if nobody else uses the folder: what lies about is nobody's then.
+        when_alone: Called first if no other process uses the folder: leftovers belong to none.
     """
     handle = _share(folder, when_alone)
     try:
@@ -38,10 +38,10 @@ def shared(folder: Path, when_alone: Callable[[], object] = lambda: None) -> Ite
 
 @contextmanager
 def alone(folder: Path) -> Iterator[bool]:
-    """Keep everybody from using `folder` meanwhile.
+    """Keep other processes from using `folder` meanwhile.
 
     Yields:
-        False when somebody uses it now, or nobody can tell.
+        False when another process uses it now, or that cannot be found out.
     """
     handle = _open(folder)
     try:
@@ -65,9 +65,9 @@ def _share(folder: Path, when_alone: Callable[[], object]) -> int | None:
             when_alone()
         if not _lock(handle, fcntl.LOCK_SH) or _still_there(folder, handle):
             with suppress(OSError):  # of a cache that is only read
-                os.utime(handle)  # when it was used last, by which old entries are removed
+                os.utime(handle)  # the time of last use decides which old entries are removed
             return handle
-        os.close(handle)  # the folder was removed before the lock was had
+        os.close(handle)  # the folder was removed before we held the lock
 
 
 def _open(folder: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Entry points by name, imported only when asked for.
+"""Finds entry points by name and imports each only when it is needed.
 
 Built-in adapters and encoders register in pyproject.toml exactly as third parties' do.
 """
@@ -113,7 +113,7 @@ def _unreadable_package() -> str:
     for package in distributions():
         try:
             _ = package.entry_points
-        except Exception:  # noqa: BLE001 - whatever it raises, this is the one
+        except Exception:  # noqa: BLE001 - any error means that this is the one
             return f"package {package.name}, whose entry_points.txt is broken"
     return "the package whose entry_points.txt is broken"
 

@@ -1,4 +1,4 @@
-"""Where the time of a command goes; costs next to nothing unless somebody asked.
+"""Measures where the time of a command goes; it costs almost nothing when it is off.
 
     @stage("search")
     def search_block(...): ...
@@ -7,7 +7,7 @@
         ...
     profile.seconds["search"]
 
-Stages do not overlap: while one runs inside another, the outer one's time stands still.
+Stages do not overlap: an outer stage's clock stops while an inner one runs.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Profile:
     """What one command spent.
 
     Attributes:
-        seconds: By stage; time outside all of them is the rest of `total_seconds`.
-        worker_seconds: Time other processes spent encoding, all of them together.
+        seconds: Per stage; the rest of `total_seconds` was spent outside all stages.
+        worker_seconds: Time that all other processes together spent encoding.
         total_seconds: From beginning to end, 0 before the end.
     """
 
@@ -45,11 +45,11 @@ class Profile:
 
     @property
     def counts(self) -> Counter[str]:
-        """What was worked on since the beginning, such as "tokens"."""
+        """How much was processed since the beginning, such as "tokens"."""
         return counted() - self._before
 
     def enter(self, name: str) -> None:
-        """Let the time from now on count for `name`."""
+        """Count the time from now on for `name`."""
         self._book()
         self._running.append(name)
 
@@ -59,7 +59,7 @@ class Profile:
         self._running.pop()
 
     def is_here(self) -> bool:
-        """Return whether this is the thread that is measured; others run beside it."""
+        """Return whether this is the measured thread; others run beside it."""
         return threading.get_ident() == self._thread
 
     def _book(self) -> None:
@@ -85,7 +85,7 @@ def profiled() -> Iterator[Profile]:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Count the block's time, or as a decorator a function's, as `name`'s."""
+    """Count the time of a block, or of a decorated function, for `name`."""
     profile = _active
     if profile is None or not profile.is_here():
         yield
@@ -98,7 +98,7 @@ def stage(name: str) -> Iterator[None]:
 
 
 def staged(name: str, items: Iterable[_Item]) -> Iterable[_Item]:
-    """Return `items`, the time of getting each counted as `name`'s."""
+    """Return `items`; the time to get each one counts for `name`."""
     profile = _active
     return items if profile is None or not profile.is_here() else _staged(profile, name, items)
 
@@ -117,12 +117,12 @@ def _staged(profile: Profile, name: str, items: Iterable[_Item]) -> Iterator[_It
 
 
 def count(name: str, n: int) -> None:
-    """Count what is worked on, such as "tokens"."""
+    """Count what is processed, such as "tokens"."""
     _counted[name] += n
 
 
 def counted() -> Counter[str]:
-    """Return what this process has counted since it began, workers' shares included."""
+    """Return what this process and its workers have counted since it began."""
     return _counted.copy()
 
 

@@ -1,4 +1,4 @@
-"""What a long command tells whoever watches it."""
+"""Progress bars for long commands."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """What shows a person how far a run is; see `Bar`."""
+    """Shows a person how far a run is; see `Bar`."""
 
     def begin(self, label: str, total: int | None) -> None:
         """Start a phase of `total` documents and queries, None when it is not known."""
         ...
 
     def advance(self, n: int) -> None:
-        """Say that `n` more are done."""
+        """Report that `n` more are done."""
         ...
 
     def tokens(self, n: int) -> None:
-        """Say that `n` more tokens went through the model."""
+        """Report that `n` more tokens went through the model."""
         ...
 
     def end(self) -> None:
@@ -30,7 +30,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Progress nobody sees."""
+    """Progress that shows nothing."""
 
     def begin(self, label: str, total: int | None) -> None:
         """Do nothing."""
@@ -77,12 +77,12 @@ class Bar:
         )
 
     def advance(self, n: int) -> None:
-        """Say that `n` more documents are done."""
+        """Report that `n` more documents are done."""
         if self._bar is not None:
             self._bar.update(n)
 
     def tokens(self, n: int) -> None:
-        """Say that `n` more tokens went through the model; the bar shows how many a second."""
+        """Report that `n` more tokens went through the model; the bar shows tokens per second."""
         if self._bar is None or not n:
             return
         self._n_tokens += n
@@ -90,7 +90,7 @@ class Bar:
         self._bar.set_postfix_str(f"{self._bar.format_sizeof(rate)} tokens/s", refresh=False)
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

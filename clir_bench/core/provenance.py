@@ -1,4 +1,4 @@
-"""What a result was made with: packages, machine, and the state of the code."""
+"""Records how a result was made: packages, machine, and the state of the code."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def git_state() -> tuple[str | None, bool | None]:
 
 
 def peak_memory_bytes() -> int:
-    """Return the highest resident memory this process has had."""
-    # What `getrusage` says on Linux may be that of the process this one was started by.
+    """Return the peak resident memory of this process."""
+    # On Linux `getrusage` may report the peak of the parent process.
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):

@@ -1,4 +1,4 @@
-"""Names and texts that are safe to put into paths, HTML, Markdown and a terminal."""
+"""Checks that names and texts are safe in paths, HTML, Markdown and a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/?#=&%+:
 _LONGEST_URL = 300
 _SEPARATORS = re.compile(r"[ ._:/()-]+")
 _LOOKS = (("rn", "m"), ("vv", "w"), ("0", "o"), ("1", "l"), ("i", "l"))
-"""What is easily read as something else; letters are compared without their case."""
+"""Characters that look like others; case is ignored."""
 _FOLDERS = re.compile(
     r"""(?<![^\s=:,'"])(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?![/\\])(?:[^\s/\\=:,'"]+[/\\]+)*"""
 )
@@ -45,9 +45,9 @@ def name_problem(name: str) -> str | None:
 
 
 def looks(name: str) -> str:
-    """Return what a system's name is read as: equal for names that are taken for each other.
+    """Return how a system's name is read: equal for names that are easily confused.
 
-    Case, separators and letters that look alike make no difference, a separator between two digits
+    Case, separators and letters that look alike make no difference; a separator between two digits
     does.
 
     >>> looks("Optical-") == looks("0pt1cal") == looks("optical")
@@ -89,7 +89,7 @@ def url_problem(url: str) -> str | None:
 
 
 def without_folders(text: str) -> str:
-    """Return a command or a model's address without the folders of the machine it is from.
+    """Return a command or a model's address without the folders of its machine.
 
     >>> without_folders("clir-bench run -m st:/home/ada/models/mine -o /tmp/results")
     'clir-bench run -m st:mine -o results'

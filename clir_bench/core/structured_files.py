@@ -1,7 +1,7 @@
-"""TOML and JSON files: whatever is wrong with one is one error that names the file.
+"""Reads TOML and JSON files: any problem is one error that names the file.
 
-Python's own readers raise four kinds of errors for broken files, and return values that cannot be
-printed: numbers of thousands of digits, and tables within tables by the hundred.
+Python's own readers raise four kinds of errors for broken files. They also return values that
+cannot be printed: numbers of thousands of digits, and tables nested hundreds deep.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from clir_bench.core.display import line_of
 from clir_bench.errors import ClirBenchError, DataError, near_names
 
 _DEEPEST = 100
-"""Tables and lists within each other; the package's own files have 4."""
+"""Deepest nesting of tables and lists; the package's own files have 4."""
 _MOST_PARTS, _MOST_PARTS_IN_ALL = 16, 20_000
 """Parts of one dotted key, and of all dotted keys of a file: 20,000 take half a second to read."""
 _LARGEST_TOML_BYTES = 4 * 2**20
@@ -37,7 +37,7 @@ _TOKEN = re.compile(
 """A text of several lines, a comment, a key with what stands behind its first part, or the rest of
 a line on which a text does not end. Values pass for keys: 0.5 has two parts."""
 _LARGEST_INTEGER = 2**63
-"""TOML's integers are between this and its negative, this one left out."""
+"""TOML's integers are below this number and at least its negative."""
 _MOST_PROBLEMS = 20
 _EXPECTED = {
     "bool_type": "expected true or false",
@@ -50,7 +50,7 @@ _EXPECTED = {
     "too_short": "expected at least one entry",
     "tuple_type": "expected a list",
 }
-"""What pydantic says of Python's types, in the words of TOML."""
+"""pydantic's words for Python's types, in the words of TOML."""
 _FOUND = Repr()
 _FOUND.maxstring = _FOUND.maxother = 60
 
@@ -58,7 +58,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def parse_toml(data: bytes, where: str, error: type[ClirBenchError]) -> dict[str, Any]:
-    r"""Return what a TOML file holds; a byte-order mark at its beginning is passed over.
+    r"""Return the content of a TOML file; a byte-order mark at its beginning is ignored.
 
     A dotted key makes a table for each of its parts, and `tomllib` looks through all of them: keys
     of many parts, and very many dotted keys, are refused before they are read.
@@ -84,7 +84,7 @@ def parse_toml(data: bytes, where: str, error: type[ClirBenchError]) -> dict[str
 
 
 def read_toml(path: Path, error: type[ClirBenchError]) -> dict[str, Any]:
-    """Return what a TOML file that a user names holds.
+    """Return the content of a TOML file that a user names.
 
     Raises:
         ClirBenchError: As `error`: it cannot be read, is no plain file or larger than 4 MiB, or as
@@ -98,7 +98,7 @@ def read_toml(path: Path, error: type[ClirBenchError]) -> dict[str, Any]:
 
 
 def parse_json(data: bytes, where: str, error: type[ClirBenchError]) -> Any:
-    """Return what a JSON file holds; a byte-order mark at its beginning is passed over.
+    """Return the content of a JSON file; a byte-order mark at its beginning is ignored.
 
     Raises:
         ClirBenchError: As `error`: it is not UTF-8, no JSON, or nested more than 100 deep.
@@ -201,7 +201,7 @@ def _field_problem(detail: Any, model: type[BaseModel]) -> str:
         return f"field {place!r} is missing" + (f" ({meaning})" if meaning else "")
     message = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Value error, "))
     message = line_of(message.format_map(detail["ctx"]) if "{expected}" in message else message)
-    if detail["type"] != "value_error":  # or a check of ours said it, which names what it found
+    if detail["type"] != "value_error":  # a check of ours names what it found
         message += f", found {_FOUND.repr(detail['input'])}"
     return f"{place}: {message}" if place else message
 

@@ -1,7 +1,7 @@
-"""Tables: what one holds, how it is made to fit a width, and how it is written.
+"""Tables: their content, how they are fitted to a width, and how they are written.
 
-Whoever has something to show builds `Table`s of plain values; a column says how a value reads and
-how the column becomes narrower. Here alone is decided what is left out and what a file looks like.
+Callers build `Table`s of plain values. Each column says how its values are shown and how it can
+become narrower. Only this module decides what to leave out and what a file looks like.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ITEM = re.compile(r"(- )?(.*)", re.DOTALL)
 
 
 def plain(value: object) -> str:
-    """Return a value as it reads in a table: a count with separators, a dash for none."""
+    """Return a value as a table shows it: a count with separators, a dash for none."""
     if value is None:
         return "-"
     if isinstance(value, int) and not isinstance(value, bool):
@@ -43,10 +43,10 @@ class Fold:
     """A narrower form of a column.
 
     Attributes:
-        order: Of all the steps of a table, those of the lowest order are taken first, and those of
-            one order together.
+        order: A table takes its steps with the lowest order first, and those with equal order
+            together.
         heading: The heading in this form.
-        show: How a value reads in this form.
+        show: Shows a value in this form.
         lost: What the reader misses, "" for nothing.
     """
 
@@ -62,7 +62,7 @@ class Column:
 
     Attributes:
         heading: What stands above it.
-        show: How a value reads.
+        show: Shows a value.
         right: Whether it is aligned to the right.
         drop: Order of the step that leaves it out; None if it always stays.
         folds: Narrower forms, the widest first.
@@ -79,7 +79,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with what stands above and below it; without columns, only that.
+    """A table with the text above and below it; without columns, that text alone.
 
     Attributes:
         title: Its heading, "" for none.
@@ -246,7 +246,7 @@ class _Fitting:
     texts: dict[int, list[str]] = field(default_factory=dict)
 
     def forms(self) -> list[tuple[int, str, Show, str]]:
-        """Return its steps: order, heading, how values read, what is lost."""
+        """Return its steps: order, heading, how values are shown, what is lost."""
         of = self.column
         name = of.heading.partition(" [")[0]
         forms = [(0, of.heading, of.show, "")]
@@ -258,7 +258,7 @@ class _Fitting:
         return self.column.drop is not None and self.form == len(self.column.folds) + 1
 
     def shown(self) -> list[str]:
-        """Return the heading and the values as they read now."""
+        """Return the heading and the values in their current form."""
         if self.form not in self.texts:
             _, heading, show, _ = self.forms()[self.form]
             texts = [heading, *map(show, self.values)]
@@ -278,7 +278,7 @@ class _Fitting:
 
 
 def _fitted(table: Table, width: int | None) -> tuple[list[str], list[str]]:
-    """Return a table's lines, and what was left out for them to be at most `width` wide."""
+    """Return a table's lines, and what was left out to make them at most `width` wide."""
     by_column = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.columns)
     fittings = [
         _Fitting(column, values)
@@ -306,7 +306,7 @@ def _joined(texts: Iterable[str], widths: Sequence[int], right: Sequence[bool]) 
 
 
 def _fit(fittings: Sequence[_Fitting], width: int) -> list[str]:
-    """Narrow columns until all of them fit; return what is missing then."""
+    """Narrow columns until all of them fit; return what was lost."""
 
     def excess() -> int:
         kept = [fitting.width() for fitting in fittings if not fitting.dropped]

@@ -1,8 +1,8 @@
-"""Reading the text formats benchmarks come in, with the file and line in every error.
+"""Readers for the text formats of benchmarks; every error names the file and line.
 
-All readers take a byte-order mark, CRLF line ends, gzip, bzip2 and xz as they come, and leave the
-text itself alone: no trimming, no Unicode normalization. A packed file is known by its first bytes,
-whatever its name is. A file is opened once and read from its start to its end, so it may be a pipe.
+All readers accept a byte-order mark, CRLF line ends, gzip, bzip2 and xz. They do not change the
+text itself: no trimming, no Unicode normalization. The first bytes of a file, not its name, tell
+how it is packed. A file is opened once and read from start to end, so it may be a pipe.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def kept(n_files: int) -> Callable[[_Function], _Function]:
-    """Keep what a function makes of the last `n_files` files, each until it changes on disk.
+    """Cache a function's values for the last `n_files` files, each until it changes on disk.
 
     A task's pairs read the same few files again and again. The function's first argument is the
-    file, the others must be hashable; nobody may change what it returns.
+    file; the others must be hashable. Callers must not change the returned value.
     """
 
     def decorate(read: _Function) -> _Function:
@@ -75,7 +75,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             if match := _MAGIC.match(start):
                 kind = str(match.lastgroup)
             if kind and not start:
-                raise EOFError("the file is empty")  # which gzip takes for no lines
+                raise EOFError("the file is empty")  # gzip would read these as no lines
             if kind and kind not in _OPENERS:
                 raise DataError(f"{path}: is a {kind} file; unpack it first")
             with _OPENERS[kind](file, "rb") if kind else file as lines:
@@ -94,7 +94,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 @contextmanager
 def _from_start(file: IO[bytes]) -> Iterator[tuple[bytes, IO[bytes]]]:
-    """Look at a file's first bytes; a pipe, which cannot go back, gives them out again."""
+    """Look at a file's first bytes without losing them; a pipe cannot go back."""
     start = file.read(_MAGIC_BYTES)
     if file.seekable():
         file.seek(0)
@@ -167,7 +167,7 @@ def _parse(text: str) -> Any:
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
-            # no tokenizer takes it, and it would only be found out when the text is encoded
+            # no tokenizer accepts it, and this would come out only when the text is encoded
             raise ValueError(f"half a surrogate pair: {error.object[error.start]!r}") from None
     return value
 

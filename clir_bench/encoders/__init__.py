@@ -4,9 +4,9 @@ An encoder is a callable in the entry-point group `clir_bench.encoders`:
 
     def load(request: EncoderRequest) -> Encoder | TokenEncoder
 
-`load_encoder` finds it by the name before the colon, imports it only then, and checks what it
-returns and every vector it makes. A path that ends in .toml is a file that describes a model (see
-`model_file`).
+`load_encoder` finds it by the name before the colon and imports it only then. It checks what the
+callable returns and every vector the encoder makes. A path that ends in .toml is a file that
+describes a model (see `model_file`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from clir_bench.types import EncoderInfo, EncoderRequest
 __all__ = ["at_revision", "check_name", "fetch", "load_encoder", "provider", "under_contract"]
 
 DESCRIBED = ".toml"
-"""How the path of a model's own file ends; no entry point can be called that."""
+"""The suffix of a model file's path; no entry point's name can end so."""
 
 _Dtype = Literal["auto", "float32", "bfloat16", "mixed-bfloat16"]
 _SINGLE = ("encode_queries", "encode_documents")
@@ -61,7 +61,7 @@ def load_encoder(
         UnknownNameError: No encoder is registered under that name.
         UsageError: An argument is missing, needless or impossible.
         PluginError: The package that provides it is broken.
-        EncoderError: The model cannot be had or loaded.
+        EncoderError: The model cannot be fetched or loaded.
     """
     name, argument = _split(spec)
     if name != DESCRIBED and name not in plugins.names(plugins.ENCODERS):
@@ -105,7 +105,7 @@ def check_name(spec: str) -> None:
 
 
 def at_revision(spec: str, revision: str | None) -> str:
-    """Return `spec` with a branch, tag or commit of the Hub; as it is where there is none.
+    """Return `spec` with a branch, tag or commit of the Hub; unchanged if there is none.
 
     >>> at_revision("st:acme/model", "v2")
     'st:acme/model@v2'
@@ -131,8 +131,8 @@ def fetch(spec: str) -> Weights | None:
     """Fetch what a later run of the model `spec` needs, code of other repositories included.
 
     Returns:
-        The model's folder, or None: the encoder has no weights that clir-bench knows of, and was
-        loaded once, by which its package fetches what it needs.
+        The model's folder, or None if clir-bench knows no weights of the encoder. The encoder was
+        then loaded once, so that its package fetched its files.
 
     Raises:
         ClirBenchError: As `load_encoder`.

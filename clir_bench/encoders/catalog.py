@@ -1,4 +1,4 @@
-"""Well-known encoders under short names, as `models.toml` describes them."""
+"""Well-known encoders under short names; `models.toml` describes them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Package(BaseModel):
     """An installable package that carries the same weights.
 
     Attributes:
-        name: What to install.
-        module: What it is imported as.
+        name: The package to install.
+        module: Its name for import.
         folder: Where in the module the model lies.
     """
 
@@ -81,7 +81,7 @@ def find(name: str, *, trust: bool = False) -> Weights:
 
     Raises:
         UsageError: It is none of these.
-        EncoderError: The weights cannot be had.
+        EncoderError: The weights cannot be fetched.
     """
     if name in table():
         return _pinned(name, table()[name], trust)
@@ -95,7 +95,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
     is that model; where the table states none, it is called "<short name>@<hash>" instead.
 
     Raises:
-        EncoderError: The model cannot be had or loaded, or a copy is not that model.
+        EncoderError: The model cannot be fetched or loaded, or a copy is not that model.
     """
     facts = table()[request.name]
     stated = replace(
@@ -116,7 +116,7 @@ def load_checkpoint(request: EncoderRequest) -> Encoder | TokenEncoder:
 
     Raises:
         UsageError: The argument is missing or impossible.
-        EncoderError: The model cannot be had, read or run here.
+        EncoderError: The model cannot be fetched, read or run here.
     """
     if not request.argument:
         raise UsageError(
@@ -128,10 +128,10 @@ def load_checkpoint(request: EncoderRequest) -> Encoder | TokenEncoder:
 
 
 def known(found: Weights, stated: loading.Stated) -> loading.Stated:
-    """Return what is stated, completed by what the table knows of the model.
+    """Return the stated facts, completed by the table's facts about the model.
 
-    The table's prompts, limit, similarity and license are the model's at any commit. A model is
-    known by its Hub id, also where a folder in a Hub cache is named; a copy elsewhere is not.
+    The table's prompts, limit, similarity and license hold for the model at any commit. Its Hub id
+    identifies a model, also for a folder in a Hub cache, but not for a copy elsewhere.
     """
     hub_id = found.name if hub.is_hub_id(found.name) else hub.id_of(found.folder)
     name = short_name(hub_id) if hub_id is not None else None
@@ -148,7 +148,7 @@ def _settings(facts: ModelFacts) -> loading.Stated:
 
 
 def _copy(name: str, facts: ModelFacts, folder: Path, trust: bool) -> Weights:
-    """Return a local copy, under the model's own name only where its bytes are known."""
+    """Return a local copy; it has the model's own name only if its bytes are known."""
     found = weights.from_folder(folder, trust=trust)
     if facts.sha256 is None:
         return replace(found, name=f"{name}@{found.sha256[:8]}")
@@ -157,7 +157,7 @@ def _copy(name: str, facts: ModelFacts, folder: Path, trust: bool) -> Weights:
 
 
 def _pinned(name: str, facts: ModelFacts, trust: bool = False) -> Weights:
-    """Return the Hub's copy; an installed package's, if that one is not cached yet."""
+    """Return the Hub's copy, or an installed package's if the Hub's is not cached yet."""
     if hub.cached(facts.hub_id, facts.revision) is None and facts.package is not None:
         folder = _installed(facts.package)
         if folder is not None:

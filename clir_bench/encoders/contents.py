@@ -1,8 +1,7 @@
-"""Which files decide a model's vectors: those of its folder, and the models these refer to.
+"""Finds the files that decide a model's vectors: its own, and those of the models it refers to.
 
-A folder may name what lies elsewhere: an adapter names its base model, a module's settings name a
-tokenizer, and code that comes with the weights may be in a repository of its own. All of it is
-loaded, so all of it counts.
+An adapter names its base model, a module's settings name a tokenizer, and code that comes with the
+weights may be in another repository. All of these are loaded, so all of them count.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ _DEEPEST = 4  # models that refer to models that refer to models
 
 
 class Reference(NamedTuple):
-    """What a folder names that lies elsewhere.
+    """A reference from a model's folder to files elsewhere.
 
     Attributes:
         where: The file and the field that name it.
         target: A folder or a Hub id, as transformers reads it.
-        code: Whether its code is all that is read.
+        code: Whether only its code is read.
     """
 
     where: str
@@ -82,7 +81,7 @@ def module_folders(folder: Path) -> list[Path]:
 
 
 def _below(folder: Path, path: object, file: Path) -> Path:
-    """Return where a module is that `file` places in `folder`, which an empty path stands for."""
+    """Return the place of a module that `file` names; an empty path stands for `folder`."""
     if path == "":
         return folder
     problem = path_problem(path) if isinstance(path, str) else "is no path"
@@ -95,16 +94,16 @@ def _below(folder: Path, path: object, file: Path) -> Path:
 
 
 def files(folder: Path, *, trust: bool = False, every: bool = False) -> Iterator[tuple[str, Path]]:
-    """Yield what in a folder decides vectors, paths relative to it first, links followed.
+    """Yield a folder's files that decide vectors, with their relative paths; follow links.
 
-    Weights, configuration, tokenizer and code files do; read-me files, hidden files and other
-    backends' exports do not, unless a module is placed among them. Code may read any file, so
-    where it is trusted and there is some, all files that are not hidden do.
+    Weights, configuration, tokenizer and code files decide them. Read-me files, hidden files and
+    other backends' exports do not, unless a module is placed among them. Code may read any file, so
+    if a folder has code and it is trusted, all files that are not hidden count.
 
     Args:
         folder: The model's folder.
         trust: Whether code in it may run.
-        every: Whether the kind of file does not matter.
+        every: Whether all kinds of files count.
     """
     modules = {place.resolve() for place in module_folders(folder)} - {folder.resolve()}
     found = list(_walk(folder, modules, frozenset()))
@@ -116,7 +115,7 @@ def files(folder: Path, *, trust: bool = False, every: bool = False) -> Iterator
 
 def _walk(folder: Path, modules: set[Path], above: frozenset[Path]) -> Iterator[Path]:
     here = folder.resolve()
-    if here in above:  # a link to a folder that it lies in
+    if here in above:  # a link to a folder that contains it
         return
     for entry in sorted(folder.iterdir()):
         if entry.is_dir():
@@ -129,7 +128,7 @@ def _walk(folder: Path, modules: set[Path], above: frozenset[Path]) -> Iterator[
 
 
 def references(folder: Path, *, trust: bool = False) -> list[Reference]:
-    """Return what a model's folder names elsewhere that is loaded with it.
+    """Return a model folder's references to files elsewhere that are loaded with it.
 
     Args:
         folder: The model's folder.
@@ -194,7 +193,7 @@ def _check_shards(path: Path, index: Any) -> None:
 
 
 def parts(folder: Path, *, trust: bool = False) -> list[tuple[Reference | None, Path]]:
-    """Return the folders a model is loaded from: its own first, then all that it refers to.
+    """Return all folders of a model: its own first, then those it refers to.
 
     Raises:
         EncoderError: One is not there, or they refer to each other without end.
@@ -220,10 +219,10 @@ def _collect(
 
 
 def resolved(folder: Path, reference: Reference) -> Path:
-    """Return the folder of what a model refers to, at the commit that the Hub's cache has.
+    """Return the folder of a model's reference, at the commit in the Hub's cache.
 
     Raises:
-        EncoderError: It cannot be had; says how to make one folder of the model.
+        EncoderError: It cannot be found; the message says how to make one folder of the model.
     """
     from clir_bench.encoders import hub
 
@@ -249,7 +248,7 @@ def hashed(
 ) -> Iterator[tuple[Reference | None, list[tuple[str, Path]]]]:
     """Yield the files of every folder that `parts` returned, in the order of their names.
 
-    Of a repository that only code comes from, the rest depends on what was fetched for others.
+    Of a repository used only for code, the other files depend on earlier fetches.
     """
     for reference, place in model:
         found = sorted(files(place, trust=trust))
@@ -261,7 +260,7 @@ def hashed(
 def state(
     model: list[tuple[Reference | None, Path]], *, trust: bool = False
 ) -> tuple[tuple[str, int, int, int], ...]:
-    """Return what changes when a file is replaced: cheap, to be compared with an earlier one."""
+    """Return a cheap state of the files, which changes when a file is replaced."""
     paths = [path for _, found in hashed(model, trust=trust) for _, path in found]
     stats = [(path, path.stat()) for path in paths]
     return tuple((str(path), at.st_size, at.st_mtime_ns, at.st_ino) for path, at in stats)

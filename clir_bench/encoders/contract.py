@@ -1,4 +1,4 @@
-"""Checks every vector that an encoder returns, and refuses what cannot be searched with."""
+"""Checks every vector that an encoder returns, and refuses vectors that cannot be searched with."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ logger = logging.getLogger(__name__)
 _UNIT_TOLERANCE = 1e-2
 """How far from 1 a row's length may be when the encoder says its rows have unit length."""
 _SHORTEST, _LONGEST = 1e-15, 1.2e19
-"""Of lengths between these the product, which bounds every sum within an inner product, is above
-float32's smallest normal number over its precision, 9.9e-32, and below its largest, 3.4e38: no
-score becomes infinite, and what underflow takes away is less than rounding does."""
+"""The product of two such lengths bounds every sum within an inner product. It is above float32's
+smallest normal number over its precision, 9.9e-32, and below its largest, 3.4e38. So no score
+becomes infinite, and underflow loses less than rounding."""
 _SHOWN_CHARACTERS = 80
 _ENOUGH_TEXTS = 8
-"""So many different texts that all get one vector are worth a warning."""
+"""If this many different texts all get one vector, a warning is shown."""
 
 
 class CheckedEncoder:
-    """An `Encoder` whose every row is finite, of the promised width and not zero.
+    """An `Encoder` that checks every row: finite, of the promised width, not zero.
 
     float16, float64 and float32 arrays are accepted and returned as float32, always in memory of
     their own: an encoder may use its array again. Anything that is not a numpy array, torch
@@ -89,7 +89,7 @@ class CheckedEncoder:
     def _warn_of_one_vector(
         self, rows: Vectors, squared: NDArray[np.float32], texts: Sequence[str]
     ) -> None:
-        """Say so, once, when many different texts all have the same vector."""
+        """Warn once if many different texts all have the same vector."""
         if self._told or len(rows) < _ENOUGH_TEXTS or (squared != squared[0]).any():
             return
         if (rows == rows[0]).all() and len(set(texts)) >= _ENOUGH_TEXTS:
@@ -171,9 +171,9 @@ class CheckedTokenEncoder:
 
 @contextmanager
 def _calling(model: str, texts: Sequence[str], language: str, what: str) -> Iterator[list[str]]:
-    """Yield a list of the texts for an encoder to be called with; its failures name the texts.
+    """Yield a list of the texts for the encoder; failures inside the block name the texts.
 
-    The list is its own. One that it changes is refused: what it returns is then likely in another
+    The list is a copy. An encoder that changes it is refused: its rows are then likely in another
     order than the texts.
     """
     own_texts = list(texts)
@@ -202,7 +202,7 @@ def _calling(model: str, texts: Sequence[str], language: str, what: str) -> Iter
 
 
 def _copy(found: object, where: str) -> Vectors:
-    """Return an array as float32 in memory of its own, whatever becomes of the encoder's."""
+    """Return an array as float32 in its own memory, which the encoder cannot change."""
     import numpy as np
 
     if not isinstance(found, np.ndarray):
@@ -212,7 +212,7 @@ def _copy(found: object, where: str) -> Vectors:
             f"{where}: expected an array of float32 (or float16, float64), found "
             f"{line_of(str(found.dtype), _SHOWN_CHARACTERS)}"
         )
-    with np.errstate(all="ignore"):  # what float32 cannot hold is refused as infinite or too short
+    with np.errstate(all="ignore"):  # values beyond float32 are refused later
         copy = np.array(found, dtype=np.float32, order="C", copy=True, subok=False)
     if isinstance(found, np.ma.MaskedArray):
         raise _no_array(found, where)
@@ -226,7 +226,7 @@ def _no_array(found: object, where: str) -> EncoderError:
 
 
 def _is_shared(found: Sequence[NDArray[Any]], texts: Sequence[str]) -> bool:
-    """Return whether arrays of different texts have memory in common, as reused buffers do."""
+    """Return whether arrays of different texts share memory, as reused buffers do."""
     import numpy as np
 
     numbers: dict[str, int] = {}
@@ -251,7 +251,7 @@ def _overlap(spans: NDArray[np.int64], owners: NDArray[np.int64]) -> bool:
 
 
 def _span(array: NDArray[Any], *axes: tuple[int, int]) -> tuple[int, int]:
-    """Return the addresses that the first line along axes, (size, stride) each, lies between."""
+    """Return the first and last address of the first line along axes, (size, stride) each."""
     start: int = array.__array_interface__["data"][0]
     steps = [(size - 1) * stride for size, stride in axes]
     below, above = sum(min(0, step) for step in steps), sum(max(0, step) for step in steps)
@@ -300,7 +300,7 @@ def _require_usable(
 def _refuse_unusable(
     rows: Vectors, row: int, texts: Sequence[str], language: str, info: EncoderInfo
 ) -> None:
-    """Raise for a row whose length is out of range, and say why it is."""
+    """Raise for a row whose length is out of range, and say why."""
     import numpy as np
 
     values = rows[row]
@@ -325,5 +325,5 @@ def _refuse_unusable(
 
 
 def _own(info: EncoderInfo) -> EncoderInfo:
-    """Return what an encoder says of itself, in tuples that it cannot change later."""
+    """Return an encoder's own description, with tuples that it cannot change later."""
     return replace(info, training_languages=tuple(info.training_languages))

@@ -21,8 +21,8 @@ Latin words). The construction:
    those whose n-grams cancel to nothing: they get the unit vector along it, so that no row is zero
    and they resemble one another and no other text.
 
-Characters assigned after the running Python's Unicode version may be classed differently by
-another; nothing else depends on the Python, numpy or machine at hand.
+Another Python may class characters newer than its Unicode version differently; nothing else
+depends on Python, numpy or the machine.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class HashingEncoder:
 
 
 def load(request: EncoderRequest) -> HashingEncoder:
-    """Return the encoder `hashing`, on the CPU in float32 whatever device is asked for.
+    """Return the encoder `hashing`, always on the CPU in float32.
 
     Raises:
         UsageError: It was given an argument.
@@ -125,7 +125,7 @@ def _rows(texts: Sequence[str]) -> Vectors:
         hashes = hashes[:n_grams] * np.uint64(MULTIPLIER) + characters[n - 1 :]
         if n == 2:
             chosen = syllabic[:-1] & syllabic[1:]
-        else:  # the character before the last has just become an inner one
+        else:  # the character before the last is now an inner one
             chosen = allowed = allowed[:n_grams] & ~boundary[n - 2 : -1]
         # An n-gram's second character is never a boundary, so it tells whose n-gram it is.
         bucket, sign = _buckets(hashes[chosen], n)
@@ -137,7 +137,7 @@ def _rows(texts: Sequence[str]) -> Vectors:
 def _characters(
     texts: Sequence[str],
 ) -> tuple[NDArray[np.uint64], NDArray[np.bool_], NDArray[np.int64]]:
-    """Return code points (0 for a boundary), which are boundaries, and each one's text."""
+    """Return code points (0 for a boundary), whether each is a boundary, and its text."""
     import numpy as np
 
     folded = [

@@ -1,4 +1,4 @@
-"""Models of the Hub: how they are named, and their files in the Hub's own cache."""
+"""Models of the Hub: their names, and their files in the Hub's own cache."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class HubName(NamedTuple):
 
 
 def parse_name(text: str) -> HubName | None:
-    """Return what `owner/name` or `owner/name@revision` names, None for any other text.
+    """Parse `owner/name` or `owner/name@revision`; None for any other text.
 
     >>> parse_name("intfloat/multilingual-e5-small@v1.0")
     HubName(hub_id='intfloat/multilingual-e5-small', revision='v1.0')
@@ -41,7 +41,7 @@ def parse_name(text: str) -> HubName | None:
 
 
 def is_hub_id(text: str) -> bool:
-    """Return whether `text` is written as the Hub's ids are, owner/name."""
+    """Return whether `text` looks like a Hub id, owner/name."""
     return re.fullmatch(_ID, text) is not None
 
 
@@ -77,9 +77,9 @@ def snapshot(hub_id: str, revision: str | None = None, *, code: bool = False) ->
 
     Args:
         hub_id: The repository.
-        revision: A commit, branch or tag; the default branch when None. Offline, branches and tags
-            are where they were when they were last fetched.
-        code: Whether only its .py files are wanted.
+        revision: A commit, branch or tag; the default branch when None. Offline, a branch or tag
+            means its commit when it was last fetched.
+        code: Whether to fetch only its .py files.
 
     Raises:
         EncoderError: It is not there and cannot be fetched; the message says what to do.
@@ -155,7 +155,7 @@ def _offline() -> bool:
 def _unreachable() -> str:
     """Return why the Hub cannot be reached, "" when it answers.
 
-    The Hub's library tries six times over 24 seconds; without a network that helps nobody.
+    The Hub's library tries six times over 24 seconds, which is useless without a network.
     """
     import requests
     from huggingface_hub import constants

@@ -1,8 +1,8 @@
 """Tells what kind of model a folder holds, and refuses kinds that give no text vectors.
 
-sentence-transformers loads any transformers checkpoint: where nothing says how to pool (there is no
-modules.json) it drops the head and takes the mean of the token vectors. For a reranker, a masked
-language model or a generator that measures nothing the model was trained for.
+sentence-transformers loads any transformers checkpoint. If nothing says how to pool (there is no
+modules.json), it drops the head and takes the mean of the token vectors. For a reranker, a masked
+language model or a generator, this measures nothing the model was trained for.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HEAD_TENSOR = re.compile(
     r"(^|\.)(classifier|pre_classifier|classification_head|score|lm_head|cls|qa_outputs|lm_loss"
     r"|generator_lm_head|vocab_projector|vocab_transform|predictions|discriminator_predictions)\."
 )
-_LARGEST_HEADER = 100 << 20  # what the safetensors library reads at most
+_LARGEST_HEADER = 100 << 20  # the most that the safetensors library reads
 
 _REMEDY = (
     "If token vectors pooled all the same are what you want to measure, write it once with its "
@@ -45,10 +45,10 @@ _REMEDY = (
 
 
 def is_late_interaction(found: Weights) -> bool:
-    """Tell the kinds apart by what their files say, as sentence-transformers 6 does.
+    """Tell the kind of a model from its files, as sentence-transformers 6 does.
 
     Raises:
-        EncoderError: It is no kind that turns a text into vectors to search with.
+        EncoderError: This kind does not turn texts into vectors to search with.
     """
     settings = _object(found, "config_sentence_transformers.json")
     kind = settings.get("model_type")
@@ -78,7 +78,7 @@ def _require_pooling(found: Weights, architectures: list[str], *, stated: bool) 
 
     Args:
         found: The model.
-        architectures: What its config names.
+        architectures: The architectures that its config names.
         stated: Whether it has a modules.json, and with it a pooling.
     """
     for place in module_folders(found.folder):
@@ -126,7 +126,7 @@ def _is_causal(found: Weights, architecture: str) -> bool:
     """Return whether an architecture is transformers' own bare decoder, such as LlamaModel."""
     config = _config(found.folder)
     both_ways = config.get("is_causal") is False or config.get("use_bidirectional_attention")
-    if both_ways or config.get("is_encoder_decoder"):  # of which the encoder alone is loaded
+    if both_ways or config.get("is_encoder_decoder"):  # only its encoder is loaded
         return False
     if config.get("is_decoder"):
         return True
@@ -142,7 +142,7 @@ def _is_causal(found: Weights, architecture: str) -> bool:
 
 
 _BOTH_WAYS = ("bert-generation", "xlnet")
-"""Kinds that generate, are in no table of masked language models, and read both ways."""
+"""Generators that read both ways and are in no table of masked language models."""
 
 
 def _architectures(folder: Path) -> list[str]:
@@ -151,7 +151,7 @@ def _architectures(folder: Path) -> list[str]:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """Return a transformers config: the base model's, where the folder holds an adapter to one."""
+    """Return a transformers config; for an adapter, the base model's."""
     for reference in contents.references(folder):
         if reference.where.startswith(ADAPTER):
             folder = contents.resolved(folder, reference)

@@ -7,9 +7,9 @@
     document_prompt = "passage: "
     max_tokens = 512
 
-Everything else may be left out (see `ModelDescription`). What is stated is what is run, and all of
-it is in the result; what is not stated is as clir-bench's table of models says for that Hub id,
-else as the model's own files say.
+Everything else may be left out (see `ModelDescription`). Stated fields are used as they are, and
+the result records all of them. Other fields come from clir-bench's table of models for that Hub id,
+or else from the model's own files.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ _LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
 
 class ModelDescription(BaseModel):
-    """What a model's file may state.
+    """The fields of a model file.
 
     Attributes:
-        name: The system's name; no registered encoder's.
+        name: The system's name; it must not be a registered encoder's.
         hub_id: Where the weights are on the Hub.
         folder: Where they are on this machine instead, from the file's own folder.
         revision: The Hub's commit; without it the one the default branch is at now.
-        sha256: What `weights_sha256` of a result must be: other weights are refused.
+        sha256: The expected `weights_sha256` of a result: other weights are refused.
         query_prompt: Put before every query; the model's own where not stated.
         document_prompt: Put before every document; the model's own where not stated.
         max_tokens: Longer texts are cut; the model's own limit applies where it is lower. More
             tokens than the model has positions for are refused where nothing lower applies.
-        dim: How long the vectors must be.
+        dim: The expected length of the vectors.
         dtype: Arithmetic of the forward pass; `--dtype` decides where not stated.
         similarity: How vectors are compared; the model's own where not stated. "maxsim" is for
             models of late interaction, and for these alone.
@@ -117,12 +117,12 @@ class ModelDescription(BaseModel):
 
 @dataclass(frozen=True)
 class DescribedModel:
-    """A model's file as it was read.
+    """A model file that was read.
 
     Attributes:
         path: The file.
         sha256: Of its bytes.
-        stated: What it states.
+        stated: Its fields.
     """
 
     path: Path
@@ -151,7 +151,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
 
     Raises:
         UsageError: The file is wrong, or `--dtype` contradicts it.
-        EncoderError: The model cannot be had or loaded, or is not the one that is described.
+        EncoderError: The model cannot be fetched or loaded, or is not the described one.
     """
     model = read_description(Path(request.argument))
     stated = model.stated
@@ -189,7 +189,7 @@ def find_weights(model: DescribedModel, *, trust: bool = False) -> Weights:
     """Return the weights that a model's file names.
 
     Raises:
-        EncoderError: They cannot be had, or are not those of the stated `sha256`.
+        EncoderError: They cannot be fetched, or are not those of the stated `sha256`.
     """
     stated = model.stated
     if stated.folder is not None:
@@ -208,6 +208,6 @@ def find_weights(model: DescribedModel, *, trust: bool = False) -> Weights:
 
 
 def _origin(model: DescribedModel, found: Weights) -> str:
-    """Return what a person reads of the model in a result: its weights and the file."""
+    """Return the model's description in a result: its weights and the file."""
     words = f"{model.stated.description}; " if model.stated.description else ""
     return f"{words}{found.name}, as {model.path.name} (sha256 {model.sha256[:12]}) describes it"

@@ -1,9 +1,9 @@
 """`optical`: the distilled model in this package, and `optical:FOLDER`, one of your own.
 
-`recipes/optical.toml` is what the one that ships was trained by. A checkpoint is an ordinary
-sentence-transformers model folder whose one set of weights serves as late interaction and as a
-pooled model. Which it is, its card says; `optical:FOLDER#pooled` and `optical:FOLDER#late` say it
-instead, and `optical:#pooled` for the one that ships.
+`recipes/optical.toml` is the recipe of the one that ships. A checkpoint is an ordinary
+sentence-transformers model folder. Its one set of weights serves both as late interaction and as a
+pooled model, and its card says which is the default. `optical:FOLDER#pooled` and
+`optical:FOLDER#late` choose one; `optical:#pooled` does so for the one that ships.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
     also serves late interaction is named "optical-pooled", likewise.
 
     Raises:
-        UsageError: A kind is named that is none.
+        UsageError: The kind is neither late nor pooled.
         EncoderError: The folder holds no usable model.
     """
     argument, marked, kind = (request.argument or "").partition("#")

@@ -1,4 +1,4 @@
-"""Keeps what the model libraries print off the terminal; this package's own warnings still show."""
+"""Silences the output of the model libraries; this package's own warnings still show."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOGGERS = ("sentence_transformers", "huggingface_hub")
 def quiet() -> Iterator[None]:
     """Silence progress bars, warnings and log lines of the model libraries within the block.
 
-    sentence-transformers' line on unused prompts goes too: `prompts` says what is true of a run.
+    sentence-transformers' line on unused prompts is silenced too: `prompts` reports them.
     """
     from transformers.utils import logging as transformers_logging
 

@@ -14,7 +14,7 @@ _LONGEST_NAME, _LARGEST_NUMBER = 300, 2**63 - 1
 
 
 def info_problems(info: EncoderInfo) -> list[str]:
-    """Say which fields of `info` are not what `types.EncoderInfo` promises, each in a few words.
+    """Say which fields of `info` break the promises of `types.EncoderInfo`.
 
     >>> info_problems(EncoderInfo(name="mine", revision="1", query_prompt=None))
     ['info.query_prompt must be a text, found None']
@@ -33,7 +33,7 @@ def info_problems(info: EncoderInfo) -> list[str]:
 
 
 def dim_problems(dim: object) -> list[str]:
-    """Say what is wrong with the length of an encoder's vectors, if anything."""
+    """Say what is wrong with the stated length of an encoder's vectors, if anything."""
     if type(dim) is int and dim >= 1:
         return []
     return [f"dim must be a positive integer, found {shown(dim)}"]
@@ -82,4 +82,4 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "training_languages": (_are_languages, "a tuple of language codes"),
     "description": (_is_line, "a text on one line"),
 }
-"""What each field must be, with the words for it in messages."""
+"""The check of each field, and the words for it in messages."""

@@ -1,4 +1,4 @@
-"""Where a model's files come from, and what tells two models apart."""
+"""Finds a model's files, and computes the hash that tells two models apart."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Weights:
         revision: The Hub's commit, or the first 12 hex digits of sha256 for a local folder.
         sha256: `fingerprint` of the folder.
         trust: Whether code that comes with the weights may run.
-        state: Of all files that were hashed, at that time (see `contents.state`).
+        state: State of all hashed files at that time (see `contents.state`).
     """
 
     folder: Path
@@ -52,7 +52,7 @@ def resolve(argument: str, *, trust: bool = False) -> Weights:
 
 
 def from_folder(folder: Path, *, trust: bool = False) -> Weights:
-    """Return a local folder, named after what is in it and not after where it lies.
+    """Return a local folder's weights, named after their content, not their place.
 
     Args:
         folder: The model's folder.
@@ -60,7 +60,7 @@ def from_folder(folder: Path, *, trust: bool = False) -> Weights:
 
     Raises:
         EncoderError: It is no folder, holds no model, has only pickled weights, or refers to a
-            model that cannot be had.
+            model that cannot be found.
     """
     if not folder.is_dir():
         raise EncoderError(f"model {str(folder)!r}: no such folder")
@@ -73,13 +73,13 @@ def from_folder(folder: Path, *, trust: bool = False) -> Weights:
 def from_hub(hub_id: str, revision: str | None = None, *, trust: bool = False) -> Weights:
     """Return a Hub model's snapshot at one commit, fetched unless it is in the Hub's own cache.
 
-    `revision` is a commit, a branch or a tag, None the default branch. The commit that it stands
-    for (offline: when it was last fetched) is what gets recorded. `HF_HOME`, `HF_HUB_OFFLINE` and
-    the rest of the Hub library's variables apply, and `SENTENCE_TRANSFORMERS_HOME` as the cache.
+    `revision` is a commit, a branch or a tag; None means the default branch. Its commit (offline:
+    the one when it was last fetched) is recorded. `HF_HOME`, `HF_HUB_OFFLINE` and the Hub library's
+    other variables apply, and `SENTENCE_TRANSFORMERS_HOME` as the cache.
 
     Raises:
         EncoderError: It is not there and cannot be fetched, has only pickled weights, or refers to
-            a model that cannot be had.
+            a model that cannot be found.
     """
     folder = hub.cached(hub_id, revision) if revision and hub.is_commit(revision) else None
     folder = folder or hub.snapshot(hub_id, revision)
@@ -131,19 +131,19 @@ def require_safetensors(folder: Path, name: str) -> None:
 
 
 def fingerprint(folder: Path, *, trust: bool = False) -> str:
-    """Return the hex sha256 of everything that decides what vectors the model in `folder` gives.
+    """Return the hex sha256 of everything that decides the vectors of the model in `folder`.
 
     Weights, configuration, tokenizer and code files count, with their paths relative to `folder`
-    and their lengths, in the order of the paths; where the folder lies, its own name, read-me
-    files, hidden files and other backends' exports do not. Then come the same hashes of the models
-    that it refers to, such as an adapter's base model (see `contents`).
+    and their lengths, in the order of the paths. The folder's name and place, read-me files, hidden
+    files and other backends' exports do not. Then follow the same hashes of the models that it
+    refers to, such as an adapter's base model (see `contents`).
 
     Args:
         folder: The model's folder.
         trust: Whether code that comes with the weights may run, and counts wherever it lies.
 
     Raises:
-        EncoderError: A model that it refers to cannot be had.
+        EncoderError: A model that it refers to cannot be found.
     """
     return _sha256_of(contents.parts(folder, trust=trust), trust)
 
@@ -151,7 +151,7 @@ def fingerprint(folder: Path, *, trust: bool = False) -> str:
 def _sha256_of(model: list[tuple[contents.Reference | None, Path]], trust: bool) -> str:
     digest = hashlib.sha256()
     for reference, found in contents.hashed(model, trust=trust):
-        # A model of one folder has the hash of that folder's files alone.
+        # A model in one folder has the hash of that folder's files alone.
         own = digest if reference is None else hashlib.sha256()
         for relative, path in found:
             own.update(f"{relative}\0{path.stat().st_size}\0".encode())
@@ -164,7 +164,7 @@ def _sha256_of(model: list[tuple[contents.Reference | None, Path]], trust: bool)
 
 
 def require_unchanged(found: Weights) -> None:
-    """Check, once a model is loaded, that its files are those that were hashed.
+    """Check, after loading a model, that its files are still those that were hashed.
 
     Raises:
         EncoderError: They changed in the meantime.

@@ -1,1 +1,1 @@
-"""Runs and judgments to numbers."""
+"""Turns runs and judgments into numbers."""

@@ -1,13 +1,13 @@
 """Means over pairs, languages and tiers, and their bootstrap intervals.
 
 A pair's score is the mean over its judged queries. A language's is the mean over its pairs, a
-tier's the mean over its languages, and the overall score the mean over all languages: queries are
+tier's the mean over its languages, and the overall score the mean over all languages. Queries are
 never pooled, so a language with many queries weighs no more than one with few.
 
 Intervals are percentile bootstrap intervals (Efron 1979; Sakai 2006 for retrieval) over query ids.
-A query id drawn twice counts twice in every pair it occurs in, so that translations of one question
-stay together and the correlation they bring is part of the interval. Ids are drawn within groups
-that occur in the same pairs, which keeps every pair's number of queries as it is.
+A query id drawn twice counts twice in every pair that has it. So translations of one question stay
+together, and the interval includes the correlation between them. Ids are drawn within groups that
+occur in the same pairs, so every pair keeps its number of queries.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Estimate:
 
 
 class QuestionGroup(NamedTuple):
-    """Questions that occur in the same pairs; whatever is drawn, is drawn for a question at once.
+    """Questions that occur in the same pairs; a draw takes a question in all of them at once.
 
     Attributes:
         pairs: The pairs they occur in.
-        keys: What tells the questions apart, sorted; `(n_questions,)`.
+        keys: The questions' keys, sorted; `(n_questions,)`.
         rows: Where each question stands in each pair's `query_ids`, `(n_questions, n_pairs)`.
     """
 
@@ -53,9 +53,9 @@ class QuestionGroup(NamedTuple):
     rows: NDArray[np.intp]
 
     def generator(self, seed: int) -> np.random.Generator:
-        """Return the source of what is drawn for these questions.
+        """Return the random generator for draws of these questions.
 
-        Seeded by the ids, so that what is drawn does not depend on what else was run.
+        It is seeded by the ids, so the draws do not depend on what else was run.
         """
         return np.random.default_rng([seed, zlib.crc32("\n".join(self.keys).encode())])
 
@@ -76,15 +76,15 @@ class GroupMeans:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything a task's result says beyond its pairs.
+    """Everything in a task's result beyond its pairs.
 
     Attributes:
         gap: High tier minus low tier, by measure; empty when a tier has no language.
         ratio: Low tier over high tier, 1 at parity; measures whose high tier is 0 are left out.
         worst: Language with the lowest mean, by measure.
-        language_rows: What every language's means were made of, `(1 + n_resamples, n_measures)`
-            each: the observed means, then their replicates, drawn together for all languages.
-        overall_rows: What `overall` was made of, in the same way.
+        language_rows: Each language's means, `(1 + n_resamples, n_measures)`: the observed ones,
+            then their replicates, drawn together for all languages.
+        overall_rows: The same for `overall`.
     """
 
     pairs: Mapping[LanguagePair, Mapping[str, Estimate]]
@@ -165,16 +165,14 @@ def question_groups(
 
     Args:
         scores: Per-query values by pair; only the query ids matter.
-        parallel: Whether equal ids in two query languages are the same question. Equal ids in one
-            query language always are.
+        parallel: Whether equal ids in two query languages are the same question; in one language
+            they always are.
     """
     ids = tuple((pair, pair_scores.query_ids) for pair, pair_scores in scores.items())
     return list(_question_groups(ids, parallel))
 
 
-@lru_cache(
-    maxsize=2
-)  # the systems of a board, and two that are compared, answer one set of queries
+@lru_cache(maxsize=2)  # systems on one board, and two that are compared, answer the same queries
 def _question_groups(
     ids: tuple[tuple[LanguagePair, tuple[str, ...]], ...], parallel: bool
 ) -> tuple[QuestionGroup, ...]:
@@ -198,7 +196,7 @@ def _question_groups(
 def mean_of_tasks(parts: Sequence[tuple[Summary, str]]) -> Estimate:
     """Return the mean of several tasks' overall scores, each by its own measure.
 
-    Tasks are resampled on their own, also where they ask the same questions.
+    Tasks are resampled independently, even if they ask the same questions.
 
     Args:
         parts: Every task's summary and the measure that stands for it, one of the summary's; all

@@ -1,12 +1,12 @@
-"""Run and qrels to per-query values, by ir-measures.
+"""Scores a run against qrels, query by query, with ir-measures.
 
-Two things are decided here so that every tool agrees on them:
+Two decisions here make every tool agree:
 
-- A judged query without results has the measure's value for an empty ranking, 0; pytrec_eval leaves
-  such queries out of its answer.
-- Ties. ir-measures asks several tools, and they order equal scores differently (trec_eval by
+- A judged query without results gets the measure's value for an empty ranking, 0; pytrec_eval
+  omits such queries.
+- Ties. ir-measures uses several tools, and they order equal scores differently (trec_eval by
   document id, descending; the MS MARCO script by document id, ascending). A `Run` is already in
-  trec_eval's order, and what the tools are given as scores are its ranks, which have no ties.
+  trec_eval's order. The tools get its ranks as scores, and ranks have no ties.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ir_measures.measures import Measure
 
 _BATCH_DOCUMENTS = 100_000
-"""Documents of rankings given to the tools at once, some 8 MB."""
+"""Ranked documents that the tools get at once, some 8 MB."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def score(run: Run, qrels: Sequence[Qrel], measures: Iterable[str]) -> QueryScor
     query_ids = tuple(sorted({qrel.query_id for qrel in qrels}))
     if not query_ids:
         raise DataError("no query is judged: the qrels are empty, so there is nothing to average")
-    # gdeval takes nothing but numbers for query ids.
+    # gdeval accepts only numbers as query ids.
     numbers = {query_id: str(number) for number, query_id in enumerate(query_ids)}
     judged: dict[str, list[Qrel]] = {number: [] for number in numbers.values()}
     for query_id, doc_id, relevance, iteration in qrels:
@@ -121,9 +121,8 @@ def _calculated(
 ) -> Iterator[Metric]:
     """Yield the values of all queries that have a ranking.
 
-    The tools take dicts, the largest thing by far that scoring keeps, so they are given some
-    rankings at a time. Tools that sort a ranking whose first places are all they use are given
-    those alone.
+    The tools take dicts, which need most of scoring's memory, so they get some rankings at a time.
+    Tools that sort a ranking but use only its first places get only those.
     """
     shallow = [measure for measure in measures if _looks_at(measure)]
     deep = [measure for measure in measures if not _looks_at(measure)]
@@ -143,7 +142,7 @@ def _calculated(
 
 
 def _looks_at(measure: Measure) -> int:
-    """Return how many documents a measure of ir-measures' own Python tools needs, 0 for all."""
+    """Return how many documents a measure needs in ir-measures' own tools, 0 for all."""
     if measure.NAME not in ("Judged", "RR") or measure.params.get("judged_only"):
         return 0
     return int(measure.params.get("cutoff", 0))
@@ -154,10 +153,10 @@ def _by_tools(
     judged: Mapping[str, list[Qrel]],
     rankings: Mapping[str, Sequence[str]],
 ) -> Iterator[Metric]:
-    """Yield what ir-measures says of some rankings.
+    """Yield ir-measures' values for some rankings.
 
-    It is given ranks: the last document scores 1, the one before it 2. Compat takes documents that
-    are not retrieved to score 0, so scores are above it.
+    It gets ranks: the last document scores 1, the one before it 2. Compat gives documents that are
+    not retrieved the score 0, so scores start above it.
     """
     import ir_measures
 

@@ -1,15 +1,14 @@
-"""The paired randomization test, and the correction for making many.
+"""The paired randomization test, and the correction for several tests.
 
-Were two systems the same, it would not matter which of the two gave which of a question's two
-answers. Exchanging them for one question turns the sign of its difference, so under that hypothesis
-all 2^n ways to turn the signs of n questions' differences are equally likely, and the p-value is
-the share of them whose mean difference is at least as far from zero as the observed one (Fisher
-1935; for retrieval Smucker, Allan and Carterette 2007, doi 10.1145/1321440.1321528). Translations
-of one question change signs together.
+If two systems were the same, their two answers to a question could be exchanged. An exchange turns
+the sign of that question's difference. Under this hypothesis all 2^n choices of signs for n
+questions are equally likely. The p-value is the share of choices whose mean difference is at least
+as far from zero as the observed one (Fisher 1935; for retrieval Smucker, Allan and Carterette 2007,
+doi 10.1145/1321440.1321528). Translations of one question change signs together.
 
-Where at most `n_flips` ways exist they are all counted; else `n_flips` are drawn and the p-value is
-(b + 1) / (n_flips + 1) with b as extreme as the observed one, which is never 0 and never too small
-(Phipson and Smyth 2010, doi 10.2202/1544-6115.1585).
+If there are at most `n_flips` choices, all are counted. Otherwise `n_flips` are drawn and the
+p-value is (b + 1) / (n_flips + 1), where b draws are as extreme as the observed one. It is never 0
+and never too small (Phipson and Smyth 2010, doi 10.2202/1544-6115.1585).
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ N_FLIPS = 10_000
 _CHUNK = 512
 _SLAB = 8192
 _ROUNDING = 1e-10
-"""Sums this close, measured by the largest possible one, are equal: they differ by rounding."""
+"""Sums this close, relative to the largest possible one, are equal up to rounding."""
 
 _Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Block:
-    """Questions that bear on the same columns.
+    """Questions that affect the same columns.
 
     Attributes:
         columns: Which columns of the test, `(n_block_columns,)`.
-        values: What each question adds to each column's sum, `(n_questions, n_block_columns)`.
-        generator: Where the signs of these questions come from; used up by one test.
+        values: Each question's share of each column's sum, `(n_questions, n_block_columns)`.
+        generator: Draws the signs of these questions; one test uses it up.
     """
 
     columns: NDArray[np.intp]
@@ -46,7 +45,7 @@ class Block:
 
 @dataclass(frozen=True)
 class FlipTest:
-    """The outcome, one entry a tested sum.
+    """The outcome, one entry per tested sum.
 
     Attributes:
         observed: The sums as they are.
@@ -106,7 +105,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _observe(
     blocks: Sequence[Block], weights: _Floats
 ) -> tuple[_Floats, _Floats, NDArray[np.int64]]:
-    """Return each tested sum, its largest possible value, and how many questions bear on it."""
+    """Return each tested sum, its largest possible value, and how many questions affect it."""
     observed = np.zeros(weights.shape[1])
     largest = np.zeros(weights.shape[1])
     n_effective = np.zeros(weights.shape[1], dtype=np.int64)
@@ -140,7 +139,7 @@ def _flipped(blocks: Sequence[Block], n_columns: int, n_flips: int) -> _Floats:
 
 
 def _enumerate(blocks: Sequence[Block], weights: _Floats) -> _Floats:
-    """Return one tested sum under every choice of signs of the few questions that bear on it."""
+    """Return one tested sum under every choice of signs of the few questions that affect it."""
     sums = np.zeros(1)
     for block in blocks:
         values = _weighted(block.values, weights[block.columns, None])

@@ -1,1 +1,1 @@
-"""What a run leaves, on disk and in memory."""
+"""The results of runs, on disk and in memory."""

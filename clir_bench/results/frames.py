@@ -52,7 +52,7 @@ def pair_frame(
     """Return a row per pair of every result.
 
     Args:
-        results: What to put first in a result's rows (`{"system": "labse"}`), and the result.
+        results: The first columns of a result's rows (`{"system": "labse"}`), and the result.
         absent: Parts of a suite whose results are not stored: their pairs get rows too.
 
     Raises:
@@ -106,7 +106,7 @@ def query_frame(
     """Return a row per query and measure of every result.
 
     Args:
-        results: What to put first in a result's rows, the result, and its per-query values.
+        results: The first columns of a result's rows, the result, and its per-query values.
 
     Raises:
         UsageError: pandas is not installed.

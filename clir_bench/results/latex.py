@@ -34,9 +34,9 @@ def tier_table(
     """Return a table of languages or pairs grouped by tier, each tier with its mean.
 
     Args:
-        lines: What its rows show, in any order.
+        lines: The lines of its rows, in any order.
         columns: Names of the other columns.
-        cell: Returns what a line has in a column.
+        cell: Returns a line's cell in a column.
     """
     rows: list[Sequence[str] | Markup] = []
     width = len(columns) + 1

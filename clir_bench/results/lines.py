@@ -1,4 +1,4 @@
-"""What the tables and plots of a result show, in their one order: by tier, then by language."""
+"""The rows of a result's tables and plots, in one order: by tier, then by language."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Line(NamedTuple):
     """One line of a table.
 
     Attributes:
-        pool: Whether it is about a pool of languages (`en-mul`), which tables show apart.
+        pool: Whether it is for a pool of languages (`en-mul`), which tables show separately.
         level: What kind of mean it is.
         tier: The tier of a pair or language, and a tier itself; None for the others.
         name: The pair, the language's code or the tier.
@@ -34,14 +34,14 @@ class Line(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What a reader is shown."""
+        """The line's title for readers."""
         return language_title(self.name) if self.level == "language" else TITLES.get(
             self.level, self.name
         )  # fmt: skip
 
 
 def language_title(code: str) -> str:
-    """Return a language's name and code, the code alone where it has no name here.
+    """Return a language's name and code, or the code alone if it has no name here.
 
     >>> language_title("sw")
     'Swahili (sw)'
@@ -104,13 +104,13 @@ def _means(pool: bool, tiers: TierSummary, overall: Scores) -> dict[Line, Scores
 
 
 def _sample_title(title: str, name: str, *marks: str) -> str:
-    """Say that a sample is no benchmark: its languages, too, are its own."""
+    """Say that a sample is no benchmark; it has its own languages too."""
     mark = f" ({'; '.join(marks)})" if marks else ""
     return f"{name}: embedded sample, made for trying out; not data of {title}{mark}"
 
 
 def task_title(result: Result | SuiteResult) -> str:
-    """Return a task's or suite's title, its split, and what keeps scores from being the task's."""
+    """Return a task's or suite's title, its split, and why its scores are not official."""
     if isinstance(result, SuiteResult):
         marks = [] if result.official else ["NOT OFFICIAL"]
         if any(part.split == SAMPLE for part in result.parts):

@@ -1,4 +1,4 @@
-"""Tables as a notebook shows them: HTML, every text escaped."""
+"""Tables for notebooks, as HTML with every text escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures for papers and notebooks, in matplotlib, without pyplot: they need no display."""
+"""Figures for papers and notebooks, drawn by matplotlib without pyplot, so they need no display."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COLOURS = {
     "low": "#D55E00", "mid": "#009E73", "high": "#0072B2", "unknown": "#767676", None: "#333333",
 }  # fmt: skip
-"""Of Okabe and Ito's palette, which people with any colour vision tell apart."""
+"""From Okabe and Ito's palette, which people with any colour vision can distinguish."""
 GUIDE = "#666666"
 _TITLE_WIDTH = 68
 """Characters of a title that fit above the narrowest figure."""
@@ -57,7 +57,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Panel:
-    """One set of axes: means, a row each, grouped by tier."""
+    """One set of axes: one row per mean, grouped by tier."""
 
     titles: Sequence[str]
     x_label: str
@@ -72,7 +72,7 @@ class Panel:
 
 @contextmanager
 def drawing() -> Iterator[type[Figure]]:
-    """Give `Figure`, in this package's style.
+    """Yield `Figure`, in this package's style.
 
     Raises:
         UsageError: matplotlib is not installed.
@@ -115,10 +115,10 @@ def result_figure(result: Result, kind: str, measure: str | None) -> Figure:
 
 
 def check_kind(kind: str, kinds: Sequence[str]) -> None:
-    """Refuse a plot that there is not.
+    """Refuse an unknown kind of plot.
 
     Raises:
-        UsageError: Names those that there are.
+        UsageError: Names the kinds that exist.
     """
     if kind not in kinds:
         remedy = "" if kind != "queries" else (
@@ -174,7 +174,7 @@ def _draw(axis: Any, panel: Panel, bars: bool) -> None:
 
 
 def plain(*lines: str) -> str:
-    """Return texts that matplotlib draws as they are, a line each: "$" begins no formula."""
+    """Return texts that matplotlib draws literally, one per line: "$" begins no formula."""
     return "\n".join(visible(line).replace("$", r"\$") for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""The schema of results: what a run leaves, versioned and checked on read."""
+"""The schema of results, with a version; every result is checked when it is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clir_bench.tasks.measures import EVERYTHING
 from clir_bench.types import Tier
 
 SCHEMA_VERSION = 1
-"""Raised whenever a reader of older results would misread a newer one."""
+"""Increased whenever a reader of older results would misread a newer one."""
 
 
 _PAIR = re.compile(r"[a-z]{2,8}-[a-z]{2,8}")
@@ -41,7 +41,7 @@ def _pair(name: str) -> str:
     return name
 
 
-# Results come from strangers too, and these become paths wherever a result is read.
+# Results come from strangers too, and readers turn these names into paths.
 FileName = Annotated[str, AfterValidator(_file)]
 """Of a file beside a result, relative to the result's folder."""
 PathPart = Annotated[str, AfterValidator(_part)]
@@ -60,12 +60,12 @@ Scores = dict[str, Score]
 
 
 class PairCounts(Record):
-    """What a pair's mean is over.
+    """The counts behind a pair's mean.
 
     Attributes:
         judged_queries: Queries with at least one judgment: the means are over these.
         empty_documents: Documents without any text: never encoded, never retrieved.
-        retrieved: Documents in the run file, over all queries.
+        retrieved: Documents in the run file for all queries together.
         missing_judged: Judged documents that the corpus lacks: never retrieved.
         empty_relevant: Relevant documents without any text: never retrieved; 0 in results of
             versions that did not count them.
@@ -82,7 +82,7 @@ class PairCounts(Record):
 
     @classmethod
     def of(cls, inspection: Inspection, retrieved: int = 0) -> PairCounts:
-        """Return what a result records of a pair, `retrieved` documents being in its run."""
+        """Return a pair's counts for its result; its run has `retrieved` documents."""
         return cls(
             **inspection.counts._asdict(),
             judged_queries=inspection.n_judged_queries,
@@ -94,10 +94,10 @@ class PairCounts(Record):
 
 
 class Cost(Record):
-    """What a pair took. The corpus' share is the same for all pairs that share it.
+    """A pair's time and memory. Pairs that share a corpus all state the corpus' cost.
 
     Attributes:
-        pairs_sharing_corpus: Pairs answered by the one pass whose encode and index times these are.
+        pairs_sharing_corpus: Pairs of the one pass that took these encode and index times.
         peak_memory_bytes: Highest resident memory of the process so far.
         index_size_bytes: Bytes of all document vectors.
     """
@@ -114,13 +114,13 @@ class Cost(Record):
 
 
 class ApproximateSearch(Record):
-    """What an approximate index gave up.
+    """The loss of an approximate index.
 
     Attributes:
         index: FAISS's factory string, and after a semicolon the parameters of the search.
         index_size_bytes: Of the index as it is stored.
         sampled_queries: Queries that were searched exactly too.
-        recall: By cutoff, the mean part of their exact rankings' first documents that was found.
+        recall: By cutoff, the mean share of the first documents of exact rankings it found.
     """
 
     index: str
@@ -135,17 +135,17 @@ class PairResult(Record):
     Attributes:
         language: The language its score belongs to (see `languages.pair_language`).
         status: "done", "failed" (see `error`) or "not run" (of the official pairs).
-        official: Whether what was loaded is the benchmark's own data, whole.
-        unofficial: Why not, a sentence each.
+        official: Whether the loaded data is all of the benchmark's own data.
+        unofficial: Why not, one sentence per reason.
         data_sha256: Over documents, queries and judgments.
         run_sha256: Of the run file's bytes.
         run_file: TREC run, relative to the result's folder.
         values_file: Per-query values, tab-separated, relative to the result's folder.
         values_sha256: Of the values file's bytes; None in results from before it was
             recorded, whose values are checked by their means.
-        source_run_sha256: In a submission, of the run file that its run was cut from.
+        source_run_sha256: In a submission, sha256 of the run file that its run was cut from.
         approximate: How much of exact search an approximate index found; None for exact search.
-        depth: Documents of the longest ranking; None where only `settings.top_k` is known of it.
+        depth: Documents of the longest ranking; None if only `settings.top_k` is known.
         cut: Whether rankings end at `depth` because they were cut there; False where they hold
             every document that could be ranked.
         skip_same_id: Whether the document with a query's own id was taken out of its ranking; None
@@ -211,10 +211,10 @@ class TierSummary(Record):
 
 
 class TaskRecord(Record):
-    """The task as it was run.
+    """The task that was run.
 
     Attributes:
-        official: Every pair run is official; leaderboards take nothing else.
+        official: Every pair that was run is official; leaderboards accept nothing else.
         unofficial: Why not.
         sample: The embedded sample was run.
         limit: `--limit`, which makes the result partial.
@@ -243,7 +243,7 @@ class SettingsRecord(Record):
     """Settings that a score depends on.
 
     Attributes:
-        top_k: Documents ranked per query; of runs made elsewhere, those that the shallowest holds.
+        top_k: Documents ranked per query; for runs made elsewhere, those of the shallowest.
         index: The approximate index that was searched (see `ApproximateSearch`), None for exact
             search.
     """
@@ -278,10 +278,10 @@ class PoolMeans(Record):
 
 
 class Submission(Record):
-    """How a result was cut to be submitted (`clir-bench submit`); its scores are of the cut runs.
+    """How `clir-bench submit` cut a result; its scores are those of the cut runs.
 
     Attributes:
-        depth: Documents kept a query, at most.
+        depth: Documents kept per query, at most.
         source_top_k: `settings.top_k` of the result it was made from.
         source_measures: That result's measures; cutoffs deeper than `depth` were lowered to it.
         clir_bench: Version that cut it.
@@ -320,7 +320,7 @@ class Result(Record):
     later_commands: tuple[Environment, ...] = ()
 
     def reach(self, pairs: Iterable[str]) -> int:
-        """Return how deep measures may look into the rankings of pairs, the shallowest of them.
+        """Return how deep measures may look into the shallowest rankings of some pairs.
 
         Args:
             pairs: Names of pairs that are done.

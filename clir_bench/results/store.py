@@ -40,7 +40,7 @@ from clir_bench.types import LanguagePair, Run
 _AnyResult = TypeVar("_AnyResult", Result, SuiteResult, Result | SuiteResult)
 _LARGEST_RESULT_BYTES = 64 * 2**20
 _LARGEST_VALUES_BYTES = 64 * 2**20
-"""Of a result, and of a values file as it is unpacked: 112 pairs have 270 KB, 100,000 queries
+"""Largest result, and largest unpacked values file: 112 pairs take 270 KB, 100,000 queries take
 12 MB."""
 
 _LARGEST_VALUE = 1e12
@@ -49,9 +49,9 @@ _LARGEST_VALUE = 1e12
 _RANDOM = rf"\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}"  # as `mkstemp` makes names
 _OF_PAIR = re.compile(rf"\..+\.(run|values\.tsv)\.gz{_RANDOM}")
 _SAME_MEAN = 1e-9
-"""Means of the same values are no further apart, whatever computed them."""
+"""Means of the same values differ by no more than this, whichever tool computed them."""
 _STALE_SECONDS = 3600
-"""A file that nobody has written to for so long was left by a run that was killed."""
+"""A file unchanged for this long was left by a killed run."""
 
 
 def system_folder(name: str) -> str:
@@ -79,7 +79,7 @@ def result_path(output: Path, system: str, task: str, split: str) -> Path:
 
 
 def result_file(path: Path, name: str | None, what: str) -> Path:
-    """Return where a file is that the result at `path` names.
+    """Return the path of a file that the result at `path` names.
 
     Raises:
         DataError: The name leaves the result's folder, or there is none.
@@ -115,14 +115,14 @@ def read_result(path: Path) -> Result | SuiteResult:
 
 
 def find_results(paths: Iterable[Path]) -> list[Path]:
-    """Return the files that are named, and in place of a folder all JSON files below it.
+    """Return the named files; a folder stands for all JSON files below it.
 
     Raises:
         ResultError: A folder has none.
     """
     found: list[Path] = []
     for path in paths:
-        # Not a named pipe or a folder of that name, which nobody meant.
+        # Not a named pipe or a folder with such a name.
         inside = sorted(file for file in path.rglob("*.json") if file.is_file())
         if path.is_dir() and not inside:
             raise ResultError(f"{path}: no result in this folder")
@@ -131,9 +131,9 @@ def find_results(paths: Iterable[Path]) -> list[Path]:
 
 
 def shown_result(result: _AnyResult) -> _AnyResult:
-    """Return a result to be put into tables: each of its texts is on one line and all of it seen.
+    """Return a result for tables: all its texts are on one line, without hidden characters.
 
-    Line ends are spelled out too: a name must not make a line of its own.
+    Line ends are escaped too: a name must not start a line of its own.
     """
     return type(result).model_validate(_spelled_out(result.model_dump()))
 
@@ -147,7 +147,7 @@ def _spelled_out(value: Any) -> Any:
 
 
 def write_result(path: Path, result: Result | SuiteResult) -> None:
-    """Store a result as sorted JSON; the old one stays until the new one is whole.
+    """Store a result as sorted JSON; the old one stays until the new one is complete.
 
     Raises:
         OutputError: The folder cannot be written, a link leads out of it, or the disk is full.
@@ -185,10 +185,10 @@ def _write_beside(path: Path, name: str, data: bytes) -> tuple[str, str]:
 
 
 def read_pair_values(path: Path, pair: LanguagePair, stored: PairResult) -> QueryScores:
-    """Return the per-query values of a pair of the result at `path`, once they are known for its.
+    """Return a pair's per-query values, after checking that the result at `path` has them.
 
-    Results from before the sha256 of values was stated are believed when the means that they state
-    are those of the values.
+    Older results do not state the sha256 of values; they are accepted if their stated means are
+    those of the values.
 
     Raises:
         DataError: The file is missing, broken, or holds other values than the result was made from.
@@ -214,7 +214,7 @@ def read_pair_values(path: Path, pair: LanguagePair, stored: PairResult) -> Quer
 
 
 def parse_values(text: bytes, path: Path) -> QueryScores:
-    """Return the per-query values in what `path` unpacks to.
+    """Return the per-query values in the unpacked file `path`.
 
     Raises:
         DataError: It is not what `write_values` writes.
@@ -230,7 +230,7 @@ def parse_values(text: bytes, path: Path) -> QueryScores:
 
 
 def _values(lines: Sequence[str], path: Path) -> QueryScores:
-    """Return what is in the lines of a file of values, all columns at once."""
+    """Parse the lines of a values file, all columns at once."""
     names = lines[0].split("\t") if lines else ["query_id"]
     if names[0] != "query_id":
         raise DataError(f"{path}:1: expected a header that begins with query_id")
@@ -270,8 +270,8 @@ def read_scores(
 ) -> dict[LanguagePair, QueryScores]:
     """Return per-query values of the pairs of a stored result that are done.
 
-    A values file may hold more measures than the result has, from an earlier run that was asked
-    for more; the result's own are returned, in its order.
+    A values file may hold more measures than the result, from an earlier run. Only the result's own
+    are returned, in its order.
 
     Args:
         path: Where `result` was read from.
@@ -292,7 +292,7 @@ def read_scores(
 
 
 def check_writable(path: Path) -> None:
-    """Find out now whether `path` could be written later, and remove what killed runs left there.
+    """Check now that `path` can be written later, and remove the leftovers of killed runs.
 
     Raises:
         OutputError: Says which path and why.
@@ -308,7 +308,7 @@ def check_writable(path: Path) -> None:
 
 
 def _sweep(folder: Path, names: re.Pattern[str], now: float) -> None:
-    """Remove files half written, by name, that are too old to be in the making."""
+    """Remove half-written files, by name, that are too old to be in progress."""
     try:
         found = [path for path in folder.iterdir() if names.fullmatch(path.name)]
     except OSError:
@@ -342,7 +342,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def format_values(scores: QueryScores) -> bytes:
-    """Return per-query values as a gzipped table, every digit of them."""
+    """Return per-query values as a gzipped table, with every digit."""
     lines = ["\t".join(("query_id", *scores.measures))]
     for query_id, values in zip(scores.query_ids, scores.values.tolist(), strict=True):
         lines.append("\t".join((query_id, *(repr(value) for value in values))))

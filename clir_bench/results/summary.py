@@ -1,4 +1,4 @@
-"""Means, tiers and surroundings as a result stores them."""
+"""Means, tiers and environment as a result stores them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def means_of(
     Args:
         scores: Per-query values of the pairs that are done, all of the same measures.
         scheme: What decides a pair's tier and language.
-        pooled: Sum pairs with a pool of languages up apart from the others.
+        pooled: Summarise pairs with a pool of languages separately.
         parallel_queries: Whether equal ids in two query languages are the same question.
         settings: Seed and size of the bootstrap.
     """
@@ -140,7 +140,7 @@ def is_pool(pair: LanguagePair) -> bool:
 
 
 def has_pairs_and_pool(card: TaskCard) -> bool:
-    """Return whether a task has pooled pairs beside others, which are summed up apart."""
+    """Return whether a task has both pooled and other pairs, which are summarised separately."""
     return len({is_pool(pair) for pair in card.available_pairs()}) > 1
 
 
@@ -175,7 +175,7 @@ def tier_summary(scheme: TierScheme, summary: Summary | None) -> TierSummary:
 
 
 def environment_record(command: str, started: float) -> Environment:
-    """Return where and how the current process runs."""
+    """Return the environment of the current process."""
     commit, dirty = provenance.git_state()
     moment = datetime.datetime.fromtimestamp(started, tz=datetime.UTC)
     return Environment(
@@ -193,7 +193,7 @@ def environment_record(command: str, started: float) -> Environment:
 
 
 def no_score(task: TaskRecord) -> list[str]:
-    """Say why what was run is no score of a benchmark, however it is used; nothing where it is."""
+    """Say why a result can never be a benchmark score; nothing if it can."""
     problems = ["the embedded sample, not the benchmark"] if task.sample else []
     if task.limit is not None:
         problems.append(f"partial: cut to {task.limit} queries and documents (--limit)")
@@ -201,7 +201,7 @@ def no_score(task: TaskRecord) -> list[str]:
 
 
 def not_for_boards(result: Result) -> list[str]:
-    """Say why no board takes a result and none is exported: the one place that decides it."""
+    """Say why boards and exports refuse a result; only this function decides it."""
     problems, task = no_score(result.task), result.task
     if not task.sample and (task.unofficial or not task.official):
         problems.append(f"not official: {'; '.join(task.unofficial) or 'no pair is done'}")

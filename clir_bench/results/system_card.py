@@ -1,7 +1,7 @@
-"""The system card: what a system is and what it was trained on, `<system>/system.toml`.
+"""The system card, `<system>/system.toml`: what a system is and what it was trained on.
 
-A result tells how a system was run; the card tells what nobody can see from outside: the languages,
-bitext and corpora of its training, and whether it saw what it is evaluated on.
+A result tells how a system was run. The card tells what cannot be seen from outside: the languages,
+bitext and corpora of its training, and whether it saw the evaluation data.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _Names = Annotated[tuple[Line, ...], Field(max_length=200)]
 
 
 class Training(BaseModel):
-    """What the system learned from, its base model's training included.
+    """The training data of the system and its base model.
 
     Attributes:
         languages: Codes of all languages seen; empty only where nothing was trained.
@@ -71,7 +71,7 @@ class Training(BaseModel):
         corpora: All other training data, by name.
         evaluation_data_seen: Whether queries, documents or judgments of the tasks submitted were
             among the training data, in any language: "no", "yes", or "unknown".
-        note: What else there is to say; which data, where some was seen.
+        note: Anything else; which data, if some was seen.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -94,13 +94,13 @@ class Training(BaseModel):
 
 
 class SystemCard(BaseModel):
-    """What a submission says about its system.
+    """A submission's description of its system.
 
     Attributes:
         name: As in the system's results.
         description: One line.
         kind: How it searches.
-        url: Where it can be had or read about.
+        url: Where to get it or read about it.
         license: SPDX id where there is one.
         contact: Who answers questions: a name, an address, an account.
     """
@@ -156,7 +156,7 @@ def parse_system_card(data: bytes, *, where: str) -> SystemCard:
 
 
 def template(system: SystemRecord) -> str:
-    """Return a card with what a result tells of its system, and `FILL IN` for the rest."""
+    """Return a card filled from a result's system, with `FILL IN` for the rest."""
     known = catalog.table().get(system.name)
     url = f"https://huggingface.co/{known.hub_id}" if known else f"{PLACEHOLDER}: https://..."
     kind = {"cosine": "dense", "maxsim": "late-interaction"}.get(system.similarity, "")

@@ -1,4 +1,4 @@
-"""What a result says of the system that made it, and whether two results are of one system."""
+"""A result's record of its system, and whether two results come from one system."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class SystemRecord(Record):
     """The encoder, as `types.EncoderInfo` describes it, and how it was asked for.
 
     Attributes:
-        dtype_reason: Why `dtype` was taken where nobody stated it, empty where somebody did and in
-            results older than this field.
+        dtype_reason: Why `dtype` was chosen by `auto`; empty if the user stated it and in results
+            older than this field.
     """
 
     name: str
@@ -48,13 +48,13 @@ class SystemRecord(Record):
         return cls(spec=spec, package=package, dim=dim, **fields)
 
     def fingerprint(self) -> tuple[Any, ...]:
-        """Return what must be equal for two results to come from one system."""
+        """Return the fields that must be equal for two results of one system."""
         return tuple(getattr(self, field) for field in _OF_ONE_SYSTEM)
 
     def differences(self, other: SystemRecord) -> list[str]:
-        """Name what keeps this and another record from being one system's, both values shown.
+        """Name the fields that make this and another record different systems, with both values.
 
-        A revision that follows from the weights is not named beside them.
+        If the weights differ, a revision that follows from them is not named too.
         """
         found = [
             f"{field} ({both_ends(getattr(self, field))}, not {both_ends(getattr(other, field))})"
@@ -66,9 +66,9 @@ class SystemRecord(Record):
         return found
 
     def how_to_go_on(self, earlier: SystemRecord) -> str:
-        """Say what to state to go on with an earlier result of this system in another arithmetic.
+        """Say which --dtype continues an earlier result of this system in another arithmetic.
 
-        It is empty where somebody stated this arithmetic, or where more than it differs.
+        Empty if the user stated this arithmetic, or if anything else differs.
         """
         alike = self.model_copy(update={"dtype": earlier.dtype})
         same = self.dtype == earlier.dtype or alike.fingerprint() != earlier.fingerprint()
@@ -90,5 +90,5 @@ _OF_ONE_SYSTEM = (
 
 
 def with_arithmetic(system: str, dtype: str) -> str:
-    """Return a system's name with the arithmetic that ran where that is not float32."""
+    """Return a system's name, followed by its arithmetic unless that is float32."""
     return system if dtype == "float32" else f"{system} ({dtype})"

@@ -1,8 +1,8 @@
 """TREC run files: `query_id Q0 doc_id rank score tag`, ranks from 1, in trec_eval's order.
 
-The scores in a file that is written strictly fall, so that every tool reads the order that was
-scored: of equal scores trec_eval takes the higher document id first, other tools of ir-measures
-(those of RR@10 and Judged@10 among them) the lower.
+Scores in a written file strictly fall, so every tool reads the order that was scored. With equal
+scores trec_eval puts the higher document id first, and other tools of ir-measures (such as those of
+RR@10 and Judged@10) the lower.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _SIGN, _ALL_BUT_SIGN = 1 << 31, (1 << 31) - 1
 _LARGEST = 0x7F7FFFFF  # the largest float32, read as an integer
 
 _LARGEST_RUN_BYTES, _LONGEST_LINE_BYTES = 16 * 2**30, 1024
-"""Of a run as it is packed, and of a line of it: 100,000 queries of 1,000 documents have 2 GB."""
+"""Largest packed run, and line of it: 100,000 queries of 1,000 documents take 2 GB."""
 
 
 def format_run(run: Run, tag: str) -> bytes:
     """Return a run as gzipped TREC text, the same bytes for the same run.
 
-    Scores are written with nine significant digits, which float32 survives unchanged; of equal ones
+    Scores are written with nine significant digits, which keep a float32 unchanged. Of equal scores
     all but the first are lowered (see `strictly_falling`). White space in the tag becomes "_".
     """
     tag = "_".join(tag.split()) or "run"
@@ -46,20 +46,20 @@ def format_run(run: Run, tag: str) -> bytes:
         for query_id, doc_ids, scores in zip(run.query_ids, run.doc_ids, run.scores, strict=True):
             values: list[object] = [None] * (2 * len(doc_ids))
             values[::2], values[1::2] = doc_ids, strictly_falling(scores).tolist()
-            # One template a query: half the time of a line after the other.
+            # One template per query takes half the time of one line at a time.
             template = query_id.replace("%", "%%").join(["", *rest_of_lines[: len(doc_ids)]])
             file.write((template % tuple(values)).encode())
     return buffer.getvalue()
 
 
 def _rest_of_lines(tag: str, n: int) -> list[str]:
-    """Return what follows the query's id in the first `n` lines, without document and score."""
+    """Return the template of the first `n` lines after the query's id."""
     tag = tag.replace("%", "%%")
     return [f" Q0 %s {rank} %.9g {tag}\n" for rank in range(1, n + 1)]
 
 
 def strictly_falling(scores: Vectors) -> Vectors:
-    """Return scores that never rise, lowered as little as makes every one less than the last.
+    """Lower scores that never rise as little as makes each less than the one before.
 
     The steps are float32's own: each score becomes the largest float32 that is not above it and
     below the one before. Where that would end below the lowest float32, the last ones are raised.
@@ -83,9 +83,9 @@ def strictly_falling(scores: Vectors) -> Vectors:
 
 
 def read_run(path: Path) -> Run:
-    """Read a run made anywhere; the order is decided by score and id, as trec_eval does.
+    """Read a run from any tool; score and id decide the order, as in trec_eval.
 
-    The rank column is not believed: trec_eval ignores it too.
+    The rank column is ignored, as in trec_eval.
 
     Raises:
         DataError: A line has not six columns, a score is no finite number, a document occurs twice
@@ -108,7 +108,7 @@ def read_run(path: Path) -> Run:
 def is_stored_run(file: Path, stored: PairResult) -> bool:
     """Return whether a file is the run that a pair was scored from.
 
-    One that is larger than this run can be is not read: a file of terabytes takes no disk.
+    A file larger than this run can be is not read; a sparse file may claim terabytes.
     """
     n_lines = stored.counts.retrieved if stored.counts else 0
     largest = min(_LARGEST_RUN_BYTES, n_lines * _LONGEST_LINE_BYTES or _LARGEST_RUN_BYTES)
@@ -118,11 +118,11 @@ def is_stored_run(file: Path, stored: PairResult) -> bool:
 
 @dataclass(frozen=True)
 class RunFile:
-    """A run file that can be read as often as need be.
+    """A run file that can be read several times.
 
     Attributes:
         path: Where it is read from.
-        name: What the person calls it.
+        name: The user's name for it.
     """
 
     path: Path
@@ -145,10 +145,10 @@ class RunFile:
 
 @contextmanager
 def run_files(paths: Mapping[LanguagePair, Path]) -> Iterator[dict[LanguagePair, RunFile]]:
-    """Open run files; what a pipe gives, which can be had only once, is copied to a folder.
+    """Open run files; a pipe can be read only once, so its content is copied to a folder.
 
     Raises:
-        DataError: A pipe cannot be read, or there is no room for a copy of what it gives.
+        DataError: A pipe cannot be read, or there is no room for a copy of its content.
     """
     with TemporaryDirectory(prefix="clir-bench-") as folder:
         found = {}
@@ -178,7 +178,7 @@ def from_scores(scores: dict[str, dict[str, float]]) -> Run:
 
 
 def _parse_score(text: str) -> float:
-    """Return a score, NaN where there is none that trec_eval could keep as a float32."""
+    """Return a score, NaN if trec_eval could not keep it as a float32."""
     try:
         value = float(text)
         struct.pack("<f", value)

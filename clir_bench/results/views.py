@@ -1,4 +1,4 @@
-"""Stored results as Python users hold them: one, or many."""
+"""Stored results as Python objects: one result, or many."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class EvaluationResult:
 
     Attributes:
         path: The JSON file; the runs and per-query values of a task are in the folder beside it.
-        result: What the file of a task holds; None for a suite.
-        suite: What the file of a suite holds; None for a task.
+        result: The content of a task's file; None for a suite.
+        suite: The content of a suite's file; None for a task.
         parts: The results of a suite's tasks that are stored beside it; none for a task.
     """
 
@@ -59,7 +59,7 @@ class EvaluationResult:
         return {part.task: part.error for part in parts if part.error}
 
     def query_scores(self) -> dict[LanguagePair, QueryScores]:
-        """Return the per-query values of each pair that is done; of a task alone.
+        """Return the per-query values of each pair that is done; only for a task.
 
         Raises:
             DataError: A file of values is missing, broken or another one.
@@ -67,7 +67,7 @@ class EvaluationResult:
         return {} if self.result is None else read_scores(self.path, self.result)
 
     def to_frame(self) -> DataFrame:
-        """Return a data frame (pandas) with a row per pair, of a suite those of all its parts.
+        """Return a data frame (pandas) with a row per pair, for a suite those of all its parts.
 
         The columns are facts of the pair, each measure's mean, its 95% interval (`nDCG@10 low`,
         `nDCG@10 high`), counts, and the error of a pair that failed.
@@ -249,7 +249,7 @@ def load_result(path: str | Path) -> EvaluationResult:
 
 
 def load_results(*paths: str | Path) -> EvaluationResults:
-    """Return stored results, of folders all that are in them.
+    """Return stored results; a folder stands for all results in it.
 
     Args:
         paths: Result files, or folders of results.

@@ -1,11 +1,11 @@
-"""Approximate search by any of FAISS's indexes, and how much of the exact search it finds.
+"""Approximate search with any FAISS index, and how much of the exact search it finds.
 
-An index is asked for by FAISS's factory string, perhaps with parameters of the search after a
-semicolon: `HNSW32`, `SQ8`, `IVF4096,PQ64x8;nprobe=64`. What it gives up is not to be had from its
-name: it is measured, as the part of the exact rankings of a sample of queries that it finds.
+The user names an index by FAISS's factory string, with search parameters after a semicolon if
+needed: `HNSW32`, `SQ8`, `IVF4096,PQ64x8;nprobe=64`. Its loss cannot be read off its name, so we
+measure it, as the share of the exact rankings of a sample of queries that the index finds.
 
-Unlike exact search this keeps a whole corpus' index in memory, 4 bytes a dimension and document
-where the index does not compress.
+Unlike exact search, this keeps a whole corpus' index in memory: 4 bytes per dimension and document
+unless the index compresses.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from clir_bench.types import Run, Vectors
 logger = logging.getLogger(__name__)
 
 EXACT = ("exact", "Flat")
-"""What asks for exact search, which needs no index."""
+"""The name for exact search, which needs no index."""
 CUTOFFS = (10, 100, 1000)
-"""Depths that recall is measured at, besides the depth of the run."""
+"""Depths for measuring recall, besides the depth of the run."""
 SAMPLED_QUERIES = 100
-"""Queries a pair that are also searched exactly."""
+"""Queries per pair that are also searched exactly."""
 SUGGESTED = "expected exact, or a factory string such as HNSW32, SQfp16 or 'IVF1024,Flat;nprobe=32'"
 _TRAINING_DOCUMENTS, _TRAINING_A_CELL = 65_536, 64
 _WRITE_BYTES = 1 << 20
 
 
 class IndexSpec(NamedTuple):
-    """What was asked for.
+    """The requested index.
 
     Attributes:
         factory: FAISS's factory string.
-        parameters: Of the search, as `faiss.ParameterSpace` takes them, "" for FAISS's own.
+        parameters: Search parameters for `faiss.ParameterSpace`, "" for FAISS's own.
     """
 
     factory: str
@@ -54,7 +54,7 @@ class IndexSpec(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> IndexSpec | None:
-        """Return what `--index` says, None for exact search.
+        """Parse the text of `--index`; None for exact search.
 
         >>> IndexSpec.parse("IVF64,PQ8;nprobe=8")
         IndexSpec(factory='IVF64,PQ8', parameters='nprobe=8')
@@ -68,7 +68,7 @@ class IndexSpec(NamedTuple):
         return f"{self.factory};{self.parameters}" if self.parameters else self.factory
 
     def empty(self, dim: int) -> Any:
-        """Return an index of this kind for vectors of `dim` numbers, with nothing in it.
+        """Return an empty index of this kind for vectors of `dim` numbers.
 
         Raises:
             UsageError: FAISS knows no such index or parameter, or cannot make it for `dim`.
@@ -95,10 +95,10 @@ class IndexSpec(NamedTuple):
 
 
 class ApproximateIndex:
-    """One corpus' index, built a block at a time.
+    """One corpus' index, built block by block.
 
-    Indexes that learn from the data learn from the first documents of the corpus. FAISS adds to
-    HNSW by several threads at once, so two builds of one may differ unless there is one thread.
+    Indexes that learn from data learn from the first documents of the corpus. FAISS adds to HNSW
+    with several threads at once, so two builds may differ unless there is one thread.
 
     Args:
         spec: What kind.
@@ -106,8 +106,8 @@ class ApproximateIndex:
         folder: Where a finished index is stored and looked for; None for nowhere.
 
     Attributes:
-        stored: Whether it was read from the folder, and so takes no more documents.
-        size_bytes: As it is stored, once it is finished.
+        stored: Whether it was read from the folder; then it accepts no more documents.
+        size_bytes: Its stored size, once it is finished.
     """
 
     def __init__(self, spec: IndexSpec, dim: int, folder: Path | None = None) -> None:
@@ -137,7 +137,7 @@ class ApproximateIndex:
 
     @stage("search")
     def finish(self, n_documents: int) -> None:
-        """Take in what still waits, and store the index where it has a folder.
+        """Add the waiting documents, and store the index if it has a folder.
 
         Args:
             n_documents: How many it must hold.
@@ -158,7 +158,7 @@ class ApproximateIndex:
         if self._folder is not None and not self.stored:
             try:
                 _store(self._index, self.spec, self._folder)
-            except (OSError, RuntimeError) as error:  # FAISS makes the one the other
+            except (OSError, RuntimeError) as error:  # FAISS converts one into the other
                 logger.warning(
                     "%s: the index cannot be stored: %s", self._folder, faiss_said(error)
                 )
@@ -173,11 +173,11 @@ class ApproximateIndex:
     ) -> Run:
         """Return the rankings of queries called `names`.
 
-        Scores are the index's own, which compression moves. Of equal ones the higher id is first.
+        Scores are the index's own; compression changes them. Equal scores: higher id first.
 
         Args:
             queries: `(n_queries, dim)` float32.
-            k: Documents a query; an index may find fewer.
+            k: Documents per query; an index may find fewer.
             ids_of: Returns the ids of documents by their places in the corpus, ascending.
             names: The queries' ids.
 
@@ -212,7 +212,7 @@ class ApproximateIndex:
 
     @contextmanager
     def _doing(self, what: str) -> Iterator[None]:
-        """Name the index in whatever FAISS raises."""
+        """Name the index in any error of FAISS."""
         try:
             yield
         except (RuntimeError, AssertionError) as error:
@@ -223,7 +223,7 @@ class ApproximateIndex:
 
 
 class DocIds:
-    """The ids of a corpus, as text and not as objects, which take five times as much memory."""
+    """The ids of a corpus as text; objects would take five times as much memory."""
 
     def __init__(self) -> None:
         self._blocks: list[str] = []
@@ -250,19 +250,19 @@ class DocIds:
 
 
 def sample_of(n_queries: int) -> NDArray[np.intp]:
-    """Return the places of the queries that are searched exactly too, spread evenly."""
+    """Return the places of the queries to search exactly too, spread evenly."""
     return np.unique(np.linspace(0, n_queries - 1, min(n_queries, SAMPLED_QUERIES)).astype(np.intp))
 
 
 def recalls(found: Run, exact: Run, k: int) -> dict[str, float]:
-    """Return by cutoff the mean part of the exact rankings' first documents that was found.
+    """Return, by cutoff, the mean share of the exact rankings' first documents that was found.
 
     A document that scores as much as one of them but loses the tie does not count.
 
     Args:
         found: Rankings of at least the queries of `exact`.
-        exact: Rankings to be found, `k` deep.
-        k: The depth; cutoffs are those of `CUTOFFS` below it, and itself.
+        exact: The exact rankings, `k` deep.
+        k: The depth; the cutoffs are those of `CUTOFFS` below it, and `k`.
     """
     ranked = dict(zip(found.query_ids, found.doc_ids, strict=True))
     values = {}
@@ -298,10 +298,10 @@ def _run(
 
 
 def _vectors_of_graph(index: Any) -> Vectors | None:
-    """Return the vectors of an HNSW index that holds them whole, None of any other index.
+    """Return the vectors of an HNSW index that stores them whole, None for other indexes.
 
-    FAISS walks the graph by products of four documents at once or of one, which differ in their
-    last bits: equal documents tie only when what was found is scored again.
+    FAISS walks the graph with products of four documents at once or of one, which differ in their
+    last bits: equal documents tie only after their scores are computed again.
     """
     import faiss
 
@@ -314,7 +314,7 @@ def _vectors_of_graph(index: Any) -> Vectors | None:
 
 
 def _training_documents(index: Any) -> int:
-    """Return how many of the first documents an index learns from."""
+    """Return from how many of the first documents an index learns."""
     import faiss
 
     try:
@@ -329,7 +329,7 @@ def _name(spec: IndexSpec, suffix: str) -> str:
 
 
 def _store(index: Any, spec: IndexSpec, folder: Path) -> None:
-    """Store an index beside its vectors; what describes it comes last."""
+    """Store an index beside its vectors, its description last."""
     import faiss
 
     digest = hashlib.sha256()
@@ -351,7 +351,7 @@ def _store(index: Any, spec: IndexSpec, folder: Path) -> None:
 
 
 def _beside(path: Path) -> AbstractContextManager[IO[bytes]]:
-    # An entry's own prefix: what a killed run leaves is swept away with its other leftovers.
+    # With an entry's own prefix, a killed run's file is removed with its other leftovers.
     return written_beside(path, prefix=f".entry.{path.name}.")
 
 
@@ -373,7 +373,7 @@ def written(index: Any, write: Callable[[bytes], None]) -> int:
 
 
 def _read(spec: IndexSpec, dim: int, folder: Path) -> Any | None:
-    """Return a stored index, None when there is none, or it is damaged or another FAISS's."""
+    """Return a stored index, None if there is none, it is damaged, or of another FAISS."""
     import faiss
 
     path = folder / _name(spec, ".faiss")
@@ -394,5 +394,5 @@ def _read(spec: IndexSpec, dim: int, folder: Path) -> Any | None:
 
 
 def faiss_said(error: BaseException) -> str:
-    """Return the part of a FAISS message that people can use, the place in its source left out."""
+    """Return a FAISS message without the place in its source code."""
     return str(error).rpartition(":")[2].strip() or type(error).__name__

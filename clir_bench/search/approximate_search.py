@@ -1,4 +1,4 @@
-"""One pass over a corpus that builds an approximate index, and measures what the index misses."""
+"""One pass over a corpus that builds an approximate index and measures what it misses."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from clir_bench.types import Encoder, Run, TokenEncoder
 
 
 def check_index(index: IndexSpec | None, encoder: Encoder | TokenEncoder) -> None:
-    """Find out about an impossible index before the first document is read.
+    """Refuse an impossible index before the first document is read.
 
     Raises:
         UsageError: FAISS does not make it for the encoder's vectors, it cannot be used, or the
-            encoder makes one vector a token.
+            encoder makes one vector per token.
     """
     if index is None:
         return
     if isinstance(encoder, TokenEncoder):
         raise UsageError(
-            f"--index {str(index)!r}: model {encoder.info.name!r} makes one vector a token, which "
-            "is searched exactly; leave --index out"
+            f"--index {str(index)!r}: model {encoder.info.name!r} makes one vector per token, "
+            "which is searched exactly; leave --index out"
         )
     check_usable(index, encoder.dim)
 
@@ -56,12 +56,12 @@ def search_by_index(
     Args:
         documents: The corpus' vectors.
         query_sets: At least one.
-        index: With nothing in it, or read from where it is stored.
-        k: Documents a query.
+        index: An empty one, or a stored one.
+        k: Documents per query.
         advance: Called with the number of documents done since the last call.
 
     Returns:
-        What `search.search` returns, and one record a query set.
+        The values of `search.search`, and one record per query set.
 
     Raises:
         DataError: The corpus is too small for the index to be trained, or the stored index is not
@@ -106,7 +106,7 @@ def _answered(
     doc_ids: DocIds,
     k: int,
 ) -> tuple[Run, ApproximateSearch]:
-    """Search one query set, and compare with what its sample finds exactly."""
+    """Search one query set, and compare its sample with exact search."""
     vectors = np.asarray(query_set.vectors)
     run = index.search(vectors, exactly.k, doc_ids.of, query_set.query_ids)
     best = exactly.run(sample.query_ids)

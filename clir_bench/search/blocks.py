@@ -1,4 +1,4 @@
-"""Documents' vectors gathered until there are enough of them to search."""
+"""Gathers documents' vectors until there are enough to search."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from clir_bench.types import Vectors
 
 _SPARE_DOCUMENTS = 1024
-"""Room for the last vectors, with which a block becomes larger than it need be."""
+"""Room for the last vectors, which may make a block larger than needed."""
 
 
 class VectorBlock:
-    """Vectors of one search, put in place as they come: the block is never in memory twice.
+    """Vectors of one search, stored in place as they come: a block is in memory once.
 
     Args:
-        max_documents: The block is full with so many documents,
-        max_bytes: or with so many bytes of vectors.
+        max_documents: The block is full with this many documents,
+        max_bytes: or with this many bytes of vectors.
 
     Attributes:
         n_documents: Vectors it holds, or lists of them for late interaction.
@@ -36,11 +36,11 @@ class VectorBlock:
 
     @property
     def is_full(self) -> bool:
-        """Whether it is to be searched before more is added."""
+        """Whether to search it before adding more."""
         return self.n_documents >= self._max_documents or self.size_bytes >= self._max_bytes
 
     def add(self, vectors: Vectors | list[Vectors]) -> None:
-        """Add vectors, `(n, dim)`, or one `(n_tokens, dim)` a document for late interaction."""
+        """Add vectors, `(n, dim)`, or one `(n_tokens, dim)` per document for late interaction."""
         if isinstance(vectors, list):
             self._ragged += vectors
             self.size_bytes += sum(item.nbytes for item in vectors)
@@ -61,7 +61,7 @@ class VectorBlock:
         return self._rows
 
     def take(self) -> Any:
-        """Return what was added, as one array or one list, and start anew."""
+        """Return the added vectors, as one array or one list, and start anew."""
         taken = self._ragged if self._rows is None else self._rows[: self.n_documents]
         self._empty()
         return taken

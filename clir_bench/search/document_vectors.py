@@ -1,8 +1,8 @@
-"""Documents to vectors, a window at a time, and some windows ahead of whoever reads them.
+"""Turns documents into vectors, one window at a time, encoding some windows ahead of the reader.
 
-Documents are handed to the encoder in the windows of their corpus' outline, in its order. Each
-window is compared with what was checked before (`outline.read_again`), and repeated texts get the
-vectors of their first document (`repeats`).
+The encoder gets documents in the windows of their corpus' outline, in order. Each window is
+compared with what was checked before (`outline.read_again`). Repeated texts get the vector of the
+first document with that text (`repeats`).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from clir_bench.types import Document
 
 @dataclass
 class PassCost:
-    """What one pass over a corpus took.
+    """The cost of one pass over a corpus.
 
     Attributes:
         encode_seconds: Time in the encoder, documents only, all workers together; for stored
-            vectors, what it took when they were made.
+            vectors, the time when they were made.
         index_seconds: Time reading documents and gathering blocks.
         store_seconds: Time storing vectors, and reading and checking stored ones.
-        search_seconds: Time searching and merging, one entry a query set.
+        search_seconds: Time searching and merging, one entry per query set.
         n_documents: Documents encoded.
         index_size_bytes: Bytes of all document vectors.
     """
@@ -50,7 +50,7 @@ class Window(NamedTuple):
     """Documents handed to the encoder at once.
 
     Attributes:
-        n_documents: All of them.
+        n_documents: Number of documents.
         ids: Of those with text, in the order of their vectors.
         parts: Their vectors.
     """
@@ -62,7 +62,7 @@ class Window(NamedTuple):
 
 @dataclass
 class _Shard:
-    """A shard whose vectors are to be stored when they come."""
+    """A shard that is stored when its vectors come."""
 
     number: int
     ids: list[str]
@@ -86,16 +86,16 @@ class DocumentVectors:
     """The vectors of a corpus, read once.
 
     Args:
-        documents: The corpus; documents without title and text are passed over.
+        documents: The corpus; documents without title and text are skipped.
         executor: Who encodes.
-        corpus: What is known of it since it was checked.
-        entry: Where vectors are stored, already opened; None to store none.
-        numbers: Of the shards that are wanted, all of them when None.
+        corpus: The facts found when it was checked.
+        entry: An open entry to store vectors in; None to store none.
+        numbers: Numbers of the wanted shards; all when None.
         ended: Called when the last window has been handed out.
         tokens: Called with the number of tokens encoded since the last call.
 
     Attributes:
-        cost: What it has taken so far.
+        cost: The cost so far.
         n_encoded_shards: Shards that were not stored before.
     """
 
@@ -116,7 +116,7 @@ class DocumentVectors:
         self._executor, self._corpus = executor, corpus
         self._entry, self._numbers = entry, numbers
         self._ended, self._tokens = ended, tokens
-        # A job stores its shards and searches none, so it needs no vectors of other shards.
+        # A job stores its shards and does not search, so it needs no vectors of other shards.
         self._firsts = FirstVectors(corpus.outline.repeated if numbers is None else b"")
         self._plan: Iterator[_Planned] | None = self._planned(documents)
         self._ahead: deque[_Planned | ClirBenchError] = deque()
@@ -131,10 +131,10 @@ class DocumentVectors:
             self._take()
 
     def windows(self) -> Iterator[Window]:
-        """Yield all windows in order; by a shard's last one the shard is stored.
+        """Yield all windows in order; a shard is stored by the time of its last window.
 
         Raises:
-            ClirBenchError: What went wrong with the documents, the encoder or the store.
+            ClirBenchError: An error of the documents, the encoder or the store.
         """
         writing: Writing | None = None
         try:
@@ -156,7 +156,7 @@ class DocumentVectors:
             self.close()
 
     def close(self) -> None:
-        """Let go of what was handed out and nobody will read."""
+        """Release windows that were handed out and will not be read."""
         self._plan = None
         self._firsts.close()
         while self._ahead:
@@ -166,7 +166,7 @@ class DocumentVectors:
                     pending.discard()
 
     def _take(self) -> None:
-        """Hand out one window; what goes wrong is kept for when its turn comes."""
+        """Hand out one window; an error is kept until the window's turn."""
         planned: _Planned | ClirBenchError | None = None
         if self._plan is not None:
             try:
@@ -254,7 +254,7 @@ class DocumentVectors:
         ]
 
     def _made(self, planned: _Planned) -> list[Any]:
-        """Return a window's vectors, waiting for them if need be."""
+        """Return a window's vectors; wait for them if needed."""
         encoded: list[EncodedTexts] = [pending.result() for pending in planned.pending]
         planned.pending.clear()  # which would keep the vectors as long as the window is known
         seconds = sum(one.seconds for one in encoded)
@@ -289,7 +289,7 @@ def _ids_of(groups: Mapping[str, list[Text]]) -> list[str]:
 
 
 def _by_language(texts: Sequence[Text]) -> dict[str, list[Text]]:
-    """Return those with something to encode by language, keeping the order within each."""
+    """Group documents with a text by language, keeping the order within each."""
     groups: dict[str, list[Text]] = {}
     for text in texts:
         if text.text.strip():

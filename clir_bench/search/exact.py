@@ -1,15 +1,15 @@
 """Exact inner-product search of one block.
 
-A matrix product finds candidates, by FAISS here and by torch on an accelerator (`device`). It sums
-a product in an order that depends on where a document stands in the block, so equal vectors get
-scores that differ in their last bits. The candidates are therefore scored again, each by itself and
+A matrix product finds candidates, with FAISS here and with torch on an accelerator (`device`). The
+order in which it sums a product depends on the document's place in the block, so equal vectors get
+scores that differ in their last bits. The candidates are therefore scored again, one by one and
 always in the same order: equal vectors score the same in every block and on every device.
 
 With u = 2^-24, an inner product of d numbers computed in float32 in any order lies within
 d u / (1 - d u) |q| |v| of the exact one (Higham 2002, Accuracy and Stability of Numerical
-Algorithms, section 3.1). Two computed ones so differ by at most twice that. Where the first
-document that is no candidate comes closer than this to the k-th candidate, or ties are wider than
-the candidates, all documents of the block are scored again.
+Algorithms, section 3.1). So two computed ones differ by at most twice that. If the first document
+outside the candidates is closer than this to the k-th candidate, or ties extend beyond the
+candidates, all documents of the block are scored again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from clir_bench.search.topk import Rows, Scores, best_of_block
 from clir_bench.types import Vectors
 
 _MAX_FULL_BYTES = 64 * 2**20
-"""Most memory for scores of a whole block, 12 bytes a document and query."""
+"""Most memory for scores of a whole block, 12 bytes per document and query."""
 _SPARE, _SPARE_SHARE = 16, 16
 _UNIT_ROUNDOFF: float = 2.0**-24
 
@@ -45,7 +45,7 @@ def search_block(
         documents: `(n_documents, dim)` float32.
         k: Documents wanted, at least 1.
         ranks: `topk.id_ranks` of the block's documents.
-        nearest: What finds candidates; FAISS when None.
+        nearest: Finds candidates; FAISS when None.
 
     Returns:
         Scores and rows, both `(n_queries, n)` with n at least `min(k, n_documents)`, in no
@@ -72,7 +72,7 @@ def search_block(
 
 
 def inner_products(queries: Vectors, documents: Vectors, rows: Rows) -> Scores:
-    """Return the scores of some documents of each query, each of them summed in the same order.
+    """Return the scores of some documents per query, all summed in the same order.
 
     Args:
         queries: `(n_queries, dim)` float32.
@@ -87,7 +87,7 @@ def inner_products(queries: Vectors, documents: Vectors, rows: Rows) -> Scores:
     library: Any = faiss  # whose type stubs lack what follows
     pointers = [library.swig_ptr(array) for array in (scores, queries, documents, rows)]
     library.fvec_inner_products_by_idx(*pointers, queries.shape[1], *rows.shape)
-    scores += np.float32(0)  # of every -0 this makes a 0, which it equals
+    scores += np.float32(0)  # turns every -0 into its equal, 0
     return scores
 
 

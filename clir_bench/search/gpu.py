@@ -1,4 +1,4 @@
-"""Candidates for exact search of one block, found on an accelerator by torch's matrix product."""
+"""Finds candidates for exact search of one block, with torch's matrix product on an accelerator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 _MAX_PRODUCT_BYTES = 256 * 2**20
-"""Most memory for scores of a block, 4 bytes a document and query."""
+"""Most memory for scores of a block, 4 bytes per document and query."""
 
 
 @stage("search")
@@ -25,7 +25,7 @@ def nearest(
 ) -> tuple[Scores, Rows]:
     """Return each query's n best documents of a block, which `exact.search_block` scores again.
 
-    Products are float32's own: neither TF32 nor an autocast around it is let in.
+    Products are true float32: TF32 and any surrounding autocast are switched off.
 
     Args:
         queries: `(n_queries, dim)` float32.
@@ -53,7 +53,7 @@ def nearest(
 
 
 def placed(vectors: Vectors | torch.Tensor, device: str) -> torch.Tensor:
-    """Return vectors on a device, those that are there already as they are."""
+    """Return vectors on a device; those already there stay unchanged."""
     import torch
 
     if isinstance(vectors, torch.Tensor):

@@ -1,7 +1,7 @@
-"""Ids of ranked documents, kept compactly.
+"""Keeps the ids of ranked documents compactly.
 
 A Python string of ten characters takes some 70 bytes with the reference to it, and rankings of a
-large corpus hold as many different ones as there are queries times k.
+large corpus hold up to k different ids per query.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Ids:
         return len(self._ends) - 1
 
     def append(self, ids: Sequence[str]) -> None:
-        """Put ids at the end."""
+        """Append ids."""
         parts = [doc_id.encode(_ENCODING, _ERRORS) for doc_id in ids]
         lengths = np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
         self._text += b"".join(parts)

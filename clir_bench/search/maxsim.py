@@ -32,11 +32,11 @@ def search_block(
     *,
     static: bool = False,
 ) -> tuple[Scores, Rows]:
-    """Return each query's best k documents of a block, a tie at the cut decided by id.
+    """Return each query's best k documents of a block; ids decide a tie at the cut.
 
     Args:
-        queries: One `(n_tokens, dim)` float32 array a query.
-        documents: One `(n_tokens, dim)` float32 array a document, at least one token each.
+        queries: One `(n_tokens, dim)` float32 array per query.
+        documents: One `(n_tokens, dim)` float32 array per document, at least one token each.
         k: Documents wanted, at least 1.
         ranks: `topk.id_ranks` of the block's documents.
         static: As in `maxsim_scores`; the same for all blocks of a corpus.
@@ -59,7 +59,7 @@ def maxsim_scores(
     Args:
         queries: As in `search_block`.
         documents: As in `search_block`.
-        static: Multiply every different vector once, and by itself, which is faster where most are
+        static: Multiply every different vector once, on its own, which is faster if most are
             repeated (`are_static`).
     """
     scores = np.empty((len(queries), len(documents)), dtype=np.float32)
@@ -80,8 +80,8 @@ def maxsim_scores(
 def _score_each(documents: Sequence[Vectors], queries: Vectors, starts: Rows, out: Scores) -> None:
     """Fill `out`, `(n_queries, n_documents)`, by one matrix product per document.
 
-    The products are small: threads share documents, and none of them shares a product. So the
-    number of threads does not change a bit either.
+    The products are small: threads divide the documents, never one product. So the number of
+    threads changes no bit either.
 
     Args:
         documents: As in `search_block`.
@@ -104,7 +104,7 @@ def _score_each(documents: Sequence[Vectors], queries: Vectors, starts: Rows, ou
 
 
 def are_static(documents: Sequence[Vectors]) -> bool:
-    """Return whether most vectors are repeated, as those without context are, by the first ones."""
+    """Return whether most of the first vectors are repeated, as vectors without context are."""
     looked_at: list[Vectors] = []
     n = 0
     for document in documents:
@@ -146,7 +146,7 @@ def _distinct(tokens: Vectors) -> tuple[Vectors, Rows]:
 
 
 def _few_at_once(queries: Sequence[Vectors]) -> Iterator[slice]:
-    """Yield queries of at most so many tokens together, or one; no document decides it."""
+    """Yield queries with at most this many tokens together, or one; documents play no part."""
     first = n_tokens = 0
     for end, query in enumerate(queries):
         if end > first and n_tokens + len(query) > _QUERY_TOKENS:

@@ -1,16 +1,16 @@
-"""Equal texts get equal vectors, wherever in the corpus they stand.
+"""Gives equal texts equal vectors, wherever they are in the corpus.
 
-Which texts share a batch can move a vector's last bits, and so can another processor. Within a
-window each different text is encoded once (`workers.work.hand_out`). Over windows the vector of a
-text's first document stands for all its documents, which is settled where vectors are read in the
-order of the corpus: after they came from a worker, an accelerator, another job or the disk. So it
-holds for every encoder, batch size, number of workers and jobs, for runs that were resumed, and
-for stored vectors of machines that differ. Encoding repeated texts by themselves would hold on one
-kind of machine only, and be slow on an accelerator.
+A vector's last bits depend on which texts share its batch, and on the processor. Within a window
+each different text is encoded once (`workers.executor.hand_out`). Across windows, the vector of a
+text's first document serves all its documents. This is settled where vectors are read in corpus
+order: after they came from a worker, an accelerator, another job or the disk. So it holds for every
+encoder, batch size, number of workers and jobs, for resumed runs, and for vectors stored by
+different machines. Encoding repeated texts on their own would work on one kind of machine only, and
+would be slow on an accelerator.
 
-The first reading tells which texts come again (`outline`). Only their first vectors are kept, in
-memory up to a bound and then in a temporary file: 24 bytes of memory per such text remain. A key of
-64 bits names a text, and a digest of 128 makes sure of it.
+The first reading finds the repeated texts (`outline`). Only their first vectors are kept, in memory
+up to a bound and then in a temporary file; 24 bytes of memory per such text remain. A key of 64
+bits names a text, and a digest of 128 bits confirms it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Repeated(NamedTuple):
 
 
 class FirstVectors:
-    """The vectors of texts that occur more than once, each as it came first.
+    """The first vectors of texts that occur more than once.
 
     Args:
         repeated: As in `Outline`.
@@ -59,7 +59,7 @@ class FirstVectors:
         self._file = tempfile.SpooledTemporaryFile(_MEMORY_BYTES) if n else None  # noqa: SIM115
 
     def among(self, texts: Sequence[Text]) -> dict[int, Repeated]:
-        """Return which of some texts occur more than once in the corpus, by their rows."""
+        """Return, by row, the texts that occur more than once in the corpus."""
         if not len(self._keys) or not texts:
             return {}
         keys = np.fromiter((text.key for text in texts), dtype=np.int64, count=len(texts))
@@ -76,7 +76,7 @@ class FirstVectors:
         Args:
             parts: Arrays `(n, dim)`, or lists of one `(n_tokens, dim)` per text, whose rows follow
                 one another; they stay as they are.
-            repeated: What `among` found, by row.
+            repeated: The value of `among`, by row.
 
         Raises:
             OutputError: A temporary file cannot be written.
@@ -92,7 +92,7 @@ class FirstVectors:
         return unified
 
     def close(self) -> None:
-        """Let go of the vectors."""
+        """Release the vectors."""
         if self._file is not None:
             self._file.close()
 
@@ -109,7 +109,7 @@ class FirstVectors:
         return rows
 
     def _first(self, one: Repeated, vectors: Vectors) -> Vectors:
-        """Return the vectors that a text had first: these, when it had none yet."""
+        """Return a text's first vectors, which are these if it had none yet."""
         if self._file is None:
             return vectors
         number, n_rows = one.number, int(self._n_rows[one.number])

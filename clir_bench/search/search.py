@@ -1,12 +1,12 @@
 """One pass over a corpus that answers any number of query sets.
 
-Queries are encoded first. Documents then stream by: a block is encoded, searched with every query
-set, merged into their rankings and let go, so that memory depends on the block, the queries and k,
-and not on the corpus.
+Queries are encoded first. Then documents stream through: each block is encoded, searched with every
+query set, merged into the rankings and released. So memory depends on the block, the queries and k,
+not on the corpus.
 
-Vectors may be stored on the way (`embeddings`), and may come from other processes (`workers`).
-Documents are handed to the encoder in the same windows, and vectors searched in the same blocks,
-wherever they come from: the rankings are the same to the last bit.
+Vectors may be stored on the way (`vectors`), and may come from other processes (`workers`). The
+encoder always gets documents in the same windows, and vectors are searched in the same blocks, so
+rankings are the same to the last bit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class QuerySet:
     """Queries of one pair, encoded.
 
     Attributes:
-        vectors: `(n_queries, dim)`, or one `(n_tokens, dim)` a query for late interaction.
+        vectors: `(n_queries, dim)`, or one `(n_tokens, dim)` per query for late interaction.
         skip_same_id: As in `Collection`.
     """
 
@@ -65,15 +65,15 @@ def search(
     Args:
         documents: The corpus' vectors.
         query_sets: At least one.
-        k: Documents a query.
+        k: Documents per query.
         advance: Called with the number of documents done since the last call.
-        device: Where vectors are compared: a CUDA device, else this processor. Late interaction is
-            compared on the processor.
+        device: A CUDA device to compare vectors on, else this processor. Late interaction always
+            uses the processor.
 
     Returns:
-        One `Run` per query set, in their order, and what it cost.
+        One `Run` per query set, in order, and the cost.
     """
-    # One more, for the document that `skip_same_id` takes out again.
+    # One more, for the document that `skip_same_id` removes.
     rankings = [TopK(len(s.query_ids), k + s.skip_same_id) for s in query_sets]
     cost = documents.cost
     cost.search_seconds = [0.0] * len(query_sets)
@@ -113,7 +113,7 @@ def vector_blocks(
     """Yield ids and vectors of a corpus in blocks large enough to search.
 
     Args:
-        documents: The corpus' vectors; what reading them takes is added to their `cost`.
+        documents: The corpus' vectors; the cost of reading them is added to their `cost`.
         advance: Called with the number of documents done since the last call.
     """
     ids: list[str] = []
@@ -136,7 +136,7 @@ def vector_blocks(
 
 
 def without_same_id(run: Run, k: int | None = None) -> Run:
-    """Return every query's best `k` documents, or all, without the one that has its own id."""
+    """Return every query's best `k` documents, or all, without the one with its own id."""
     doc_ids, scores = [], []
     for query_id, ids, values in zip(run.query_ids, run.doc_ids, run.scores, strict=True):
         kept = [rank for rank, doc_id in enumerate(ids) if doc_id != query_id][:k]

@@ -17,15 +17,15 @@ Rows = NDArray[np.int64]
 _MERGED_AT_ONCE = 2**18
 """Scores merged at once, some 40 bytes each."""
 _MOST_UNUSED = 1.5
-"""Ids that no ranking holds any more are dropped when the table is so much larger than needed."""
+"""Unused ids are dropped when the table is this many times as large as needed."""
 
 
 class TopK:
     """Merges the results of blocks into rankings in trec_eval's order.
 
     trec_eval ranks by score, descending, and breaks ties by document id, descending (`strcmp` in
-    `form_res_rels`). The cut at k follows the same order, so a tie that straddles rank k is
-    decided by id and not by the order of the corpus.
+    `form_res_rels`). The cut at k follows the same order, so ids, not the order of the corpus,
+    decide a tie across rank k.
 
     Args:
         n_queries: Number of queries.
@@ -112,7 +112,7 @@ class TopK:
 
 
 def require_finite(scores: Scores) -> None:
-    """Refuse scores that say nothing of which document is better.
+    """Refuse scores that cannot rank documents.
 
     Raises:
         EncoderError: A score is infinite or NaN.
@@ -126,9 +126,9 @@ def require_finite(scores: Scores) -> None:
 
 
 def _not_below(scores: Scores, rows: Rows, cut: Scores) -> tuple[Scores, Rows]:
-    """Leave out what scores below the last of a full ranking: `cut`, `(n_queries, 1)`.
+    """Drop documents that score below the last of a full ranking: `cut`, `(n_queries, 1)`.
 
-    The arrays stay as wide as the query with most that is left needs.
+    The arrays stay as wide as the query with most remaining documents needs.
     """
     width = int((scores >= cut).sum(axis=1).max(initial=0))
     if width == scores.shape[1]:
@@ -152,7 +152,7 @@ def first_by_id(tied: Rows, ranks: Rows, n: int) -> Rows:
 
 
 def best_of_block(scores: Scores, k: int, ranks: Rows) -> tuple[Scores, Rows]:
-    """Return every query's best k documents of a block, a tie at the cut decided by id.
+    """Return every query's best k documents of a block; ids decide a tie at the cut.
 
     Args:
         scores: `(n_queries, n_documents)`, all scores of the block.

@@ -1,7 +1,7 @@
-"""Whether an index can do what a run asks of it, found out before the first document is encoded.
+"""Tests whether an index can do what a run needs, before the first document is encoded.
 
-FAISS makes indexes that cannot grow block by block, that take no documents without numbers of their
-own, or that rank by another measure than the inner product; it says so only when they are used.
+FAISS makes indexes that cannot grow block by block, that need ids for their documents, or that do
+not rank by inner product. It reports this only when they are used.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from clir_bench.errors import UsageError
 from clir_bench.search.approximate_index import SUGGESTED, IndexSpec, faiss_said, written
 
 _DOCUMENTS, _QUERIES, _FOUND = 256, 2, 3
-"""More than the 100 that FAISS's smallest graphs need, and few enough to cost nothing."""
+"""More than the 100 that FAISS's smallest graphs need, and few enough to be cheap."""
 _CELLS = re.compile(r"\bIVF\d+")
 _LEARNED_CODES = re.compile(r"PQ|RQ|LSQ|ITQ")
 
 
 def check_usable(spec: IndexSpec, dim: int) -> None:
-    """Refuse an index that FAISS makes, but that a run could not use.
+    """Refuse an index that FAISS can make but a run cannot use.
 
-    It is tried on random vectors, with one cell in place of many. One that learns codes is not:
-    that takes long. What it is made of is looked at instead.
+    The index is tried on random vectors, with one cell instead of many. Learning codes takes long,
+    so for an index that learns codes only its parts are checked.
 
     Raises:
         UsageError: FAISS makes no such index, it cannot be added to block by block, does not rank
@@ -34,9 +34,9 @@ def check_usable(spec: IndexSpec, dim: int) -> None:
 
     index, library = spec.empty(dim), cast(Any, faiss)  # whose type stubs lack what follows
     if not library.is_similarity_metric(index.metric_type):
-        raise _unusable(spec, "it ranks by distance, and models here by inner product")
+        raise _unusable(spec, "it ranks by distance, but models here compare by inner product")
     if part := _unfit_part(index):
-        raise _unusable(spec, f"{part} cannot be filled a block of documents at a time")
+        raise _unusable(spec, f"{part} cannot be filled block by block")
     if not _LEARNED_CODES.search(spec.factory):
         _try_out(spec, dim)
 
@@ -61,7 +61,7 @@ def _try_out(spec: IndexSpec, dim: int) -> None:
 
 
 def _unfit_part(index: Any) -> str:
-    """Return the name of the part of an index that takes no second block, if there is one."""
+    """Return the name of the part of an index that accepts no second block, if any."""
     import faiss
 
     library: Any = faiss

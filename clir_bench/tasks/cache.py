@@ -1,4 +1,4 @@
-"""The cache of downloaded files: where a task's files lie in it, and which there should be."""
+"""The cache of downloaded files: which files a task has, and where they are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MANIFEST_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")  # "*" where sha256su
 
 
 def by_hand(card: TaskCard) -> str:
-    """Say what to fetch by hand, where the card knows it, and where to put it."""
+    """Say what to fetch by hand, if the card knows it, and where to put it."""
     folder = f"the folder with --data-dir, or put it at ${DATA_VARIABLE}/{folder_name(card)}."
     if card.download is None:
         return f"Name {folder}"
@@ -30,7 +30,7 @@ def by_hand(card: TaskCard) -> str:
 def folder_name(card: TaskCard) -> str:
     """Return the name of the task's folder in the data, cache and sample folders.
 
-    It is the card's `source.folder`, by which tasks made of the same files share one, else its id.
+    It is the card's `source.folder`, which tasks of the same files share, or else its id.
     """
     folder = card.source.get("folder")
     return folder if isinstance(folder, str) else card.id

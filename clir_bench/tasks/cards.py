@@ -1,4 +1,4 @@
-"""Task cards: TOML to `TaskCard` or `SuiteCard`, checked before anything else happens."""
+"""Task cards: reads TOML into a `TaskCard` or `SuiteCard` and checks it first of all."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _Count = Annotated[int, Field(strict=True, ge=0)]
 
 
 class Counts(NamedTuple):
-    """How much of everything a pair has."""
+    """How many documents, queries and judgments a pair has."""
 
     documents: _Count
     queries: _Count
@@ -53,11 +53,11 @@ class _Strict(BaseModel):
 
 
 class Download(_Strict):
-    """Where a task's files can be had.
+    """Where to get a task's files.
 
     Attributes:
-        base_url: The files' addresses are this and their path in the manifest.
-        manifest: A file beside the card in `sha256sum` format, one "<hex>  <path>" a line.
+        base_url: A file's address is this plus its path in the manifest.
+        manifest: A file beside the card in `sha256sum` format, one "<hex>  <path>" per line.
         by_hand: What to fetch and where to put it when the address is dead or there is none.
     """
 
@@ -74,13 +74,13 @@ class Sample(_Strict):
 
 
 class Submission(_Strict):
-    """What boards keep of a result.
+    """What boards use of a result.
 
     Attributes:
         depth: Documents per query.
         pairs: Rules as in `pairs.official`, in place of the official pairs.
         measures: ir-measures names, shown after those of the task.
-        legends: Measure to what a board says of it, where that is a fact of this task.
+        legends: Measure to a board's legend for it, where that is a fact of this task.
     """
 
     depth: Annotated[int, Field(ge=1, le=1000)] = 100
@@ -106,7 +106,7 @@ class TaskCard(_Strict):
             pairs have the same, "*-sw" stands for every pair into a language and "*" for all.
         missing_judged: Split, then pair as in `counts`, to how many judged documents the source's
             own corpus lacks; none where nothing is stated.
-        mteb: What mteb calls the task, where it has it.
+        mteb: mteb's name for the task, if it has the task.
         unofficial: Why no result of this task is an official one; None when it can be.
         version: Raised whenever a change to card or adapter moves a score.
     """
@@ -159,7 +159,7 @@ class TaskCard(_Strict):
         return self
 
     def _place_problems(self) -> list[str]:
-        """Say which names would lead out of the folders that the card's files belong in."""
+        """Say which names would leave the folders of the card's files."""
         stated = {
             "source.directory": self.source.get("directory"),
             "download.manifest": self.download.manifest if self.download else None,
@@ -215,7 +215,7 @@ class TaskCard(_Strict):
         }
 
     def official_pairs(self) -> list[LanguagePair]:
-        """Return the pairs that run when none are asked for."""
+        """Return the pairs that run by default."""
         return expand(self.pairs.official, self.languages)
 
     def available_pairs(self) -> list[LanguagePair]:
@@ -223,7 +223,7 @@ class TaskCard(_Strict):
         return expand((*self.pairs.official, *self.pairs.available), self.languages)
 
     def counts_of(self, split: str, pair: LanguagePair) -> Counts | None:
-        """Return what the source states a pair has, or None where it states nothing.
+        """Return a pair's counts as the source states them, or None.
 
         A pair's own line comes first, then "*-<document>", then "*".
         """
@@ -236,7 +236,7 @@ class TaskCard(_Strict):
         return next((stated[name] for name in count_names(pair) if name in stated), 0)
 
     def for_sample(self) -> TaskCard:
-        """Return the card its embedded sample is read with."""
+        """Return the card for reading its embedded sample."""
         if not self.sample.languages and not self.sample.official:
             return self
         languages = self.sample.languages or self.languages
@@ -246,7 +246,7 @@ class TaskCard(_Strict):
         return self.model_copy(update={"languages": languages, "pairs": rules})
 
     def sha256(self) -> str:
-        """Return the hash of what a score can depend on: not of words about the task or a sample.
+        """Return the hash of all fields a score can depend on; descriptions and samples are not.
 
         `for_sample` puts the sample's languages and pairs in their place first.
         """
@@ -274,7 +274,7 @@ class Part(_Strict):
 
 
 class SuiteCard(_Strict):
-    """Several tasks reported together: a line a part, and their mean as the suite's."""
+    """Several tasks reported together: one line per part, and their mean for the suite."""
 
     meanings: ClassVar[Mapping[str, str]] = REQUIRED
 
@@ -336,7 +336,7 @@ def expand_rules(card: TaskCard, rules: Iterable[str]) -> list[LanguagePair]:
 
 
 _LATER = frozenset({"skip_same_id", "missing_judged"})
-"""Fields that came later: left out of the hash where they say nothing, which keeps hashes valid."""
+"""Later fields: the hash leaves them out when unset, which keeps older hashes valid."""
 _NOT_SCORED = frozenset(
     {
         "title",
@@ -350,7 +350,7 @@ _NOT_SCORED = frozenset(
         "mteb",
     }
 )
-"""Fields on which no score depends."""
+"""Fields that no score depends on."""
 
 
 def _digest(card: BaseModel, *, without: frozenset[str]) -> str:

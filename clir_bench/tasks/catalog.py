@@ -1,4 +1,4 @@
-"""Which task cards there are, and the card a name stands for."""
+"""Lists the task cards and finds the card of a name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def load_card(name: str, tasks_dir: str | Path | None = None) -> AnyCard:
     """Return the card called `name`: a task id, a path ending in .toml, or `irds:DATASET`.
 
     Raises:
-        UnknownNameError: No such task; what is known of names that are no data set is said.
+        UnknownNameError: No such task; the message tells what is known of well-known names.
         CardError: The card is wrong.
     """
     if name.startswith("irds:"):
@@ -61,7 +61,7 @@ def load_card(name: str, tasks_dir: str | Path | None = None) -> AnyCard:
 
 
 def shipped_card(name: str) -> TaskCard | None:
-    """Return the card of one of the package's tasks, None for a suite or any other name."""
+    """Return the card of a task that comes with the package, None for any other name."""
     card = load_card(name) if name in discover() else None
     return card if isinstance(card, TaskCard) else None
 

@@ -1,7 +1,7 @@
-"""Checks a collection before anything expensive happens to it, and hashes what it is.
+"""Checks and hashes a collection before any expensive step.
 
-A corpus is read once, keeping 16 bytes per document, so that even 33 million passages can be
-checked before the first one is encoded.
+A corpus is read once, keeping 16 bytes per document. So even 33 million passages can be checked
+before the first one is encoded.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _UNWRITABLE = "is empty, or holds white space or a null character"
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """What one pass over the documents found.
+    """The facts that one pass over the documents found.
 
     Attributes:
         n_documents: All documents.
         n_empty: Documents without anything to encode: they are never retrieved.
-        sha256: Over ids, titles, texts and languages in their order.
-        present: Which of the ids asked for are in the corpus.
-        empty: Which of these have nothing to encode.
-        other_form: Which of the ids asked for are there in another Unicode form alone.
-        outline: What the next reading is compared with.
+        sha256: Over ids, titles, texts and languages, in order.
+        present: The wanted ids that are in the corpus.
+        empty: Those of them with nothing to encode.
+        other_form: The wanted ids that are there only in another Unicode form.
+        outline: The next reading is compared with it.
     """
 
     n_documents: int
@@ -93,10 +93,10 @@ def inspect_corpus(
 
     Args:
         documents: The corpus.
-        wanted: Document ids that are judged, to be looked for.
+        wanted: Ids of judged documents, to look for.
         where: Names the corpus in errors.
         language: The documents' language where a document does not state its own.
-        document_text: What of a document is encoded, as on the task's card.
+        document_text: Which text of a document is encoded, as on the task's card.
         advance: Called with the number of documents read since the last call.
 
     Raises:
@@ -194,7 +194,7 @@ def digests(collection: Collection, corpus_sha256: str) -> tuple[str, str]:
 
 
 def count_problems(found: Counts, expected: Counts) -> list[str]:
-    """Say by how much what was loaded differs from what the card states."""
+    """Say how the loaded counts differ from those on the card."""
     return [
         f"{found_n:,} {name} where the card states {expected_n:,} ({found_n - expected_n:+,})"
         for name, found_n, expected_n in zip(Counts._fields, found, expected, strict=True)
@@ -203,7 +203,7 @@ def count_problems(found: Counts, expected: Counts) -> list[str]:
 
 
 def missing_problems(missing: Sequence[str], expected: int) -> list[str]:
-    """Say by how much the judged documents that the corpus lacks differ from what the card states.
+    """Say how the number of judged documents missing from the corpus differs from the card's.
 
     >>> missing_problems(["d98", "d99"], 0)
     ["the corpus lacks 2 judged documents where the card states 0 (missing_judged): 'd98', 'd99'"]
@@ -272,7 +272,7 @@ def _qrel_problems(
     if not judged & corpus.present:
         absent = sorted(judged)
         problems.append(
-            f"judgments name {len(absent):,} documents, of which none is in the corpus: "
+            f"judgments name {len(absent):,} documents, but none is in the corpus: "
             f"{_ids(absent)}{_normalization_hint(absent)}; are these of one collection?"
         )
     elif other := sorted(judged & corpus.other_form):

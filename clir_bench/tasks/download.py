@@ -1,9 +1,9 @@
-"""Fetching files whose sha256 is known into the cache.
+"""Fetches files into the cache and checks their known sha256.
 
-A file grows as `<name>.part` beside its place and is moved there once its hash is right, so nothing
-half or wrong is ever found under its final name. What a broken connection or Ctrl-C left of it is
-continued (an HTTP range request), and two processes take turns (`<name>.part.lock`). Pooch checks
-hashes too, but begins a download that broke off from its first byte.
+A file grows as `<name>.part` and is renamed once its hash is right, so the final name never holds
+half a file or a wrong one. After a broken connection or Ctrl-C the download continues with an HTTP
+range request. Two processes take turns (`<name>.part.lock`). Pooch checks hashes too, but starts a
+broken download again from its first byte.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from requests import Response
 
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
-"""Any of them, set to 1, ON, YES or TRUE, forbids fetching data; the first two models as well."""
+"""Each of them, set to 1, ON, YES or TRUE, forbids fetching data; the first two also models."""
 _CONNECT_SECONDS, _SILENCE_SECONDS = 20, 60
-_CHUNK_BYTES = 1 << 16  # what a broken connection loses at most
+_CHUNK_BYTES = 1 << 16  # a broken connection loses at most this much
 
 
 def fetch(url: str, path: Path, *, sha256: str, remedy: str, progress: bool | None = None) -> None:
-    """Make `path` the file at `url`; nothing is fetched when it is there and right.
+    """Fetch the file at `url` to `path`, unless it is already there and right.
 
     Args:
         url: http or https address.
         path: Where the file goes; missing folders are made.
         sha256: Hex digest of the file.
-        remedy: What to do by hand, ends the message of every error.
+        remedy: What to do by hand; every error message ends with it.
         progress: Whether to show a bar on stderr; by default when stderr is a terminal.
 
     Raises:
@@ -103,11 +103,11 @@ def offline() -> str | None:
 
 
 def _fetch_part(url: str, part: Path, *, sha256: str, remedy: str, progress: bool | None) -> None:
-    """Complete `part` and check it; a part that was continued in vain is begun anew once."""
+    """Complete `part` and check it; if a continued part is wrong, start anew once."""
     while not _is(part, sha256):
         continued = part.is_file() and part.stat().st_size > 0
         if not _transfer(url, part, remedy=remedy, progress=progress):
-            part.unlink()  # the source has nothing behind what is here: that is of another file
+            part.unlink()  # the source has no bytes after ours, so ours are from another file
             continue
         if _is(part, sha256):
             return
@@ -121,7 +121,7 @@ def _fetch_part(url: str, part: Path, *, sha256: str, remedy: str, progress: boo
 
 
 def _transfer(url: str, part: Path, *, remedy: str, progress: bool | None) -> bool:
-    """Append what is missing of `part`; return False when there can be nothing to append."""
+    """Append the missing bytes to `part`; return False when there are none to append."""
     import requests
 
     offset = part.stat().st_size if part.is_file() else 0
@@ -148,7 +148,7 @@ def _transfer(url: str, part: Path, *, remedy: str, progress: bool | None) -> bo
 
 
 def reason(error: Exception) -> str:
-    """Say in a few words why fetching failed; requests wraps it in three layers of its own."""
+    """Say briefly why fetching failed; requests wraps the reason in three layers."""
     text = str(error)
     if unresolved := re.search(r"Failed to resolve '([^']+)'", text):
         return f"the address of {unresolved[1]} cannot be resolved (is there a network?)"

@@ -1,8 +1,8 @@
 """Languages by any of their names, and resource tiers over them.
 
-The facts and the tier schemes are in `languages.toml`, with their sources; nothing is read until
-it is asked for. Every language has one canonical code here: ISO 639-1 where there is one, else
-ISO 639-3. What is not known (a class, a size) is None and makes the tier "unknown", never a guess.
+`languages.toml` holds the facts and tier schemes with their sources; it is read on first use. Every
+language has one canonical code: ISO 639-1 where there is one, else ISO 639-3. An unknown class or
+size is None, and its tier is then "unknown"; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ALONE = "alone"
 
 @dataclass(frozen=True)
 class Language:
-    """What is known of one language.
+    """The facts about one language.
 
     Attributes:
         code: ISO 639-1 where there is one, else ISO 639-3; `mul` and `simple` are our own use.
@@ -103,7 +103,7 @@ class TierScheme:
 
 @cache
 def resolve(text: str) -> Language:
-    """Return the language that a code or an English name means, whatever its case.
+    """Return the language that a code or an English name means; case is ignored.
 
     Accepted are the canonical code, the codes of ISO 639-2 and 639-3 and others in use, names, and
     a code followed by a script or a region, which are dropped ("arb_Arab", "zh-CN", "pt-br"). A
@@ -136,10 +136,10 @@ def resolve(text: str) -> Language:
 
 
 def pair_readings(name: str) -> list[LanguagePair]:
-    """Return what a pair's name may mean, in our codes: its sides are what `resolve` accepts.
+    """Return the possible meanings of a pair's name, in our codes; `resolve` reads its sides.
 
-    A side may have dashes of its own, so a name can be divided at several of them. A side may also
-    be `*` or `mul`.
+    A side may contain dashes, so there may be several ways to split a name. A side may also be `*`
+    or `mul`.
 
     >>> pair_readings("zh-Hant-en")
     [LanguagePair(query='zh', document='en')]
@@ -170,7 +170,7 @@ def _side(name: str) -> str:
 
 
 def _is_region(region: str, language: Language) -> bool:
-    """Return whether a region in lower case is one after a language, and not another language."""
+    """Return whether a lower-case code after a language is a region and not a language."""
     regions: _Table = _table()["regions"]
     return (
         region == language.code
@@ -229,7 +229,7 @@ def load_scheme(name_or_path: str) -> TierScheme:
 def pair_tier(pair: LanguagePair, scheme: TierScheme) -> Tier:
     """Return the tier of a pair's lower-resourced side; a `mul` side is ignored.
 
-    The tier is "unknown" when that of any other side is.
+    The tier is "unknown" if any other side's is.
     """
     tiers = {scheme.tier(side) for side in pair if side != POOL}
     if not tiers or "unknown" in tiers:

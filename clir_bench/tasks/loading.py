@@ -1,7 +1,7 @@
-"""Everything that is checked before the first expensive step, for all pairs of a task.
+"""Loads and checks all pairs of a task before the first expensive step.
 
-Collections are loaded here to be counted, checked and hashed, and loaded again when their turn
-comes: a task's judgments may not all fit in memory at once.
+Each collection is loaded here to be counted, checked and hashed, and loaded again when it is
+searched: a task's judgments may not all fit in memory at once.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class PreparedPair:
     """A pair whose collection passed every check.
 
     Attributes:
-        unofficial: Why what was loaded is not the benchmark's own data, whole.
+        unofficial: Why the loaded data is not all of the benchmark's own data.
     """
 
     pair: LanguagePair
@@ -99,7 +99,7 @@ class CorpusGroup:
 
 @dataclass
 class Preparation:
-    """What can be run, and what cannot and why."""
+    """The pairs that can run, and why the others cannot."""
 
     groups: list[CorpusGroup] = field(default_factory=list)
     failures: dict[LanguagePair, str] = field(default_factory=dict)
@@ -168,7 +168,7 @@ def _prepare_group(
 
 
 def load_again(loader: Loader, prepared: PreparedPair) -> Collection:
-    """Load a pair's collection when its turn has come.
+    """Load a pair's collection again, to search it.
 
     Raises:
         DataError: Its queries or judgments are not those that were checked.
@@ -198,7 +198,7 @@ def corpus_of(
 
 @dataclass(frozen=True)
 class _FirstDocuments:
-    """The first `limit` documents of a corpus, and those in `also` wherever they stand."""
+    """The first `limit` documents of a corpus, and those in `also` from anywhere in it."""
 
     documents: Iterable[Document]
     limit: int

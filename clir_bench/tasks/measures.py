@@ -1,8 +1,7 @@
-"""Measures by their ir-measures names: which there are, and how deep they look into a ranking.
+"""Measures by their ir-measures names: which exist, and how deep they look into a ranking.
 
-A ranking that is cut at 3 documents per query has no nDCG@10: the values that a tool returns for it
-are of another quantity. Over such a ranking a measure is called by the depth that there is, nDCG@3,
-and is computed as that.
+A ranking cut at 3 documents per query has no nDCG@10: a tool that returns a value for it measures
+something else. Over such a ranking the measure is named and computed at the depth it has, nDCG@3.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ WHOLE = 1000
 """Documents per query of a whole ranking, as TREC has them: measures without a cutoff (AP, Rprec,
 Bpref) are over a ranking at least this deep."""
 EVERYTHING = sys.maxsize
-"""The depth of a ranking with every document that could be ranked: no measure looks deeper."""
+"""The depth of a ranking that holds every possible document: no measure looks deeper."""
 
 _WITHOUT_RANKING = ("NumQ", "NumRel")
 
@@ -37,7 +36,7 @@ _ELSEWHERE = {
     "set_relative_p": "SetRelP", "num_q": "NumQ", "num_rel": "NumRel", "num_ret": "NumRet",
     "num_rel_ret": "NumRelRet", "iprec_at_recall": "IPrec",
 }  # fmt: skip
-"""What trec_eval and mteb call families of measures, in lower case, to ir-measures' names."""
+"""Families of measures: trec_eval's and mteb's names, in lower case, to ir-measures' names."""
 _CUTOFF_NEEDED = {"P": "10", "R": "100", "Success": "5", "IPrec": "0.1"}
 
 
@@ -45,7 +44,7 @@ class Depth(NamedTuple):
     """How deep the rankings of a run go.
 
     Attributes:
-        held: Documents that rankings hold, at least 1.
+        held: Documents per ranking, at least 1.
         cut: Whether there are more documents that could have been ranked.
     """
 
@@ -68,16 +67,15 @@ def depth_of(
 ) -> Depth:
     """Return how deep the rankings of judged queries go.
 
-    Where nobody says at how many documents rankings were cut, the run is taken for what it holds:
-    its depth is the length that more than half of the rankings share. Where no length is so common,
-    it is the greatest. A ranking of that length from which the query itself is taken out supports
-    one document less, and with it the run.
+    If nothing states at how many documents rankings were cut, the run itself decides: its depth is
+    the length that more than half of the rankings share, or else the greatest length. If the query
+    itself is removed from a ranking of that length, the depth of the run is one less.
 
     Args:
         run: The rankings, before any query is taken out of its own ranking.
         judged: Ids of the queries that count.
         n_documents: Documents that could be ranked.
-        top_k: At how many documents rankings were cut, where that is known.
+        top_k: The length at which rankings were cut, if known.
         skip_same_id: Whether queries are taken out of their own rankings.
 
     Raises:
@@ -114,19 +112,19 @@ def looks_at(name: str) -> int:
     if measure.NAME in _WITHOUT_RANKING:
         return 0
     cutoff = int(measure.params.get("cutoff", WHOLE))
-    # Without the documents that nobody judged, the first five may be of any rank.
+    # Without unjudged documents, the first five may have any rank.
     return max(cutoff, WHOLE) if measure.params.get("judged_only") else cutoff
 
 
 def is_cut(name: str) -> bool:
-    """Return whether a measure looks at a number of documents that its name states."""
+    """Return whether a measure's name states how many documents it looks at."""
     measure = _parsed(name)
     return "cutoff" in measure.params and not measure.params.get("judged_only")
 
 
 @cache
 def at_depth(name: str, depth: int) -> str | None:
-    """Return what a measure is called over rankings of a depth, None where it cannot be had.
+    """Return a measure's name over rankings of a depth, None if it cannot be computed there.
 
     >>> [at_depth(name, 3) for name in ("nDCG@10", "P@1", "AP", "Bpref")]
     ['nDCG@3', 'P@1', 'AP@3', None]
@@ -147,18 +145,18 @@ def at_depth(name: str, depth: int) -> str | None:
 
 
 def too_deep(names: Iterable[str], depth: int) -> str:
-    """Say of measures that they look deeper than rankings go, and what those give instead."""
+    """Say which measures look deeper than rankings go, and which are possible instead."""
     said = []
     for name in names:
         needs = "looks at" if is_cut(name) else "is over whole rankings, of"
         lower = at_depth(name, depth)
-        instead = f" ({lower} can be had)" if lower else ""
+        instead = f" ({lower} is possible)" if lower else ""
         said.append(f"{name} {needs} {looks_at(name):,} documents per query{instead}")
     return f"{'; '.join(said)}; rankings hold {depth:,}"
 
 
 def refuse(names: Sequence[str], depth: int) -> None:
-    """Refuse measures that look deeper than documents are ranked, if there are any.
+    """Refuse measures that look deeper than the rankings go.
 
     Raises:
         UsageError: Says how many documents must be ranked.
@@ -168,7 +166,7 @@ def refuse(names: Sequence[str], depth: int) -> None:
 
 
 def name_here(name: str) -> str | None:
-    """Return ir-measures' name of what trec_eval or mteb calls `name`, None for no name of theirs.
+    """Return ir-measures' name for a trec_eval or mteb name, None for any other name.
 
     >>> [name_here(name) for name in ("map", "recall_100", "ndcg_cut.10", "P_5", "mrr_at_10")]
     ['AP', 'R@100', 'nDCG@10', 'P@5', 'RR@10']
@@ -186,7 +184,7 @@ def name_here(name: str) -> str | None:
 
 
 def hint(name: str) -> str:
-    """Return a sentence with a measure's name here, where `name` is trec_eval's or mteb's; else "".
+    """Return a sentence with our name of a trec_eval or mteb measure, "" for other names.
 
     >>> hint("recall_100")
     "What trec_eval or mteb calls 'recall_100' is R@100 here. "
@@ -202,7 +200,7 @@ def _parsed(name: str) -> Measure:
 
 
 JUDGED = "Judged@10"
-"""Reported with every result: how much of what was ranked first anyone has judged."""
+"""Reported with every result: the share of the top documents that has been judged."""
 
 
 def parse_measures(names: Iterable[str]) -> dict[str, Measure]:

@@ -1,16 +1,16 @@
-"""What the first reading of a corpus tells the second: its windows, and which texts come again.
+"""The outline of a corpus: its windows, and the texts that occur more than once.
 
-A corpus is read twice: once to be checked, once to be encoded. The second reading cuts it into the
-same windows, and compares each with its mark before anything of it is encoded: documents that
-changed in between are refused, and no vector of them is stored.
+A corpus is read twice: to be checked, and to be encoded. The second reading cuts it into the same
+windows and compares each with its mark before encoding any of it. If documents changed in between,
+it refuses them and stores no vector of them.
 
-A window is a fixed number of documents, or fewer where they are long. Its bounds follow from the
-documents alone, whoever encodes them and whether their vectors are stored, read back or neither,
-because the texts that are padded together can move a vector's last bits.
+A window is a fixed number of documents, or fewer where they are long. Its bounds depend on the
+documents alone, not on who encodes them or whether vectors are stored. This matters because the
+texts that are padded together can change a vector's last bits.
 
-Memory: 8 bytes per document while the corpus is checked, then 16 per window and 8 per text that
-comes again. Keys and marks are Python's own hashes (SipHash, keyed anew for each process), so they
-hold within one process only.
+Memory: 8 bytes per document while the corpus is checked; then 16 bytes per window and 8 per
+repeated text. Keys and marks are Python's own hashes (SipHash, with a new key in each process), so
+they hold within one process only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from clir_bench.errors import DataError
 from clir_bench.types import Document
 
 WINDOW_DOCUMENTS = 1024
-"""Documents encoded together, and between two looks at the progress bar."""
+"""Documents encoded together, and per update of the progress bar."""
 WINDOW_CHARACTERS = 2**20
 """A window ends with the text that makes it so long, however few they are: passages never do, and
 a tokenizer takes some 60 bytes of memory per character of a window."""
@@ -39,8 +39,8 @@ class Text(NamedTuple):
 
     Attributes:
         text: Title and text joined; blank when there is nothing to encode.
-        language: What the encoder is told.
-        key: Equal for equal texts of one language, and almost surely for no others.
+        language: The language code that the encoder gets.
+        key: Equal for equal texts of one language; almost surely different for others.
     """
 
     doc_id: str
@@ -51,7 +51,7 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Outline:
-    """What is known of a corpus after its first reading.
+    """The facts about a corpus after its first reading.
 
     Attributes:
         sizes: Documents of each window.
@@ -71,7 +71,7 @@ class Outline:
 
 
 NO_OUTLINE = Outline()
-"""Of a corpus that nobody has read."""
+"""The outline of a corpus that has not been read."""
 
 
 class _Window:
@@ -81,7 +81,7 @@ class _Window:
         self.n_documents = self._n_characters = self.mark = 0
 
     def add(self, text: Text) -> bool:
-        """Take in a text; return whether the window ends with it."""
+        """Add a text; return whether the window ends with it."""
         self.mark = hash((self.mark, text.doc_id, text.key))
         self.n_documents += 1
         self._n_characters += len(text.text)
@@ -89,7 +89,7 @@ class _Window:
 
 
 class Outliner:
-    """Makes the outline of a corpus that somebody else reads.
+    """Builds the outline of a corpus while the caller reads it.
 
     Args:
         language: The documents' language where a document does not state its own.
@@ -104,7 +104,7 @@ class Outliner:
         self._window = _Window()
 
     def add(self, document: Document) -> bool:
-        """Take in the next document; return whether it has a text to encode."""
+        """Add the next document; return whether it has a text to encode."""
         text = text_of(document, self._language, self._document_text)
         if self._window.add(text):
             self._close()
@@ -144,11 +144,11 @@ def read_again(
     document_text: str,
     where: str,
 ) -> Iterator[list[Text]]:
-    """Yield the windows of a corpus, each compared with what was found at the first reading.
+    """Yield the windows of a corpus, each compared with the first reading.
 
     Args:
         documents: The corpus.
-        outline: Of its first reading, by the same language and `document_text`.
+        outline: From its first reading with the same language and `document_text`.
         language: As in `Outliner`.
         document_text: As in `Outliner`.
         where: Names the corpus in errors.
@@ -189,7 +189,7 @@ def text_of(document: Document, language: str, document_text: str) -> Text:
 
 
 def document_string(document: Document, template: str) -> str:
-    """Join title and text as the card says; an absent part takes its separator with it.
+    """Join title and text as the card says; an absent part leaves no separator.
 
     >>> document_string(Document("d", "Nairobi ni jiji.", "Nairobi"), "{title} {text}")
     'Nairobi Nairobi ni jiji.'
@@ -201,7 +201,7 @@ def document_string(document: Document, template: str) -> str:
 
 
 def bounded(texts: Sequence[str]) -> list[Sequence[str]]:
-    """Return texts in order, at once as many as a window may hold by their length."""
+    """Split texts, in order, into parts as long as a window may be."""
     batches = []
     first = n_characters = 0
     for end, text in enumerate(texts, start=1):

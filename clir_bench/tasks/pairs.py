@@ -11,14 +11,14 @@ from clir_bench.types import POOL, LanguagePair
 
 
 class PairRules(BaseModel):
-    """Which language pairs a task has, as rules over its languages.
+    """Rules over a task's languages that name its pairs.
 
     A rule is "same" (each language to itself), "cross" (every ordered pair of two languages),
     "any" (both), or a pair in which a side may be `*`: "en-*", "*-en", "*-mul", "fon-fr". A `*`
     never stands for the language on the other side.
 
     Attributes:
-        official: What runs when no pairs are asked for.
+        official: The pairs that run by default.
         available: Everything `--pairs` may ask for; the official ones when empty.
     """
 
@@ -62,7 +62,7 @@ def expand(rules: Iterable[str], languages: Collection[str]) -> list[LanguagePai
 
 
 def count_names(pair: LanguagePair) -> tuple[str, str, str]:
-    """Return the names under which a card may state a pair's counts, the most special first.
+    """Return the names under which a card may state a pair's counts, most specific first.
 
     >>> count_names(LanguagePair("en", "sw"))
     ('en-sw', '*-sw', '*')

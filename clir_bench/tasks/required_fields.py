@@ -1,4 +1,4 @@
-"""What the required fields of a card are for, as the error says that misses one."""
+"""What each required field of a card is for; the error for a missing field says it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Source:
         origin: "sample" (embedded), "local" (the user's folder: nothing is ever fetched into it)
             or "cache" (files of the card's manifest are fetched when first asked for; tasks of
             ir_datasets use ir_datasets' own cache instead).
-        unofficial: Filled while reading: why what was read is not the official data.
+        unofficial: Filled while reading: why the data is not the official data.
     """
 
     card: TaskCard

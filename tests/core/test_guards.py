@@ -39,7 +39,7 @@ def test_an_error_derived_from_ours_is_a_plugins_error() -> None:
         def __str__(self) -> str:
             raise RuntimeError("no text")
 
-    with pytest.raises(PluginError, match="TheirError: \\(its text cannot be had\\)"):
+    with pytest.raises(PluginError, match="TheirError: \\(its text cannot be read\\)"):
         guard(TheirError())
 
 

@@ -314,7 +314,7 @@ class Foreign(BaseException):
         (GeneratorExit(), "GeneratorExit"),
         (StopIteration("x"), "StopIteration: x"),
         (Foreign("x"), "Foreign: x"),
-        (MuteError(), "MuteError: (its text cannot be had)"),
+        (MuteError(), "MuteError: (its text cannot be read)"),
         (ValueError("a\x1b[2Jb\n\ud800"), "ValueError: a\\x1b[2Jb \\ud800"),
         (OSError(28, "No space left"), "OSError: [Errno 28] No space left"),
     ],

@@ -238,7 +238,7 @@ def other_normalization(folder: Folder) -> None:
         (fractional_relevance, DE_QRELS, ":5: score must be a whole number, found '0.5'"),
         (judged_twice, DE_QRELS, ":5: 'd1' is judged twice for query 'q1'"),
         (zstandard, DE, ": is a zstd file; unpack it first"),
-        (absent_documents, "", "3 documents, of which none is in the corpus: 'd71', 'd72', 'd73'"),
+        (absent_documents, "", "3 documents, but none is in the corpus: 'd71', 'd72', 'd73'"),
         (huge_relevance, DE_QRELS, ":5: score must be from -100,000 to 100,000, found 1000000000"),
         (no_number, DE_QRELS, ":5: score must be a whole number, found 'abc'"),
         (absent_query, "", "judgments name 1 queries that are not among the 3 queries: 'q77'"),

@@ -145,8 +145,8 @@ def test_one_document_less_than_the_corpus_is_a_cut(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("measure", "said"),
     [
-        ("R@100", r"R@100 looks at 100 documents per query \(R@5 can be had\)"),
-        ("AP", r"AP is over whole rankings, of 1,000 documents per query \(AP@5 can be had\)"),
+        ("R@100", r"R@100 looks at 100 documents per query \(R@5 is possible\)"),
+        ("AP", r"AP is over whole rankings, of 1,000 documents per query \(AP@5 is possible\)"),
         ("Bpref", "Bpref is over whole rankings, of 1,000 documents per query; "),
     ],
 )
@@ -291,8 +291,8 @@ def test_a_measure_asked_for_that_a_run_does_not_reach_fails_its_pair_alone(
     capsys.readouterr()
     assert score(folder, f"en-sw={ten}", f"fr-sw={whole}", "--measures", "R@100") == 1
     assert (
-        f"failed: en-sw: {ten}: R@100 looks at 100 documents per query (R@10 can be had); rankings "
-        "hold 10: score a deeper run, or leave them out"
+        f"failed: en-sw: {ten}: R@100 looks at 100 documents per query (R@10 is possible); "
+        "rankings hold 10: score a deeper run, or leave them out"
     ) in capsys.readouterr().err
     assert "R@100" in stored(folder, "other").pairs["fr-sw"].scores
     assert stored(folder, "other").task.measures[1] == "AP@1000"

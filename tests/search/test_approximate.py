@@ -231,7 +231,7 @@ def test_impossible_index_is_refused_before_anything_is_read(text: str, problem:
 def test_index_that_cannot_grow_block_by_block_is_refused_before_anything_is_read(
     text: str,
 ) -> None:
-    problem = r"cannot be filled a block of documents at a time; expected exact, or .* HNSW32"
+    problem = r"cannot be filled block by block; expected exact, or .* HNSW32"
     with pytest.raises(UsageError, match=problem):
         check_index(IndexSpec.parse(text), ENCODER)
 

@@ -185,6 +185,6 @@ def test_a_name_of_nobodys_gets_no_hint(name: str) -> None:
 
 def test_what_looks_too_deep_is_said_with_what_can_be_had() -> None:
     assert too_deep(["R@100", "Bpref"], 10) == (
-        "R@100 looks at 100 documents per query (R@10 can be had); Bpref is over whole rankings, "
+        "R@100 looks at 100 documents per query (R@10 is possible); Bpref is over whole rankings, "
         "of 1,000 documents per query; rankings hold 10"
     )

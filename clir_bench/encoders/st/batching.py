@@ -1,4 +1,4 @@
-"""Batches of texts of similar length, up to a number of tokens; smaller ones if memory runs out.
+"""Batches texts of similar length up to a number of tokens; shrinks batches if memory runs out.
 
 >>> batches = TokenBatches(12)
 >>> batches.run([3, 6, 1, 5], lambda rows: print(rows.tolist()))
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _LARGEST_KEPT = 2**25 - 2**16
-"""Bytes; glibc learns from no block of 32 MiB or more."""
+"""Bytes; glibc does not learn from blocks of 32 MiB or more."""
 _Returned = TypeVar("_Returned")
 
 
@@ -27,7 +27,7 @@ class TokenBatches:
     """Batches of at most so many tokens, padding included.
 
     Attributes:
-        budget: Tokens a batch; halved, for good, whenever a batch did not fit into memory.
+        budget: Tokens per batch; halved for good whenever a batch did not fit into memory.
     """
 
     def __init__(self, budget: int) -> None:
@@ -40,7 +40,7 @@ class TokenBatches:
     ) -> None:
         """Call `forward` with the rows of one batch after another, longest texts first.
 
-        The longest come first because a batch that does not fit is then found at once. The same
+        The longest come first, so a batch that does not fit is found at once. The same
         lengths and budget make the same batches. A text longer than the budget is a batch alone.
 
         Args:
@@ -73,17 +73,17 @@ class TokenBatches:
 
 
 class TextBatches:
-    """Batches of so many texts, whatever their length.
+    """Batches of a fixed number of texts of any length.
 
     Attributes:
-        size: Texts a batch; halved, for good, whenever a batch did not fit into memory.
+        size: Texts per batch; halved for good whenever a batch did not fit into memory.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
 
     def run(self, encode: Callable[[int], _Returned]) -> _Returned:
-        """Return what `encode` makes of a batch size that fits, beginning again for each size."""
+        """Call `encode` with a batch size that fits, starting again with each smaller size."""
         while True:
             try:
                 return encode(self.size)
@@ -105,14 +105,14 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def release_memory() -> None:
-    """Give back what torch's allocator keeps for later on a CUDA device."""
+    """Release the memory that torch's allocator keeps on a CUDA device."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep the memory of one batch for the next, as far as it does so.
+    """Make the C library keep the memory of one batch for the next, if it can.
 
     glibc gives large blocks back to the system as soon as they are free, until it has seen one of
     nearly 32 MiB freed; then it keeps them. Otherwise every layer of every batch is handed new

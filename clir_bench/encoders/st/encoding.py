@@ -1,8 +1,8 @@
-"""sentence-transformers models as encoders, once they are loaded (see `loading`).
+"""Encoders over loaded sentence-transformers models (see `loading`).
 
-Transformers with one vector per text get batches filled to a number of tokens. All other models,
-and runs that ask for a number of texts, use sentence-transformers' own `encode`. Which texts share
-a batch can change the last bits of a vector.
+Transformers with one vector per text get batches filled up to a number of tokens. All other models,
+and runs that state a number of texts per batch, use sentence-transformers' own `encode`. Which
+texts share a batch can change the last bits of a vector.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _CPU_TOKENS_A_BATCH = 768
 def batches_for(
     request: EncoderRequest, device: str, *, late: bool, has_layers: bool = True
 ) -> tuple[TextBatches, TokenBatches | None]:
-    """Return batches of the size that was asked for, else of what suits the device.
+    """Return batches of the requested size, or else of a size that suits the device.
 
-    Batches of tokens, where there are any, come before batches of texts, which every model takes.
+    Batches of tokens, if any, come first; batches of texts work for every model.
 
     Args:
-        request: What was asked for.
+        request: The user's request.
         device: Where the model runs.
         late: Whether a text has several vectors.
-        has_layers: Whether it is a transformer; others have nothing to gain from full batches.
+        has_layers: Whether it is a transformer; others gain nothing from full batches.
 
     Raises:
         UsageError: Both kinds were asked for, or tokens for a model of late interaction.
@@ -59,7 +59,7 @@ def batches_for(
 
 
 class _OneModel:
-    """What both kinds of encoder are: a model on a device.
+    """The common part of both kinds of encoder: a model on a device.
 
     Attributes:
         device: Where the model runs.
@@ -72,11 +72,11 @@ class _OneModel:
         _count_tokens(model)
 
     def operations(self, counts: Mapping[str, int]) -> int:
-        """Return the operations of the matrix products for what a profile counted."""
+        """Return the operations of the matrix products, from a profile's counts."""
         return operations(self._model[0], counts)
 
     def leave_device(self) -> None:
-        """Give the device's memory back, because others will encode."""
+        """Release the device's memory, because workers will encode."""
         self._model.to("cpu")
         release_memory()
 
@@ -118,7 +118,7 @@ class DenseEncoder(_OneModel):
         return rows
 
     def _in_token_batches(self, texts: Sequence[str], prompt: str, task: str) -> Vectors | None:
-        """Return unnormalised rows, None if this is not to be done or the model's input is no grid.
+        """Return unnormalised rows, None without token batches or if the input is no grid.
 
         All texts are tokenized at once; a batch is some rows of that grid, less the columns in
         which none of them has a token.
@@ -162,7 +162,7 @@ class LateInteractionEncoder(_OneModel):
         *,
         language: str,
     ) -> list[Vectors]:
-        """Return one float32 `(n_tokens_i, dim)` a text, expansion tokens included."""
+        """Return one float32 `(n_tokens_i, dim)` per text, expansion tokens included."""
         return self._encode(self._model.encode_query, texts, self.info.query_prompt)
 
     def encode_document_tokens(
@@ -171,7 +171,7 @@ class LateInteractionEncoder(_OneModel):
         *,
         language: str,
     ) -> list[Vectors]:
-        """Return one float32 `(n_tokens_i, dim)` a text, without the model's skipped tokens."""
+        """Return one float32 `(n_tokens_i, dim)` per text, without the model's skipped tokens."""
         return self._encode(self._model.encode_document, texts, self.info.document_prompt)
 
     def _encode(
@@ -199,7 +199,7 @@ def _by_texts(
 
 
 def _count_tokens(model: Any) -> None:
-    """Have a model tell the profile, where there is one, of its tokenizer's time and tokens."""
+    """Make a model report its tokenizer's time and tokens to the profile, if there is one."""
     preprocess = model.preprocess
 
     def watched(inputs: Sequence[Any], *args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,7 @@
 """`st:HUB_ID_OR_FOLDER`: any sentence-transformers model, single-vector or late-interaction.
 
-Weights are resolved to one folder at one commit first (see `weights`), so that what is hashed and
-recorded is what is loaded, and loading itself touches no network.
+Weights are first resolved to one folder at one commit (see `weights`). So the weights that are
+loaded are those that were hashed and recorded, and loading does not use the network.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _POSITION_TABLES = ("position_embeddings", "position_embedding", "embed_position
 
 @dataclass(frozen=True)
 class Stated:
-    """What is known of a model besides its files; None leaves it to the files.
+    """Facts about a model besides its files; None leaves a fact to the files.
 
     Attributes:
         query_prompt: Put before every query instead of the model's own prompt.
         document_prompt: Put before every document instead of the model's own prompt.
         max_tokens: An upper limit; the model's own applies where it is lower.
         must_fit: Whether `max_tokens` beyond the model's positions is an error.
-        dim: What the model's dimension must be.
-        late: Whether to load it as late interaction or pooled, where its files serve as both.
+        dim: The expected dimension of the model.
+        late: Whether to load it as late interaction or pooled, if its files serve as both.
     """
 
     query_prompt: str | None = None
@@ -55,10 +55,10 @@ class Stated:
 
 
 def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | TokenEncoder:
-    """Load the model in `found.folder` and say in its info what was loaded.
+    """Load the model in `found.folder` and record in its info what was loaded.
 
     Raises:
-        UsageError: The device is no device.
+        UsageError: There is no such kind of device.
         EncoderError: It is of the wrong kind, needs code that is not trusted, does not fit what is
             stated about it, or changed while it was loaded.
     """
@@ -139,7 +139,7 @@ def resolve_device(device: str) -> str:
 
 
 def _prompts(model: Any, found: Weights, stated: Stated) -> prompts.Prompts:
-    """Return what is put before the texts; warn of prompts that were saved and stay unused."""
+    """Return the prompts for the texts; warn of saved prompts that stay unused."""
     saved, default = dict(model.prompts), model.default_prompt_name
     if not Path(found.folder, "modules.json").is_file():
         # sentence-transformers reads the settings of a model that has modules, and of no other.
@@ -161,7 +161,7 @@ def _prompts(model: Any, found: Weights, stated: Stated) -> prompts.Prompts:
 
 
 def _unmixed(found: Weights, request: EncoderRequest) -> Arithmetic:
-    """Return the arithmetic of a model that has nothing to mix: float32, unless more was asked."""
+    """Return float32, the arithmetic of a model with nothing to mix; refuse a stated `MIXED`."""
     if request.dtype == precision.MIXED:
         raise EncoderError(
             f"model {found.name!r} has no feed-forward layers that clir-bench knows, so there is "
@@ -171,7 +171,7 @@ def _unmixed(found: Weights, request: EncoderRequest) -> Arithmetic:
 
 
 def read(found: Weights, late: bool, device: str, dtype: torch.dtype, trust: bool) -> Any:
-    """Load the model; whatever the libraries raise becomes an `EncoderError` saying what to do."""
+    """Load the model; any error of the libraries becomes an `EncoderError` with a remedy."""
     with quiet():
         from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 
@@ -215,17 +215,17 @@ def _why(found: Weights, error: Exception) -> str:
 def limit_tokens(
     model: Any, stated: int | None, name: str, *, must_fit: bool = False
 ) -> int | None:
-    """Return after how many tokens documents are cut, lowering the model's limit if need be.
+    """Return after how many tokens documents are cut; lower the model's limit if needed.
 
     Args:
         model: As sentence-transformers loaded it; nothing longer than it has positions for is kept.
         stated: An upper limit; the model's own applies where it is lower.
-        name: What the model is called.
+        name: The model's name.
         must_fit: Whether a stated limit beyond the model's positions is an error; where the
             model's own limit fits them and applies instead, a warning names it.
 
     Raises:
-        EncoderError: It is.
+        EncoderError: A stated limit is beyond the model's positions, and `must_fit`.
     """
     attribute = (
         "document_length" if getattr(model[0], "document_length", None) else "max_seq_length"
@@ -252,7 +252,7 @@ def limit_tokens(
 
 
 def _positions(module: Any) -> int | None:
-    """Return how many tokens a module has learnt positions for, None where nothing is learnt.
+    """Return for how many tokens a module has learnt positions, None if it has none.
 
     RoBERTa and its kin begin to count behind the padding token's id, so that XLM-R's table of 514
     positions is for 512 tokens; BART's tables say their offset. Positions that are computed, such

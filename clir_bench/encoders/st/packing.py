@@ -1,9 +1,9 @@
 """Stores the weights of linear layers in oneDNN's own order: once, not again in every call.
 
-Values are those of the layers as they were up to rounding: products are summed in another order.
-Whether it is faster is measured (see `speeds`): on some processors it is by a fifth, on others not.
-torch packs weights for its own compiler only, by operators that it may change at any time; where
-they are missing or wrong the layers stay as they are, and the log says so.
+Values equal those of the original layers up to rounding, because products are summed in another
+order. `speeds` measures whether it is faster: on some processors by a fifth, on others not. torch
+packs weights only for its own compiler, with operators that may change at any time. If they are
+missing or wrong, the layers stay as they are, and the log says so.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_BYTES = 2 * 2**30
-"""Larger models are left as they are: the weights lie in memory a second time."""
+"""Larger models are not packed, because packing holds the weights in memory twice."""
 _ROWS = 2048
-"""For how many rows oneDNN chooses the order; it serves any number."""
+"""oneDNN chooses the order for this number of rows; it works for any number."""
 _TOLERANCE = {"torch.float32": 1e-4, "torch.bfloat16": 2e-2}
 
 
 def pack(model: torch.nn.Module, wanted: Callable[[str], bool] = lambda _: True) -> int:
     """Pack the linear layers of a model on a processor, in place; return how many were packed.
 
-    The weights stay where they are too, for whoever counts them.
+    The original weights stay too, for code that counts them.
 
     Args:
         model: The model.
@@ -49,12 +49,12 @@ def pack(model: torch.nn.Module, wanted: Callable[[str], bool] = lambda _: True)
 
 
 def fits(layers: Iterable[torch.nn.Linear]) -> bool:
-    """Return whether the weights of these layers may lie in memory a second time."""
+    """Return whether memory may hold the weights of these layers twice."""
     return sum(layer.weight.nbytes for layer in layers) <= _MOST_BYTES
 
 
 def packed(layer: torch.nn.Linear) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """Return what a layer does, on packed weights; None, and a line in the log, if torch cannot."""
+    """Return a layer's function on packed weights; None, and a log line, if torch cannot."""
     import torch
 
     try:
@@ -67,10 +67,10 @@ def packed(layer: torch.nn.Linear) -> Callable[[torch.Tensor], torch.Tensor] | N
 
 
 def _packed(layer: torch.nn.Linear) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return a forward function that gives what the layer's own gives.
+    """Return a forward function with the same values as the layer's own.
 
     Raises:
-        ValueError: It does not, which is tried on a few rows.
+        ValueError: A test on a few rows gave other values.
     """
     import torch
 

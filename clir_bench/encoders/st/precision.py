@@ -1,9 +1,9 @@
-"""Chooses the arithmetic a model runs in, and has a mode that is fast and exact enough on a CPU.
+"""Chooses the arithmetic a model runs in, with a mode that is fast and exact enough on a CPU.
 
 `MIXED` multiplies in the feed-forward layers, two thirds of a transformer's products, on bfloat16
 copies of their weights and inputs; attention, the residual stream, normalisation, pooling and
 every other weight stay float32. Weights in bfloat16 throughout, and products in bfloat16
-throughout (torch's autocast), are faster and both move scores by more than 0.001 nDCG@10;
+throughout (torch's autocast), are faster, but both move scores by more than 0.001 nDCG@10;
 `benchmarks/README.md` has the measurements.
 """
 
@@ -21,21 +21,21 @@ MIXED: Final = "mixed-bfloat16"
 Dtype: TypeAlias = Literal["float32", "bfloat16", "mixed-bfloat16"]
 
 _MARGIN = 1.15
-"""How many times as fast as float32 `MIXED` must be to be taken by itself."""
+"""`auto` chooses `MIXED` only if it is this many times as fast as float32."""
 _TO_BE_MEASURED = "not measured yet"
 
 _FEED_FORWARD = {"densereludense", "feed_forward", "feedforward", "ffn", "intermediate", "mlp"}
 _AFTER = "output"
-"""What BERT and its kin call the layer after `intermediate`, and its counterpart in attention."""
+"""BERT-like models' name for the layer after `intermediate`, and for one in attention."""
 _ATTENTION = "attention"
 
 
 class Arithmetic(NamedTuple):
-    """What a model runs in.
+    """The arithmetic a model runs in.
 
     Attributes:
         dtype: The arithmetic.
-        reason: Why, where it was left to the package; empty where it was asked for.
+        reason: Why the package chose it; empty if the user did.
     """
 
     dtype: Dtype
@@ -47,8 +47,8 @@ def choose(asked: str, device: str, *, late: bool) -> Arithmetic:
 
     "auto" is bfloat16 on CUDA devices that have it. On processors it is float32, or `MIXED` where
     they multiply bfloat16 natively: then `settle` decides when the layers are there to be measured.
-    On processors late interaction, which has not been measured, and whose many vectors per text no
-    pooling averages, is float32.
+    Late interaction on processors is float32: it has not been measured, and no pooling averages its
+    many vectors per text.
     """
     import torch
 
@@ -69,9 +69,9 @@ def choose(asked: str, device: str, *, late: bool) -> Arithmetic:
 def settle(model: torch.nn.Module, loaded: Arithmetic) -> Arithmetic:
     """Make a float32 model on a processor run as fast as it can, in place; return its arithmetic.
 
-    Products of the model's largest layer are measured (see `speeds`). Unless a person states
-    `MIXED`, it is taken only if all of the model's layers together are clearly faster in it than in
-    float32. Weights are packed where that is faster.
+    Products of the model's largest layer are measured (see `speeds`). Unless the user states
+    `MIXED`, it is chosen only if all of the model's layers together are clearly faster in it than
+    in float32. Weights are packed where that is faster.
     """
     layers = linear_layers(model)
     if not layers:
@@ -95,7 +95,7 @@ def faster(measured: speeds.Speeds, share: float) -> Arithmetic:
 
     Args:
         measured: Speeds of one layer.
-        share: Part of the layers' products that `MIXED` makes in bfloat16.
+        share: Share of the layers' products that `MIXED` computes in bfloat16.
     """
     exact, low = measured.best(speeds.FLOAT32), measured.best(speeds.BFLOAT16)
     if exact is None or low is None:
@@ -121,7 +121,7 @@ def multiplies_bfloat16() -> bool:
 
 
 def stored_as(dtype: Dtype) -> torch.dtype:
-    """Return in what a model's weights are loaded."""
+    """Return the type in which a model's weights are loaded."""
     import torch
 
     return torch.bfloat16 if dtype == "bfloat16" else torch.float32
@@ -156,7 +156,7 @@ def feed_forward_layers(model: torch.nn.Module) -> list[torch.nn.Linear]:
 
 
 def _is_feed_forward(name: str) -> bool:
-    """Return whether a layer of that path is half of a feed-forward block.
+    """Return whether the layer at a path is half of a feed-forward block.
 
     >>> _is_feed_forward("encoder.layer.0.output.dense")
     True

@@ -1,9 +1,9 @@
-"""Which of the prompts saved with a model is put before queries, and which before documents.
+"""Chooses which prompts saved with a model go before queries and before documents.
 
 sentence-transformers 6 puts the prompt named "query" before queries and the one named "document"
-before documents. It makes an empty one up where a model saved none of that name, so prompts
-under other names, `default_prompt_name` too, are silently left out. Here a prompt whose name says
-which side it is for is used as well; what stays unused is told.
+before documents. If a model saved neither, it uses an empty prompt, so prompts under other names,
+including `default_prompt_name`, are silently ignored. This module also uses a prompt whose name
+says which side it is for, and reports the prompts that stay unused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 _OWN = {"query": ("query",), "document": ("document", "passage", "corpus")}
-"""What sentence-transformers looks for, in its order."""
+"""The names sentence-transformers looks for, in its order."""
 
 _WORDS = {
     "query": {"query", "queries", "question", "questions"},
@@ -26,12 +26,12 @@ _MOST_SHOWN, _LONGEST_SHOWN = 8, 60
 
 
 class Prompts(NamedTuple):
-    """What is put before the texts.
+    """The prompts to put before texts.
 
     Attributes:
         query: Before every query.
         document: Before every document.
-        unused: What people must know of prompts that were saved and stay unused, "" for nothing.
+        unused: A sentence about saved prompts that stay unused, "" if there are none.
     """
 
     query: str
@@ -46,7 +46,7 @@ def choose(
     query: str | None = None,
     document: str | None = None,
 ) -> Prompts:
-    """Return the prompts to use: the stated ones, else those whose saved names say their side.
+    """Return the prompts to use: the stated ones, or else saved ones whose names say a side.
 
     Args:
         saved: Name to prompt, as saved with the model.
@@ -70,14 +70,14 @@ def choose(
         names |= {chosen} if chosen is not None else set()
         missing |= text is None and chosen is None
     left = {name: text for name, text in texts.items() if name not in names}
-    # A side may well have no prompt; it is another matter where one may have been meant for it.
+    # A side may have no prompt, but a saved prompt may have been meant for it.
     both_known = set(texts.values()) <= set(found.values())
     unused = _told(left, default) if missing and left and not both_known else ""
     return Prompts(found["query"], found["document"], unused)
 
 
 def _named(texts: Mapping[str, str], default: str | None, side: str) -> str | None:
-    """Return the name of the prompt for one side, None where no name says so, or several do."""
+    """Return the name of the prompt for one side, None if no name or several names say so."""
     if own := next((name for name in _OWN[side] if name in texts), None):
         return own
     fitting = [name for name in texts if side_of(name) == side]

@@ -1,4 +1,4 @@
-"""How much arithmetic an encoder does, and how much its device could do."""
+"""Measures how much arithmetic an encoder does, and how much its device could do."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _REPEATS = 5
 def operations(transformer: torch.nn.Module, counts: Mapping[str, int]) -> int:
     """Return the floating-point operations of a transformer's matrix products, without padding.
 
-    Two a weight and token in linear layers, and in attention 4 x layers x width for every pair of
+    Two per weight and token in linear layers, and in attention 4 x layers x width for every pair of
     tokens of a text (Kaplan et al. 2020, arXiv 2001.08361, table 1, without causal masking).
 
     Args:
-        transformer: The model without what comes after it, such as pooling.
+        transformer: The model without later parts such as pooling.
         counts: "tokens", and "squared_tokens", the sum of squared text lengths.
     """
     import torch

@@ -1,10 +1,10 @@
 """Measures how fast this machine multiplies a model's layer in each arithmetic.
 
-An instruction in a processor's list says nothing of speed: on one kind bfloat16 products are twice
-as fast as float32 ones, on another they take twice as long. What is measured is kept in the cache,
-one file for each kind of machine, number of threads, version of torch and shape of layer. Later
-runs and worker processes read it, so all of them take the same way and make the same bytes,
-however busy the machine was.
+A processor's list of instructions does not tell their speed: bfloat16 products are twice as fast as
+float32 ones on one kind, and take twice as long on another. The cache keeps the measurements, one
+file per kind of machine, number of threads, version of torch and shape of layer. Later runs and
+worker processes read it, so all of them choose the same way and make the same bytes, however busy
+the machine was.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 ROWS = 768
-"""Tokens of the product that is measured: a full batch on a processor."""
+"""Tokens in the measured product: a full batch on a processor."""
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 PACKED = ", packed"
 _MARGIN = 1.05
-"""Packed weights are left unused only where plain ones are so many times as fast."""
+"""Plain weights are used only if they are this many times as fast as packed ones."""
 _SMALLEST = 2e7
-"""Operations below which a product is over before the clock can tell."""
+"""A product of fewer operations is too fast for the clock."""
 _LEAST_ROUNDS, _MOST_ROUNDS = 3, 25
 _ENOUGH_SECONDS = 0.2
 _VERSION = 1
@@ -46,7 +46,7 @@ _known: dict[Path, Speeds] = {}
 
 @dataclass(frozen=True)
 class Speeds:
-    """Seconds of one layer's product by the way it is made.
+    """Seconds of one layer's product, for each way to compute it.
 
     Attributes:
         operations: Of the product.
@@ -59,13 +59,13 @@ class Speeds:
     seconds: Mapping[str, float] | None = None
 
     def packs(self, dtype: str) -> bool:
-        """Return whether weights of that arithmetic are to be packed; they are if unmeasured."""
+        """Return whether to pack weights of an arithmetic; true if unmeasured."""
         found = self.seconds or {}
         plain, packed = found.get(dtype), found.get(dtype + PACKED)
         return plain is None or packed is None or packed < plain * _MARGIN
 
     def best(self, dtype: str) -> float | None:
-        """Return the seconds of the way that is taken in an arithmetic, None if unmeasured."""
+        """Return the seconds of the chosen way in an arithmetic, None if unmeasured."""
         found = self.seconds or {}
         return found.get(dtype + PACKED if self.packs(dtype) else dtype, found.get(dtype))
 
@@ -79,7 +79,7 @@ def here(layer: torch.nn.Linear, *, with_bfloat16: bool) -> Speeds:
     """Return the speeds of a layer on this machine, measured now or by an earlier process.
 
     Layers too small for the clock, and machines whose cache cannot be written, have no speeds for
-    packing: what cannot be remembered must not decide which bytes come out.
+    packing: a measurement that cannot be stored must not decide the bytes of the output.
 
     Args:
         layer: The model's largest feed-forward layer, in float32 and not packed.
@@ -104,7 +104,7 @@ def here(layer: torch.nn.Linear, *, with_bfloat16: bool) -> Speeds:
 def ways_of(
     layer: torch.nn.Linear, *, with_bfloat16: bool
 ) -> dict[str, Callable[[], torch.Tensor]]:
-    """Return every way to make a layer's product of `ROWS` tokens, as a model would run it."""
+    """Return every way to compute a layer's product of `ROWS` tokens, as a model would."""
     import torch
 
     rows = torch.linspace(-1, 1, ROWS * layer.in_features).view(ROWS, -1)
@@ -132,9 +132,9 @@ def measure(
 ) -> dict[str, float]:
     """Return the least seconds of every way.
 
-    All are run in turn, several times over, so that other work on the machine slows all of them
-    down alike; of each the least time counts, which other work moves least. Of a single thread it
-    is processor time, which other work hardly moves at all.
+    All are run in turn, several times, so other work on the machine slows all of them alike. The
+    least time of each counts, because other work affects it least. For a single thread it is
+    processor time, which other work hardly affects.
     """
     import torch
 
@@ -173,7 +173,7 @@ def _machine(layer: torch.nn.Linear, with_bfloat16: bool) -> dict[str, object]:
 
 
 def _read(path: Path) -> dict[str, float] | None:
-    """Return remembered seconds, None where there are none that make sense."""
+    """Return stored seconds, None if there are no valid ones."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["seconds"]
         seconds = {str(way): float(value) for way, value in found.items()}
@@ -186,7 +186,7 @@ def _read(path: Path) -> dict[str, float] | None:
 def _remembered(
     path: Path, machine: Mapping[str, object], seconds: Mapping[str, float]
 ) -> dict[str, float]:
-    """Store what was measured and return what is stored: of several processes the first decides."""
+    """Store the measurements and return the stored ones: the first process decides."""
     text = json.dumps({"machine": machine, "seconds": seconds}, indent=2, sort_keys=True) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -194,7 +194,7 @@ def _remembered(
             whole = Path(folder) / path.name
             whole.write_text(text, encoding="utf-8")
             if path.exists() and _read(path) is None:
-                whole.replace(path)  # what was there is damaged
+                whole.replace(path)  # the stored file is damaged
             else:
                 path.hardlink_to(whole)
     except FileExistsError:
@@ -206,5 +206,5 @@ def _remembered(
 
 
 def _is_taken(way: str, seconds: Mapping[str, float]) -> bool:
-    """Return whether a way is the one taken where packing is not a question."""
+    """Return whether a way is packed, or has no packed variant."""
     return way.endswith(PACKED) or way + PACKED not in seconds

@@ -1,1 +1,1 @@
-"""Results as other places take them: mteb, the Hugging Face Hub, ir_metadata."""
+"""Results in the formats of mteb, the Hugging Face Hub and ir_metadata."""

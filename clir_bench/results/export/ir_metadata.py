@@ -2,8 +2,9 @@
 
 Breuer, Keller and Schaer 2022 (SIGIR, doi:10.1145/3477495.3531738): YAML by the PRIMAD model
 (platform, research goal, implementation, method, actor, data) between the lines
-`ir_metadata.start` and `ir_metadata.end`. As repro_eval, its reference software, reads it, every
-line of the header begins with "# ". Tools that know nothing of it do not read such a file.
+`ir_metadata.start` and `ir_metadata.end`. Every line of the header begins with "# ", because its
+reference software, repro_eval, reads it so. Tools that do not know ir_metadata cannot read the
+file.
 """
 
 from __future__ import annotations

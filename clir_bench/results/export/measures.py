@@ -1,4 +1,4 @@
-"""What measures are called elsewhere."""
+"""The names that other tools give to measures."""
 
 from __future__ import annotations
 

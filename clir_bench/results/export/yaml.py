@@ -12,7 +12,7 @@ Value: TypeAlias = "str | int | float | bool | Sequence[Value] | Mapping[str, Va
 
 
 class _Quoted(str):
-    """A text that is written between double quotes; keys are so only where they must be."""
+    """A text written in double quotes; keys are quoted only where they must be."""
 
     __slots__ = ()
 

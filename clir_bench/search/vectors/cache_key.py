@@ -1,8 +1,8 @@
-"""What decides the vectors of a corpus: only vectors of which all of it is equal may be shared.
+"""Everything that decides a corpus' vectors; vectors are shared only if all of it is equal.
 
-The query's prompt, the batch size, the number of threads and the device are left out on purpose:
-the first does not touch documents, and the others move a vector by rounding at most. A run that
-died for want of memory may so go on with smaller batches or on another machine.
+The query's prompt, the batch size, the number of threads and the device are left out on purpose.
+The first does not affect documents; the others change a vector by rounding at most. So a run that
+ran out of memory can continue with smaller batches or on another machine.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Corpus:
         sha256: Over ids, titles, texts and languages, in their order.
         language: Of documents that do not state their own.
         document_text: How title and text are joined.
-        label: What people call it; not part of what it is.
-        outline: Of the reading that found the sha256; it follows from the documents.
+        label: Its name for people; not part of its identity.
+        outline: From the reading that computed the sha256; it depends on the documents alone.
     """
 
     sha256: str
@@ -62,10 +62,10 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells an encoder from every other, or why nothing does.
+    """The facts that identify an encoder, or why there are none.
 
     Attributes:
-        fields: Name to value; empty when it cannot be told apart.
+        fields: Name to value; empty if nothing identifies it.
         untold: Why its vectors must not be stored, empty when they may.
     """
 
@@ -74,17 +74,17 @@ class Identity:
 
 
 def identify(info: EncoderInfo, *, dim: int, spec: str, package: str, seed: int) -> Identity:
-    """Return what decides an encoder's document vectors.
+    """Return the facts that decide an encoder's document vectors.
 
-    Weights are known by their sha256. An encoder without one is known by package and version, name,
-    revision, the argument it was asked for with and the seed.
+    A sha256 identifies weights. An encoder without one is identified by package and version, name,
+    revision, argument and seed.
 
     Args:
-        info: What the encoder says of itself.
+        info: The encoder's own description.
         dim: Length of its vectors.
-        spec: What it was asked for as.
+        spec: The text that named it.
         package: Name and version of the package that provides it.
-        seed: What it was loaded with.
+        seed: The seed it was loaded with.
     """
     name, _, version = package.rpartition(" ")
     own = name == _OWN
@@ -115,8 +115,8 @@ def key_of(identity: Identity, corpus: Corpus) -> dict[str, str]:
 
     Args:
         identity: Of the encoder.
-        corpus: What is encoded. Windows of it are handed to the encoder at once, which decides what
-            is padded together; several are a shard.
+        corpus: The documents. The encoder gets one window of them at a time, so windows decide
+            which texts are padded together; several windows are a shard.
     """
     fields: dict[str, object] = {
         f"encoder.{name}": value for name, value in identity.fields.items()
@@ -161,7 +161,7 @@ def _is_editable(distribution: str) -> bool:
     try:
         found = importlib.metadata.distribution(distribution).read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:
-        return True  # not installed at all: nothing vouches for its version
+        return True  # not installed: nothing confirms its version
     try:
         direct = json.loads(found or "{}")
     except (ValueError, RecursionError):

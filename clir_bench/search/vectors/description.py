@@ -1,4 +1,4 @@
-"""What an entry says of itself in its `entry.json`, which anybody may have edited or broken."""
+"""What an entry's `entry.json` says about it; anybody may have edited or broken that file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _MOST_DOCUMENTS = 10**12
 
 
 class EntryDescription(BaseModel):
-    """What the vectors of an entry are of.
+    """The documents and encoder of an entry's vectors.
 
     Attributes:
-        corpus: Task, split and document language it was made for first.
+        corpus: Task, split and document language of its first use.
         key: Everything the vectors depend on, each value as JSON.
-        n_shards: Shards that make it whole; None where `shard_documents` tells.
+        n_shards: Shards of the whole entry; None where `shard_documents` tells.
         shard_documents: Documents per shard, in entries of version 0.1.
     """
 
@@ -42,7 +42,7 @@ class EntryDescription(BaseModel):
         return -(-self.n_documents // self.shard_documents)
 
     def of_encoder(self, name: str) -> str:
-        """Return a field of the encoder as people may see it, "" where it has none."""
+        """Return a field of the encoder for people, "" if it has none."""
         try:
             value = json.loads(self.key.get(f"encoder.{name}", '""'))
         except (ValueError, RecursionError):
@@ -51,7 +51,7 @@ class EntryDescription(BaseModel):
 
 
 def read_description(folder: Path) -> EntryDescription | None:
-    """Return what an entry says of itself, or None when it says nothing readable."""
+    """Return an entry's description, or None if it has no readable one."""
     try:
         with (folder / FILE).open("rb") as file:
             return EntryDescription.model_validate_json(file.read(_LARGEST_BYTES))

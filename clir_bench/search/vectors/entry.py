@@ -47,17 +47,17 @@ KEY_DIGITS = 32
 
 @dataclass
 class Entry:
-    """One folder of shards, and whether they can be written now.
+    """One folder of shards, and whether it can be written now.
 
     Attributes:
         folder: Where they are, or will be.
         key: Everything the vectors depend on.
-        corpus: What they are of.
+        corpus: The documents of the vectors.
         dim: Length of every vector.
         late: Whether a document has several vectors.
-        required: Fail when a shard cannot be written; otherwise say so once and go on without.
+        required: Fail when a shard cannot be written; otherwise warn once and go on without.
         stored_only: Fail when a shard is not there or damaged; otherwise it is encoded.
-        disk_share: Part of the disk that is free before it may take.
+        disk_share: Share of the free disk that it may use.
     """
 
     folder: Path
@@ -77,17 +77,17 @@ class Entry:
         return len(self.corpus.outline.shard_sizes)
 
     def missing(self) -> list[int]:
-        """Return the numbers of the shards that are not done."""
+        """Return the numbers of the missing shards."""
         done = done_shards(self.folder)
         return [number for number in range(self.n_shards) if number not in done]
 
     def documents_left(self) -> int:
-        """Return how many documents the shards cover that are not done."""
+        """Return how many documents the missing shards cover."""
         sizes = self.corpus.outline.shard_sizes
         return sum(sizes[number] for number in self.missing())
 
     def damages(self) -> dict[int, str]:
-        """Return what can be seen to be wrong with shards that are done without reading them."""
+        """Return problems of finished shards that are visible without reading their vectors."""
         found = {}
         for number in sorted(done_shards(self.folder)):
             try:
@@ -99,7 +99,7 @@ class Entry:
         return found
 
     def needed_bytes(self) -> int | None:
-        """Return what the missing shards will take, None while nobody can know."""
+        """Return the bytes that the missing shards will take, None while that is unknown."""
         n_documents = self.documents_left()
         if not self.late:
             return n_documents * self.dim * 4
@@ -112,7 +112,7 @@ class Entry:
 
     @contextmanager
     def opened(self, *, keep: bool) -> Iterator[None]:
-        """Use the entry: nobody removes it meanwhile.
+        """Use the entry: no process removes it meanwhile.
 
         Args:
             keep: Mark it as one that no run removes by itself.
@@ -125,7 +125,7 @@ class Entry:
             yield
 
     def read(self, number: int, ids: Sequence[str], n_documents: int) -> Shard | None:
-        """Return a shard, or None when it must be encoded: it is not there, or damaged.
+        """Return a shard, or None if it is missing or damaged and must be encoded.
 
         Args:
             number: Of the shard.
@@ -133,7 +133,7 @@ class Entry:
             n_documents: Documents it covers, those without text included.
 
         Raises:
-            MissingDataError: It must be encoded, and nothing may be.
+            MissingDataError: It must be encoded, but encoding is not allowed.
         """
         try:
             shard = read_shard(self.folder, number, ids, n_documents)
@@ -173,7 +173,7 @@ class Entry:
             write_beside(self.folder / FILE, text)
 
     def _check_room(self) -> None:
-        """Stop before the disk is full: how long texts are is known from the first shard on."""
+        """Stop before the disk is full; the first shard tells how long the texts are."""
         if not self.late:
             return
         need, free = self.needed_bytes() or 0, shutil.disk_usage(self.folder).free
@@ -181,7 +181,7 @@ class Entry:
         if need > room:
             message = f"the missing shards need {need:,} bytes more, of which {free:,} are free"
             if room < free:
-                message += f", {max(room, 0):,} of them for a run that was told no folder"
+                message += f", {max(room, 0):,} of them for a run that names no folder"
             self._give_up(OSError(errno.ENOSPC, message))
 
     def _give_up(self, error: OSError) -> None:
@@ -201,7 +201,7 @@ class Entry:
 
 
 class Writing:
-    """A shard being written, or not, once its folder has refused something."""
+    """A shard being written, or skipped once its folder has refused a write."""
 
     def __init__(self, entry: Entry, number: int) -> None:
         self._entry = entry
@@ -250,7 +250,7 @@ def entry_folder(root: Path, model: str, key: dict[str, str]) -> Path:
 
 
 def repair_remedy(root: Path) -> str:
-    """Return what to do about damaged shards where nothing may be encoded."""
+    """Return the remedy for damaged shards where encoding is not allowed."""
     return (
         f"`clir-bench cache verify --repair --embeddings {root}` takes damaged shards out; then "
         "run their jobs again"
@@ -267,9 +267,9 @@ def done_shards(folder: Path) -> set[int]:
 
 
 def sweep(folder: Path) -> int:
-    """Remove what killed runs left in an entry nobody uses, and return how many bytes.
+    """Remove killed runs' leftovers from an unused entry; return how many bytes.
 
-    That is files written half, and vectors that no manifest names.
+    Leftovers are half-written files, and vectors that no manifest names.
     """
     named = set()
     for number in done_shards(folder):
@@ -289,7 +289,7 @@ def sweep(folder: Path) -> int:
 
 
 def paths_in(folder: Path) -> list[Path]:
-    """Return what is in a folder, nothing where it cannot be read."""
+    """Return the content of a folder, nothing if it cannot be read."""
     try:
         return list(folder.iterdir())
     except OSError:
@@ -297,7 +297,7 @@ def paths_in(folder: Path) -> list[Path]:
 
 
 def drop_shard(folder: Path, number: int) -> None:
-    """Take a damaged shard out, its manifest first.
+    """Remove a damaged shard, its manifest first.
 
     Raises:
         OSError: The folder cannot be written.

@@ -1,4 +1,4 @@
-"""What is stored: listing it, checking it, and taking it away."""
+"""Lists, checks and removes stored vectors."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class StoredEntry:
 
     Attributes:
         name: Of its folder.
-        readable: Whether it says what it is of; otherwise the fields that tell are empty.
-        corpus: Task, split and document language it was made for first.
+        readable: Whether its description can be read; otherwise the fields from it are empty.
+        corpus: Task, split and document language of its first use.
         model: The encoder's name.
         revision: The encoder's.
-        n_shards: Shards that make it whole.
-        n_done: Shards that are there.
-        size_bytes: What it takes on disk.
-        idle_seconds: Since a run used it last.
-        kept: Whether it stays until somebody removes it.
+        n_shards: Shards of the whole entry.
+        n_done: Shards that are done.
+        size_bytes: Its size on disk.
+        idle_seconds: Time since a run last used it.
+        kept: Whether it stays until a person removes it.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class StoredEntry:
 
 
 def stored(root: Path) -> list[StoredEntry]:
-    """Return the entries in a folder, by name; anything else in it is passed over."""
+    """Return the entries in a folder, by name; anything else in it is ignored."""
     try:
         folders = sorted(root.iterdir())
     except OSError:
@@ -61,7 +61,7 @@ def stored(root: Path) -> list[StoredEntry]:
 
 
 def damages(entry: StoredEntry) -> Iterator[tuple[int, str]]:
-    """Read every shard and yield the numbers of those that are damaged, and how."""
+    """Read every shard; yield the number and the problem of each damaged one."""
     for number in sorted(done_shards(entry.folder)):
         try:
             manifest = read_manifest(entry.folder, number)
@@ -77,7 +77,7 @@ def discard(entry: StoredEntry) -> str:
 
 
 def repair(entry: StoredEntry, damaged: list[int]) -> bool:
-    """Take damaged shards out, so that the next run makes them again; False when in use."""
+    """Remove damaged shards, so that the next run makes them again; False when in use."""
     with alone(entry.folder) as mine:
         if mine:
             for number in damaged:
@@ -99,7 +99,7 @@ def sweep_leftovers(root: Path) -> int:
 
 
 def _stored(folder: Path) -> StoredEntry | None:
-    """Return what is known of an entry, None of what is none or is removed meanwhile."""
+    """Return the facts about an entry, None if it is no entry or was just removed."""
     if folder.is_symlink():
         return None
     known = read_description(folder)

@@ -1,4 +1,4 @@
-"""Taking entries away: nothing is removed that does not prove to be of our making."""
+"""Removes entries, but only those that prove that clir-bench made them."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _OURS = re.compile(
             *(pattern.pattern for pattern in (MANIFEST, DATA, LEFT_BY_KILLED)),
             *map(re.escape, (FILE, KEPT, LOCK)),
             INDEX,
-            r"\.nfs[0-9a-f]+",  # what NFS makes of a file that is removed while it is open
+            r"\.nfs[0-9a-f]+",  # NFS renames a file so if it is removed while open
         )
     )
 )
-"""Names of the files that entries are made of."""
+"""Names of an entry's files."""
 
 
 def is_entry(folder: Path, name: str) -> bool:
-    """Return whether a folder proves that it was made here, as the entry called `name`.
+    """Return whether a folder proves that clir-bench made it as the entry `name`.
 
-    A name is no proof. One of these is: a description whose key gives the name; where it cannot be
-    read, a shard's manifest; where there is neither, nothing but the empty files that mark entries.
+    A name is no proof. Proof is a description whose key gives the name; if that cannot be read, a
+    shard's manifest; if there is neither, only the empty files that mark entries.
     """
     if folder.is_symlink() or not folder.is_dir() or not _NAME.fullmatch(name):
         return False
@@ -79,12 +79,12 @@ def remove(folder: Path) -> str:
 
 
 def remove_aside(folder: Path) -> int:
-    """Finish the removal of an entry that `remove` has put aside, and return how many bytes."""
+    """Finish removing an entry that `remove` has renamed, and return how many bytes."""
     if _problem(folder, folder.name.removeprefix(REMOVED)):
         return 0
     freed = 0
-    with suppress(OSError):  # another process may be at it
-        # What proves whose it is goes last: a removal that is killed can be finished.
+    with suppress(OSError):  # another process may be removing it
+        # The proof goes last, so a killed removal can be finished.
         for path in sorted(paths_in(folder), key=_proves):
             size_bytes = path.lstat().st_size
             path.unlink()

@@ -1,4 +1,4 @@
-"""One shard: written beside and renamed, and read only if its checksums are right."""
+"""Reads and writes one shard: written to a temporary file and renamed, read if checksums match."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BUFFER = 1 << 20
 
 
 class Manifest(BaseModel):
-    """What says that a shard is done.
+    """The record that a shard is done.
 
     Attributes:
         n_documents: Documents of the corpus that the shard covers.
@@ -59,7 +59,7 @@ class Manifest(BaseModel):
 
 
 class DamagedShardError(Exception):
-    """A shard is not what its manifest says; its message says how."""
+    """A shard differs from its manifest; the message says how."""
 
 
 class Shard:
@@ -67,7 +67,7 @@ class Shard:
 
     Args:
         path: The vectors' file, whose content has been checked.
-        manifest: What says how to read it.
+        manifest: Its manifest, which says how to read it.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
@@ -84,14 +84,14 @@ class Shard:
             self._ends = np.concatenate([[0], np.cumsum(lengths)])
 
     def vectors(self, first: int, last: int) -> Vectors | list[Vectors]:
-        """Return the vectors of texts `first` to `last` (exclusive), as their encoder did."""
+        """Return the vectors of texts `first` to `last` (exclusive), as the encoder made them."""
         if self._ends is None:
             return self._rows[first:last]
         return [self._rows[self._ends[text] : self._ends[text + 1]] for text in range(first, last)]
 
 
 class ShardWriter:
-    """Writes one shard; nothing of it counts before `finish` is through.
+    """Writes one shard; it counts only after `finish`.
 
     Args:
         folder: The entry's folder.
@@ -166,8 +166,8 @@ class ShardWriter:
         return manifest
 
     def abandon(self) -> None:
-        """Leave nothing behind, whatever has happened; does nothing after `finish`."""
-        with suppress(OSError):  # a full disk refuses to take what is still in the buffer
+        """Remove the unfinished files; does nothing after `finish`."""
+        with suppress(OSError):  # a full disk refuses the rest of the buffer
             self._file.close()
         with suppress(OSError):
             self._temporary.unlink(missing_ok=True)
@@ -206,7 +206,7 @@ def read_shard(folder: Path, number: int, ids: Sequence[str], n_documents: int) 
 
 
 def read_manifest(folder: Path, number: int) -> Manifest | None:
-    """Return what is known of a shard, or None when it is not done.
+    """Return a shard's manifest, or None if it is not done.
 
     Raises:
         DamagedShardError: Its manifest is broken.
@@ -223,7 +223,7 @@ def read_manifest(folder: Path, number: int) -> Manifest | None:
 
 
 def check_size(folder: Path, number: int, manifest: Manifest) -> Path:
-    """Return where a shard's vectors are; says nothing of what they are.
+    """Return the path of a shard's vectors, after checking only their size.
 
     Raises:
         DamagedShardError: They are missing, too few or too many.
@@ -274,7 +274,7 @@ def ids_sha256(ids: Sequence[str]) -> str:
 
 
 def write_beside(path: Path, text: str) -> None:
-    """Write a small file beside, then rename it.
+    """Write a small file under a temporary name, then rename it.
 
     Raises:
         OSError: The folder cannot be written.

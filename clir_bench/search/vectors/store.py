@@ -1,4 +1,4 @@
-"""Which corpora's vectors a run stores, where, and for how long."""
+"""Decides which corpora's vectors a run stores, where, and for how long."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from clir_bench.types import Encoder, TokenEncoder
 logger = logging.getLogger(__name__)
 
 AUTO_DOCUMENTS = 10_000
-"""Smaller corpora are not stored unless a folder is named: they are soon encoded again."""
+"""Smaller corpora are stored only if a folder is named: encoding them again is quick."""
 AUTO_SHARE = 0.5
-"""Part of the free disk a run may take without having been given a folder."""
+"""Share of the free disk that a run may use if no folder is named."""
 _SHOWN = 3
 _DTYPE = "encoder.dtype"
 
@@ -45,7 +45,7 @@ class Keeping:
 
     @classmethod
     def parse(cls, text: str) -> Keeping:
-        """Return what `--embeddings` says: auto, off, or a folder.
+        """Parse the text of `--embeddings`: auto, off, or a folder.
 
         >>> Keeping.parse("off").mode, Keeping.parse("vectors").mode
         ('off', 'keep')
@@ -72,7 +72,7 @@ class EmbeddingStore:
     """The stored vectors of one encoder.
 
     Args:
-        keeping: What is stored, and where.
+        keeping: Which vectors are stored, and where.
         identity: Of the encoder.
         encoder: The encoder.
     """
@@ -94,11 +94,11 @@ class EmbeddingStore:
 
     @property
     def keeps(self) -> bool:
-        """Whether what is stored stays after the run."""
+        """Whether stored vectors stay after the run."""
         return self.keeping.mode == "keep"
 
     def entry(self, corpus: Corpus, *, required: bool = False) -> Entry:
-        """Return a corpus' entry, whether anything of it is there or not."""
+        """Return a corpus' entry, which may be empty."""
         key = key_of(self.identity, corpus)
         folder = entry_folder(self.keeping.root, self._model, key)
         return Entry(
@@ -113,17 +113,17 @@ class EmbeddingStore:
         )
 
     def plan(self, corpora: Sequence[Corpus], *, all_of_them: bool = False) -> None:
-        """Decide what is stored, and find out now whether it can be.
+        """Decide which corpora are stored, and check now that they can be.
 
         Args:
-            corpora: What will be encoded.
+            corpora: The corpora that will be encoded.
             all_of_them: Whether small ones are stored too.
 
         Raises:
             OutputError: Vectors are to be kept, and the folder cannot be written or the disk has
                 too little room; nothing has been encoded yet.
-            ResultError: Nobody stated an arithmetic, and vectors of these documents are stored in
-                another one than was taken here.
+            ResultError: No arithmetic was stated, and vectors of these documents are stored in
+                another one than `auto` chose here.
         """
         self._stored = set()
         asked = self.keeping.mode == "keep" or all_of_them
@@ -155,7 +155,7 @@ class EmbeddingStore:
         self._stored = set(chosen)
 
     def documents_left(self, corpus: Corpus) -> int:
-        """Return how many documents of a corpus that was planned for are still to be encoded."""
+        """Return how many documents of a planned corpus still have to be encoded."""
         if corpus not in self._stored:
             return corpus.n_documents
         return self.entry(corpus).documents_left()
@@ -176,12 +176,12 @@ class EmbeddingStore:
             yield entry
 
     def finished(self, corpus: Corpus) -> None:
-        """Note that everything the corpus was encoded for has been done."""
+        """Note that the corpus is not needed any more."""
         if self.keeping.mode == "auto" and corpus in self._stored:
             self._finished.append(self.entry(corpus).folder)
 
     def discard_finished(self) -> None:
-        """Remove what was only kept against a kill; call it when the results are on disk."""
+        """Remove vectors kept only in case of a kill; call it when the results are on disk."""
         for folder in self._finished:
             if not (folder / KEPT).exists():
                 remove(folder)
@@ -190,13 +190,13 @@ class EmbeddingStore:
     def require(self, corpora: Sequence[Corpus]) -> None:
         """Check that every shard is done; from now on none is encoded.
 
-        Damage that sizes do not tell is found when a shard is read.
+        Damage that sizes do not show is found when a shard is read.
 
         Raises:
             UsageError: Nothing is stored at all.
-            EncoderError: The encoder cannot be told from its other versions.
-            MissingDataError: Says of which corpora shards are missing or damaged, and whether
-                vectors made otherwise are there.
+            EncoderError: Nothing distinguishes the encoder from its other versions.
+            MissingDataError: Names the corpora with missing or damaged shards, and any vectors made
+                in another way.
         """
         if self.keeping.mode == "off":
             raise UsageError("there are no stored vectors to merge with --embeddings off")
@@ -224,7 +224,7 @@ class EmbeddingStore:
             raise MissingDataError(f"{self.keeping.root}: {'. '.join(said)}")
 
     def _check_arithmetic(self, corpora: Sequence[Corpus]) -> None:
-        """Refuse to begin anew what was begun in another arithmetic, unless ours was stated."""
+        """Refuse to restart a corpus begun in another arithmetic, unless ours was stated."""
         if not self._dtype_reason:
             return
         for corpus in corpora:
@@ -240,7 +240,7 @@ class EmbeddingStore:
                     )
 
     def _missing_of(self, entry: Entry) -> str:
-        """Say which shards of an entry are not done, and what is there in their place."""
+        """Say which shards of an entry are missing, and which other vectors are there."""
         missing = entry.missing()
         if not missing:
             return ""
@@ -253,7 +253,7 @@ class EmbeddingStore:
         return f"{label}: {len(missing):,} of {entry.n_shards:,} shards ({shown}){others}"
 
     def _near_misses(self, wanted: dict[str, str]) -> list[str]:
-        """Say how stored vectors of the same documents differ from those wanted."""
+        """Say how stored vectors of the same documents differ from the wanted ones."""
         found = []
         for other in self._others(wanted):
             differing = _differing(other.key, wanted)
@@ -280,7 +280,7 @@ class EmbeddingStore:
         ]
 
     def _problem(self, entries: Sequence[Entry], asked: bool) -> str:
-        """Say why the entries cannot be stored, if they cannot, and what they will need."""
+        """Say why the entries cannot be stored, if so, and how much they will need."""
         missing = [entry for entry in entries if entry.missing()]
         if not missing:
             return ""
@@ -306,7 +306,7 @@ class EmbeddingStore:
         room = int(free * self._disk_share)
         if need <= room:
             return ""
-        of = "" if asked else ", of which a run takes at most half unless it is told a folder"
+        of = "" if asked else "; a run takes at most half of that unless it names a folder"
         return f"{size_text(need)} are needed in {root}, which has {size_text(free)} free{of}"
 
 

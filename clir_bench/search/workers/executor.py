@@ -1,4 +1,4 @@
-"""Batches of texts, what comes back for them, and the executor that is this process."""
+"""Batches of texts, the vectors that come back, and the executor that is this process."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Loading:
 
 @dataclass(frozen=True)
 class TextBatch:
-    """Texts that are encoded together."""
+    """Texts to encode together."""
 
     kind: Literal["queries", "documents"]
     texts: Sequence[str]
@@ -53,12 +53,12 @@ class TextBatch:
 
 @dataclass(frozen=True)
 class EncodedTexts:
-    """What came back for a batch.
+    """The vectors of a batch.
 
     Attributes:
-        vectors: `(n_texts, dim)`, or one `(n_tokens, dim)` a text for late interaction.
+        vectors: `(n_texts, dim)`, or one `(n_tokens, dim)` per text for late interaction.
         seconds: Time in the encoder.
-        counts: What a profile counts, such as "tokens", for encoders that tell.
+        counts: A profile's counts, such as "tokens", if the encoder reports them.
     """
 
     vectors: Vectors | list[Vectors]
@@ -70,16 +70,16 @@ class Pending(Protocol):
     """A batch that was handed out."""
 
     def result(self) -> EncodedTexts:
-        """Wait for the vectors and return them; asked again, return them again.
+        """Wait for the vectors and return them; may be called again.
 
         Raises:
             EncoderError: The encoder failed or returned something unusable.
-            WorkerError: Nobody is left to encode it.
+            WorkerError: No worker is left to encode it.
         """
         ...
 
     def discard(self) -> None:
-        """Say that nobody will ask for the vectors."""
+        """Say that the vectors will not be needed."""
         ...
 
 
@@ -88,7 +88,7 @@ class Executor(Protocol):
 
     Attributes:
         late: Whether a text has several vectors.
-        ahead: Batches that may be handed out before the first of them is asked for.
+        ahead: Batches that may be handed out before the first one is requested.
     """
 
     late: bool
@@ -106,7 +106,7 @@ class Executor(Protocol):
 
 
 class Here:
-    """The executor that encodes in this process, a batch when it is asked for."""
+    """The executor that encodes in this process, each batch on request."""
 
     ahead = 0
 
@@ -115,7 +115,7 @@ class Here:
         self.late = isinstance(encoder, TokenEncoder)
 
     def has_room(self) -> bool:
-        """Return False: nothing is gained by handing out early."""
+        """Return False: handing out early gains nothing."""
         return False
 
     def submit(self, batch: TextBatch) -> Pending:
@@ -124,7 +124,7 @@ class Here:
 
 
 class _Put:
-    """A batch that is encoded when somebody asks for its vectors."""
+    """A batch that is encoded when its vectors are requested."""
 
     def __init__(self, encoder: Encoder | TokenEncoder, batch: TextBatch) -> None:
         self._encoder, self._batch = encoder, batch
@@ -147,7 +147,7 @@ def hand_out(
 ) -> Pending:
     """Hand out texts of one language, each different one once, in batches of bounded length.
 
-    Equal texts so get equal vectors, and batches depend on the texts alone.
+    So equal texts get equal vectors, and batches depend on the texts alone.
     """
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     batches = [TextBatch(kind, some, language) for some in bounded(list(places)) or [[]]]
@@ -162,7 +162,7 @@ class _Texts:
 
     Args:
         parts: The batches, in order.
-        places: Of each text among the different ones, None when all are different.
+        places: Each text's place among the different ones, None if all are different.
     """
 
     def __init__(self, parts: list[Pending], places: list[int] | None) -> None:
@@ -213,7 +213,7 @@ def encode(encoder: Encoder | TokenEncoder, batch: TextBatch) -> EncodedTexts:
 
 
 def identity_of(encoder: CheckedEncoder | CheckedTokenEncoder) -> dict[str, str]:
-    """Return what two processes must agree on to make the same vectors, by name, as text."""
+    """Return, by name, the facts that must agree for two processes to make the same vectors."""
     info = asdict(encoder.info)
     for for_people in ("description", "dtype_reason", "license", "training_languages"):
         del info[for_people]

@@ -1,7 +1,7 @@
 """Workers that are processes of this machine.
 
-They are started as programs of their own rather than forked, which neither torch's threads nor
-CUDA survive, and rather than by `multiprocessing`, which runs the main script again.
+They are started as separate programs. Forking would break torch's threads and CUDA, and
+`multiprocessing` would run the main script again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Process:
     process: subprocess.Popen[bytes]
 
     def end(self) -> str:
-        """End it if it has not ended, and say how it did."""
+        """End it if it has not ended, and say how it ended."""
         with suppress(OSError):
             self.connection.close()
         try:
@@ -53,8 +53,8 @@ class LocalCrew:
 
     Args:
         loading: How each loads the encoder.
-        devices: One worker each: "cuda:0", "cuda:1", or "cpu" several times.
-        threads: Of each, on a processor.
+        devices: One worker per device: "cuda:0", "cuda:1", or "cpu" several times.
+        threads: Threads per worker on a processor.
     """
 
     def __init__(self, loading: Loading, devices: Sequence[str], threads: int) -> None:
@@ -62,7 +62,7 @@ class LocalCrew:
         self._processes: dict[str, _Process] = {}
 
     def wanted(self) -> int:
-        """Return how many workers there should be: one a device."""
+        """Return how many workers there should be: one per device."""
         return len(self._devices)
 
     def start(self) -> str:
@@ -77,7 +77,7 @@ class LocalCrew:
                 process = subprocess.Popen(
                     [sys.executable, "-m", _SERVE, str(theirs.fileno()), str(os.getpid())],
                     pass_fds=[theirs.fileno()],
-                    # Out of the terminal's reach: Ctrl-C is for this process to answer.
+                    # Its own session, so that Ctrl-C reaches only this process.
                     process_group=0,
                     stdin=subprocess.DEVNULL,
                     stdout=sys.stderr.fileno() if _has_descriptor(sys.stderr) else None,
@@ -89,7 +89,7 @@ class LocalCrew:
         connection = Connection(ours.detach())
         name = str(process.pid)
         self._processes[name] = _Process(name, free[0], connection, process)
-        # What cannot be sent has ended already, which `wait` finds out.
+        # A worker that cannot be reached has ended, which `wait` finds out.
         with suppress(OSError):
             messages.send(connection, asdict(replace(self._loading, device=free[0])))
         return name
@@ -101,7 +101,7 @@ class LocalCrew:
             messages.send(connection, messages.batch_message(number, batch))
 
     def wait(self, seconds: float) -> Sequence[Event]:
-        """Return what has happened, after at most `seconds` when nothing has."""
+        """Return the events so far, after waiting at most `seconds` for one."""
         by_connection: dict[Any, _Process] = {p.connection: p for p in self._processes.values()}
         return [self._event(by_connection[one]) for one in wait(list(by_connection), seconds)]
 
@@ -112,7 +112,7 @@ class LocalCrew:
             process.end()
 
     def stop(self) -> None:
-        """End all workers, at once: what they are at is wanted no more."""
+        """End all workers at once: their current work is not needed any more."""
         for process in self._processes.values():
             process.process.terminate()
         while self._processes:
@@ -139,7 +139,7 @@ class LocalCrew:
             "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
             "OMP_NUM_THREADS": threads,
             "RAYON_NUM_THREADS": threads,
-            # What this process loaded is in the cache; a worker must not find something newer.
+            # This process' model is in the cache; a worker must not fetch a newer one.
             "HF_HUB_OFFLINE": "1",
         }
 

@@ -1,4 +1,4 @@
-"""What this process and a worker on the same machine tell each other: JSON, and arrays as bytes."""
+"""Messages between this process and a worker on the same machine: JSON, and arrays as bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def send(connection: Connection, message: dict[str, Any]) -> None:
     """Send a message.
 
     Raises:
-        OSError: Nobody is there any more.
+        OSError: The other side is gone.
     """
     connection.send_bytes(json.dumps(message).encode("ascii"))
 
@@ -25,7 +25,7 @@ def receive(connection: Connection) -> dict[str, Any]:
     """Wait for a message.
 
     Raises:
-        EOFError: Nobody is there any more.
+        EOFError: The other side is gone.
         OSError: The same, noticed in another way.
     """
     message: dict[str, Any] = json.loads(connection.recv_bytes())
@@ -48,10 +48,10 @@ def batch_of(message: dict[str, Any]) -> TextBatch:
 
 
 def send_encoded(connection: Connection, number: int, encoded: EncodedTexts) -> None:
-    """Send what became of a batch: what is known of the vectors, then the vectors.
+    """Send a batch's outcome: the facts about its vectors, then the vectors.
 
     Raises:
-        OSError: Nobody is there any more.
+        OSError: The other side is gone.
     """
     rows, lengths = joined(encoded.vectors)
     send(
@@ -69,7 +69,7 @@ def send_encoded(connection: Connection, number: int, encoded: EncodedTexts) -> 
 
 
 def receive_encoded(connection: Connection, message: dict[str, Any]) -> EncodedTexts:
-    """Return what `send_encoded` sent, of which `message` is the first half.
+    """Receive what `send_encoded` sent; `message` is its first half.
 
     Raises:
         EOFError: The worker ended between the halves.
@@ -80,7 +80,7 @@ def receive_encoded(connection: Connection, message: dict[str, Any]) -> EncodedT
 
 
 def joined(vectors: Vectors | list[Vectors]) -> tuple[Vectors, list[int] | None]:
-    """Return vectors as one array, and for late interaction how many rows of it are each text's."""
+    """Return vectors as one array, and for late interaction the number of rows per text."""
     if not isinstance(vectors, list):
         return vectors, None
     rows = np.concatenate(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)

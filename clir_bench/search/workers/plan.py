@@ -1,4 +1,4 @@
-"""How many workers, and whether it is worth it."""
+"""Decides how many workers to use, and whether they are worth it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from clir_bench.search.workers.pool import Crew, WorkerPool
 from clir_bench.types import TokenEncoder
 
 _WORTH_SECONDS = 60.0
-"""Processes take some ten seconds to load torch and a model: shorter work is not divided."""
+"""Processes take some ten seconds to load torch and a model; shorter work stays here."""
 _OPERATIONS_PER_SECOND = {"cuda": 2e13}
 _CORE_OPERATIONS_PER_SECOND = 5e10
 _TOKENS_A_TEXT = 100
 _PROCESS_BYTES = 600 * 2**20
-"""What a process takes with torch and sentence-transformers loaded, besides the model."""
+"""Memory of a process with torch and sentence-transformers loaded, without the model."""
 _MEMORY_SHARE = 0.5
 
 
 @dataclass
 class Workers:
-    """Who may encode for one encoder besides this process; workers are started when it pays.
+    """The workers for one encoder, which are started when it is worth it.
 
     Attributes:
-        encoder: As it was loaded here.
-        loading: How it was.
-        number: Of workers; None for as many as this machine has GPUs or cores for, where the work
-            is worth it.
+        encoder: The encoder, loaded here.
+        loading: How it was loaded.
+        number: Number of workers; None for as many as this machine has GPUs or cores for, if the
+            work is worth it.
         threads: Of each worker on processors; None for an equal share of the cores.
         address: Of a Ray cluster, empty for that of $RAY_ADDRESS or of this machine; None for
             processes of this machine.
@@ -56,7 +56,7 @@ class Workers:
                 raise UsageError(f"{name} {value}: expected at least 1")
 
     def __enter__(self) -> Workers:
-        """Connect to the cluster, where there is one: before hours of checking data, not after.
+        """Connect to the cluster, if any, now and not after hours of checking data.
 
         Raises:
             UsageError: Ray is asked for and not installed.
@@ -75,7 +75,7 @@ class Workers:
         self.close()
 
     def executor(self, n_texts: int) -> Executor:
-        """Return who encodes so many texts.
+        """Return the executor for this many texts.
 
         Raises:
             UsageError: Ray is asked for and not installed.
@@ -109,7 +109,7 @@ class Workers:
         return LocalCrew(loading, devices, threads)
 
     def _local(self, n_texts: int) -> tuple[list[str], int]:
-        """Return a device a worker, none where this process should encode, and their threads."""
+        """Return one device per worker, none if this process should encode, and their threads."""
         device = str(getattr(self.encoder.inner, "device", "cpu"))
         n_cores = cores()
         if device.startswith("cuda"):
@@ -135,7 +135,7 @@ class Workers:
         return int(_MEMORY_SHARE * memory / each)
 
     def _is_worth_it(self, n_texts: int, device: str, n_cores: int) -> bool:
-        """Return whether this process would be busy for long; only models that tell can be."""
+        """Return whether this process would be busy for long, if the model tells its size."""
         operations = getattr(self.encoder.inner, "operations", None)
         if operations is None:
             return False
@@ -148,8 +148,8 @@ class Workers:
 def cores() -> int:
     """Return how many cores this process may use.
 
-    OMP_NUM_THREADS, where somebody has set it, is all that may be used: it is how one says so on a
-    machine that is shared. A container's share of processor time counts as well.
+    OMP_NUM_THREADS, if set, is the limit: users set it on shared machines. A container's share of
+    processor time counts as well.
     """
     stated = os.environ.get("OMP_NUM_THREADS", "")
     if stated.isdecimal() and int(stated):

@@ -1,8 +1,7 @@
-"""Hands batches to workers and their vectors back, whoever the workers are and whoever is lost.
+"""Gives batches to workers of any kind and returns their vectors, even if workers are lost.
 
-What a worker had in hand when it was lost is done again by others, and another worker is started in
-its place. A worker counts only when it has said which model it loaded, with which packages, and
-that is what was loaded here.
+Other workers encode a lost worker's batches again, and a new worker replaces it. A worker counts
+only once it has reported which model and packages it loaded, and they are those loaded here.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from clir_bench.search.workers.executor import EncodedTexts, Pending, TextBatch
 logger = logging.getLogger(__name__)
 
 IN_HAND = 2
-"""Batches a worker has at once: one it encodes, one so that it need not wait for the next."""
+"""Batches per worker at once: one that it encodes, and the next one."""
 _AHEAD, _AHEAD_LATE = 3, 2
-"""Batches a worker that are handed out or wait to be read: a slow one holds nobody up. With late
-interaction, whose windows take some 100 MB, only what workers have in hand."""
+"""Batches per worker that are handed out or wait to be read, so a slow worker delays no other. For
+late interaction, whose windows take some 100 MB, only the batches that workers hold."""
 _ATTEMPTS = 3
 _STARTS = 3
 _WAIT_SECONDS = 1.0
@@ -38,7 +37,7 @@ class Ready:
     """A worker has loaded the model.
 
     Attributes:
-        identity: What it loaded, as `executor.identity_of` says it.
+        identity: Its model and packages, from `executor.identity_of`.
     """
 
     worker: str
@@ -79,7 +78,7 @@ Event: TypeAlias = Ready | Done | Failed | Lost
 
 
 class Crew(Protocol):
-    """Starts workers and talks to them; knows nothing of order, failure or whose turn it is."""
+    """Starts workers and talks to them; the pool handles order, failures and turns."""
 
     def wanted(self) -> int:
         """Return how many workers there should be now."""
@@ -89,7 +88,7 @@ class Crew(Protocol):
         """Begin to start a worker and return its name.
 
         Raises:
-            WorkerError: That is not possible at all.
+            WorkerError: No worker can be started at all.
         """
         ...
 
@@ -98,7 +97,7 @@ class Crew(Protocol):
         ...
 
     def wait(self, seconds: float) -> Sequence[Event]:
-        """Return what has happened, after at most `seconds` when nothing has."""
+        """Return the events so far, after waiting at most `seconds` for one."""
         ...
 
     def dismiss(self, worker: str) -> None:
@@ -112,11 +111,11 @@ class Crew(Protocol):
 
 @dataclass
 class _Ticket:
-    """A batch, and what has become of it.
+    """A batch and its state.
 
     Attributes:
-        n_lost: Workers that were lost while they had it in hand. From the first on it is given to
-            a worker that has nothing else, so that no batch is blamed for another.
+        n_lost: Workers that were lost while they held it. After the first, only a worker with no
+            other batch gets it, so that no batch is blamed for another.
     """
 
     batch: TextBatch
@@ -131,7 +130,7 @@ class _Ticket:
 
 @dataclass
 class _Staff:
-    """Workers by what they do."""
+    """Workers by their state."""
 
     ready: dict[str, deque[int]] = field(default_factory=dict)
     starting: set[str] = field(default_factory=set)
@@ -143,8 +142,8 @@ class WorkerPool:
     """The executor whose batches are encoded by a crew.
 
     Args:
-        crew: Who encodes.
-        identity: What they must have loaded, as `executor.identity_of` says it.
+        crew: The workers.
+        identity: The model and packages they must load, from `executor.identity_of`.
         late: Whether a text has several vectors.
     """
 
@@ -158,7 +157,7 @@ class WorkerPool:
 
     @property
     def ahead(self) -> int:
-        """Batches that may be handed out before the first of them is asked for."""
+        """Batches that may be handed out before the first one is requested."""
         return (_AHEAD_LATE if self.late else _AHEAD) * max(1, self._crew.wanted())
 
     def has_room(self) -> bool:
@@ -175,11 +174,11 @@ class WorkerPool:
         return _Handed(self, number)
 
     def collect(self, number: int) -> EncodedTexts:
-        """Wait for a batch and take it off the books.
+        """Wait for a batch and forget it.
 
         Raises:
             EncoderError: The encoder failed or returned something unusable.
-            WorkerError: Nobody is left to encode it.
+            WorkerError: No worker is left to encode it.
         """
         ticket = self._tickets[number]
         since, told = time.monotonic(), False
@@ -200,7 +199,7 @@ class WorkerPool:
         return ticket.encoded
 
     def discard(self, number: int) -> None:
-        """Take a batch off the books; what a worker makes of it is thrown away."""
+        """Forget a batch; a worker's result for it is thrown away."""
         self._tickets.pop(number, None)
 
     def close(self) -> None:
@@ -209,7 +208,7 @@ class WorkerPool:
         self._staff, self._queue = _Staff(), []
 
     def _turn(self, seconds: float) -> None:
-        """See to it that everybody has work, and take in what was done."""
+        """Give all workers work, and collect their results."""
         self._start()
         self._give()
         if self._is_anybody_left():
@@ -294,7 +293,7 @@ class WorkerPool:
             ticket.encoded, ticket.error = encoded, error
 
     def _lose(self, event: Lost) -> None:
-        """Have others do what a lost worker had in hand."""
+        """Give a lost worker's batches to others."""
         staff = self._staff
         if event.worker in staff.starting:
             staff.starting.discard(event.worker)
@@ -326,7 +325,7 @@ class WorkerPool:
             )
 
     def _not_started(self, error: WorkerError) -> None:
-        """Try again a few times; then do with the workers there are, or give up."""
+        """Try again a few times; then go on with the present workers, or give up."""
         staff = self._staff
         staff.n_failed_starts += 1
         if staff.n_failed_starts < _STARTS:
@@ -359,7 +358,7 @@ class _Handed:
 
 
 def _difference(expected: Mapping[str, str], found: Mapping[str, str]) -> str | None:
-    """Say how what a worker loaded differs from what it should, None when it does not."""
+    """Say how a worker's model and packages differ from the expected ones, None if equal."""
     names = [name for name in (*expected, *found) if expected.get(name) != found.get(name)]
     if not names:
         return None

@@ -1,10 +1,10 @@
 """Workers that are actors of a Ray cluster.
 
-Texts travel to the actors and vectors back through Ray: its machines need clir-bench and the model,
-and no folder in common. Which of them there are may change at any time.
+Ray carries texts to the actors and vectors back: its machines need clir-bench and the model, but no
+shared folder. Machines may join and leave at any time.
 
-Ray listens on all addresses of a machine and runs what it is sent. A cluster that is started here
-therefore takes nothing without a token, a new one for each process.
+Ray listens on all addresses of a machine and runs what it receives. So a cluster started here
+accepts nothing without a token, which is new for each process.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ _REMEDY = "Start a cluster with `ray start --head`, and name the address it prin
 
 
 class EncodingActor:
-    """What runs on the cluster. Errors are returned, so that they arrive as they are."""
+    """The actor on the cluster. It returns errors, so that they arrive unchanged."""
 
     def __init__(self, loading: dict[str, Any]) -> None:
         self._loading = Loading(**loading)
         self._encoder: CheckedEncoder | CheckedTokenEncoder | None = None
 
     def load(self) -> dict[str, str] | str:
-        """Load the encoder and return what it is, or what went wrong."""
+        """Load the encoder and return its identity, or the error."""
         try:
             self._encoder = self._loading.load()
         except ClirBenchError as error:
             return str(error)
-        except KeyboardInterrupt as error:  # nobody's but the encoder's
+        except KeyboardInterrupt as error:  # only the encoder can have raised it
             return f"the encoder raised {told(error)}"
         return identity_of(self._encoder)
 
@@ -81,7 +81,7 @@ class _Actor:
 
     Attributes:
         handle: Ray's.
-        tasks: What it was asked, by Ray's reference to the answer: the number of a batch, or None
+        tasks: Its open requests, by Ray's reference to the answer: the number of a batch, or None
             for loading.
     """
 
@@ -94,8 +94,8 @@ class ClusterCrew:
 
     Args:
         loading: How each loads the encoder.
-        address: The cluster's; "local" for a new one here that nobody else can use; empty for that
-            of $RAY_ADDRESS, of this machine, or a new one.
+        address: The cluster's; "local" for a new private one here; empty for that of $RAY_ADDRESS,
+            of this machine, or a new one.
         number: Of actors; None for as many as the cluster has GPUs, or else cores, for.
         threads: Cores of each.
 
@@ -129,7 +129,7 @@ class ClusterCrew:
         )(EncodingActor)
 
     def wanted(self) -> int:
-        """Return how many actors there should be: those asked for, or what the cluster has now."""
+        """Return how many actors there should be: as stated, or as the cluster now allows."""
         if self._number is not None:
             return self._number
         now = time.monotonic()
@@ -153,7 +153,7 @@ class ClusterCrew:
         actor.tasks[actor.handle.encode.remote(batch)] = number
 
     def wait(self, seconds: float) -> Sequence[Event]:
-        """Return what has happened, after at most `seconds` when nothing has."""
+        """Return the events so far, after waiting at most `seconds` for one."""
         owners = {task: name for name, actor in self._actors.items() for task in actor.tasks}
         if not owners:
             time.sleep(min(seconds, _NO_WORKERS_SECONDS))
@@ -164,7 +164,7 @@ class ClusterCrew:
         events: list[Event] = []
         for task in done:
             name = owners[task]
-            if name in self._actors:  # an answer of an actor just found lost is done again
+            if name in self._actors:  # an answer from an actor just found lost is computed again
                 events.append(self._event(name, task))
         return events
 
@@ -194,13 +194,13 @@ class ClusterCrew:
         if number is None:
             return Ready(name, found)
         rows, lengths, seconds, counts = found
-        # A copy, or the array would hold its place in Ray's store.
+        # A copy; otherwise the array would keep its space in Ray's store.
         return Done(name, number, EncodedTexts(parted(np.array(rows), lengths), seconds, counts))
 
     def _connect(self, address: str) -> None:
         if not _is_reachable(address):
             raise WorkerError(f"nothing answers at the Ray address {address}. {_REMEDY}")
-        # Reports of use would go to the internet.
+        # Usage reports would go to the internet.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         wanted = address or os.environ.get("RAY_ADDRESS", "")
         listener = signal.getsignal(signal.SIGTERM)
@@ -236,10 +236,10 @@ class ClusterCrew:
         )
 
     def _require_token(self) -> None:
-        """Make sure that a cluster started here lets in nobody else.
+        """Make sure that a cluster started here accepts no other user.
 
         Raises:
-            WorkerError: Ray is too old for that, or has been told to let everybody in.
+            WorkerError: Ray is too old for that, or is set to accept everybody.
         """
         found = tuple(int(number) for number in re.findall(r"\d+", self._ray.__version__)[:2])
         if found < _TOKENS_SINCE:

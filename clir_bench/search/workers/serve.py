@@ -1,9 +1,9 @@
-"""What a worker process runs: load the model, encode what is sent, end when nobody is left.
+"""The program of a worker process: loads the model, encodes what arrives, ends with its parent.
 
 python -m clir_bench.search.workers.serve FILE_DESCRIPTOR PROCESS
 
-PROCESS is the one that started this one. A worker ends as soon as that is gone, however it ended
-and whatever the worker is at: what it would make is wanted no more.
+PROCESS is the parent. The worker ends as soon as the parent is gone, however the parent ended and
+whatever the worker is doing: nobody needs its output any more.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from clir_bench.search.workers import messages
 from clir_bench.search.workers.executor import EncodedTexts, Loading, encode, identity_of
 
 _LOOK_SECONDS = 1.0
-"""How often it is looked whether the other process is there; its socket tells sooner, unless a
-third process has a copy of it."""
+"""Seconds between checks that the parent lives. Its socket tells sooner, unless a third process has
+a copy of it."""
 
 
 def main(descriptor: int, parent: int) -> None:
@@ -51,7 +51,7 @@ def main(descriptor: int, parent: int) -> None:
             made.put((message["number"], error))
         except MemoryError as error:
             made.put((message["number"], EncoderError(f"no memory left: {error}")))
-        except KeyboardInterrupt as error:  # nobody's but the encoder's
+        except KeyboardInterrupt as error:  # only the encoder can have raised it
             made.put((message["number"], EncoderError(f"the encoder raised {told(error)}")))
 
 

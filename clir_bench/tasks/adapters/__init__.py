@@ -5,9 +5,9 @@ An adapter is a function registered in the entry-point group `clir_bench.adapter
     def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Collection
 
 `pair` is always one of the card's, in our codes; `card.languages[code]` is the source's own code.
-`split` is one of the card's splits, or "sample" for the embedded sample, whose files lie where the
-adapter expects an official split's. `source.file("relative/path")` returns a local path, fetched
-first if it must be. Anything wrong in a file raises `DataError` naming file and line.
+`split` is one of the card's splits, or "sample" for the embedded sample; its files lie where the
+adapter expects those of an official split. `source.file("relative/path")` returns a local path and
+fetches the file first if needed. A wrong file raises `DataError` with its name and line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Adapter", "Source"]
 
 
 class Adapter(Protocol):
-    """What an entry point of `clir_bench.adapters` is."""
+    """The type of an entry point of `clir_bench.adapters`."""
 
     def __call__(
         self, card: TaskCard, pair: LanguagePair, split: str, source: Source

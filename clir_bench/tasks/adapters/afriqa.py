@@ -4,8 +4,8 @@ Ogundepo et al. 2023 (arXiv 2305.06897). Files are the official JSON Lines,
 `data/gold_passages/<language>/gold_span_passages.afriqa.<language>.<en|fr>.<split>.json`.
 
 Card settings: `source.<split>` lists the languages, by our codes, that have gold passages in that
-split; without it every language has. A document language's corpus is the passages of every split
-and of every language paired with it, equal texts once.
+split; without it, all languages have them. The corpus of a document language holds the passages of
+every split and of every language paired with it, equal texts once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FIELDS = ("id", "question_lang", "title", "context")
 
 
 class Row(NamedTuple):
-    """One question and its passage, whose text is empty where the annotators found none."""
+    """One question and its passage; the passage's text is empty if the annotators found none."""
 
     question_id: str
     question: str
@@ -120,7 +120,7 @@ def _read(path: Path) -> Iterator[tuple[int, Row]]:
             yield number, row
         elif row.passage:
             raise DataError(f"{path}:{number}: {row.question_id!r} has a passage, no question")
-        # With neither there is nothing to search with and nothing to find; the card counts it.
+        # A row with neither has nothing to search with or to find; the card counts it.
 
 
 def _add(documents: dict[str, Document], row: Row, language: str) -> None:

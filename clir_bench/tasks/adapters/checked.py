@@ -1,4 +1,4 @@
-"""The gate every adapter's collection passes: what is not of the promised types is refused."""
+"""Checks every adapter's collection and refuses parts that are not of the promised types."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _field_problem(item: Document | Query | Qrel) -> str:
 
 @dataclass(frozen=True)
 class _Watched:
-    """Documents as an adapter streams them: each of its types, failures named as the adapter's."""
+    """An adapter's stream of documents: types are checked, and failures name the adapter."""
 
     documents: Iterable[Document]
     where: str

@@ -33,19 +33,19 @@ A card for a collection in BEIR's layout, three language pairs over two corpora:
     en-so = [12000, 50, 731]
 
 Without `documents`, `queries` and `qrels` the names are BEIR's own: `corpus.jsonl`,
-`queries.jsonl`, `qrels/{split}.tsv`. As BEIR keeps the queries of all splits in one file, those
-judged in the split are the split's queries.
+`queries.jsonl`, `qrels/{split}.tsv`. BEIR keeps the queries of all splits in one file, so a split's
+queries are those judged in it.
 
-A pair such as en-mul searches one pool of all languages: `mul` is filled in for `{document}`, so
+A pair such as en-mul searches one pool of all languages: `{document}` becomes `mul`, so
 `documents = "docs.{document}.jsonl"` reads the pool from `docs.mul.jsonl`. Its documents have no
-languages here; `clir-bench disparity --no-pool` does without them.
+languages here; `clir-bench disparity --no-pool` does not need them.
 
 `layout = "trec"` reads `docs.jsonl` (an id under docid, doc_id, docno, id or _id; text or contents;
-perhaps title), `topics.tsv` and `qrels.{split}.txt` unless the card names others. Topics are
-`query_id<tab>text` lines or `<top>` records, of which `query_field` ("title", "desc" or "narr",
-"title" by default) is searched with; qrels have TREC's four columns. Any file may be packed by
-gzip, bzip2 or xz, with or without `.gz` after its name, and may have CRLF line ends and a
-byte-order mark.
+title if there is one), `topics.tsv` and `qrels.{split}.txt` unless the card names others. Topics
+are `query_id<tab>text` lines or `<top>` records; `query_field` ("title", "desc" or "narr", "title"
+by default) chooses the field of a record to search with. Qrels have TREC's four columns. Any file
+may be packed with gzip, bzip2 or xz, with or without `.gz` after its name, and may have CRLF line
+ends and a byte-order mark.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
 
 
 def _require_language(card: TaskCard, key: str, pattern: str) -> None:
-    """Refuse a pattern by which two languages would be read from the same file."""
+    """Refuse a pattern that reads two languages from the same file."""
     side = {"documents": "document", "queries": "query"}.get(key)
     if side is None or f"{{{side}}}" in pattern or f"{{{side}_code}}" in pattern:
         return
@@ -186,7 +186,7 @@ def _read_trec(
 
 
 def _trec_documents(path: Path) -> JsonlDocuments:
-    # The first document decides under which keys all of them are read.
+    # The keys of the first document are used for all of them.
     _, first = next(read_jsonl(path), (1, {}))
     keys = []
     for accepted in (_TREC_IDS, _TREC_TEXTS):

@@ -12,13 +12,12 @@ A card with `adapter = "ir_datasets"` says in `[source]`:
     title_field, text_field                         # of a document; else title and text, where it
                                                     # has both, or its default_text()
 
-`patterns.fill` lists what a pattern may name. Where a record has its query in
-several languages, the pair decides the field; a language that ir_datasets states otherwise is
-refused (`irds_languages`). The document with a query's own id is taken out of
-its ranking where queries are documents (`finds_itself`). Queries and judgments are what
-ir_datasets gives, unfiltered, so that judgments of another year's queries do not go unseen.
-Documents stream from its files or its document store. Nothing is fetched where
-`clir_bench.tasks.download.OFFLINE_VARIABLES` forbid it.
+`patterns.fill` lists what a pattern may name. If a record has its query in several languages, the
+pair decides the field; a pair whose language differs from what ir_datasets states is refused
+(`irds_languages`). Where queries are documents (`finds_itself`), the document with a query's own id
+is removed from its ranking. Queries and judgments come from ir_datasets unfiltered, so judgments of
+another year's queries are noticed. Documents stream from its files or its document store. Nothing
+is fetched if `clir_bench.tasks.download.OFFLINE_VARIABLES` forbid it.
 """
 
 from __future__ import annotations
@@ -37,14 +36,14 @@ from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.source import Source
 from clir_bench.types import Collection, Document, LanguagePair, Qrel, Query
 
-# Arguments, questions, posts and papers that are themselves in the collection or may be.
+# Their queries (arguments, questions, posts, papers) are, or may be, in the collection.
 _QUERIES_ARE_DOCUMENTS = re.compile(
     r"beir/(arguana|quora(/dev|/test)?|cqadupstack/\w+|scidocs)|nano-beir/(arguana|quora|scidocs)"
 )
 
 
 class Sides(NamedTuple):
-    """The ids of the data sets that the two sides of a pair come from."""
+    """The ids of the data sets for the two sides of a pair."""
 
     documents: str
     queries: str
@@ -88,7 +87,7 @@ def sides(card: TaskCard, pair: LanguagePair, split: str) -> Sides:
 
 
 def collection(card: TaskCard, pair: LanguagePair, split: str) -> Collection:
-    """Return the collection of one pair; see `load`, whatever adapter the card names."""
+    """Return the collection of one pair as `load` does, for a card with any adapter."""
     ids = sides(card, pair, split)
     if "text_field" not in card.source:
         dataset = open_dataset(card, ids.documents, "docs")
@@ -113,8 +112,8 @@ def finds_itself(dataset_id: str) -> bool:
 def prefetch(card: TaskCard, pairs: Iterable[LanguagePair], split: str) -> None:
     """Make ir_datasets fetch everything of these pairs.
 
-    Every record is read once, each data set's once for all pairs: only so is every file there
-    afterwards, and a damaged one noticed now.
+    Every record of every data set is read once. Only this makes sure that all files are there
+    afterwards, and finds a damaged file now.
 
     Raises:
         CardError, MissingDataError, DataError: As `load`.
@@ -159,7 +158,7 @@ class IrdsDocuments:
 
 
 def open_dataset(card: TaskCard, dataset_id: str, *entities: str) -> Any:
-    """Return ir_datasets' object; hardly ever is anything fetched yet.
+    """Return ir_datasets' object; this rarely fetches anything.
 
     Raises:
         CardError: The id is written as no id is.
@@ -196,7 +195,7 @@ def _dataset(card: TaskCard, key: str, language: str, pair: LanguagePair, split:
 
 
 def _judgments(card: TaskCard, pair: LanguagePair, split: str) -> str:
-    """Return the data set that a pair's judgments come from: the queries', unless the card says."""
+    """Return the data set with a pair's judgments: the queries' own unless the card names one."""
     if "qrels_dataset" in card.source:
         return fill(card, setting(card, "qrels_dataset"), pair, split)
     return sides(card, pair, split).queries

@@ -1,4 +1,4 @@
-"""Cards made on the spot for `--task irds:DATASET`."""
+"""Makes cards for `--task irds:DATASET`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MEASURES = {
     "mr-tydi": ("RR@100", "R@100"),  # Zhang et al. 2021, 2108.08787
     "neumarco": _MS_MARCO,
 }
-"""What benchmarks report of which ir_datasets states no measures, the primary one first."""
+"""Measures of benchmarks for which ir_datasets states none, the primary one first."""
 
 
 def card_of(name: str) -> TaskCard:
@@ -121,7 +121,7 @@ def _require_parts(ir_datasets: Any, dataset_id: str, dataset: Any) -> None:
 
 
 def _known_pair(dataset_id: str, dataset: Any) -> LanguagePair | None:
-    """Return the pair of a data set where nothing is open about it, else None."""
+    """Return the pair of a data set if only one is possible, else None."""
     known = pairs_of(dataset_id, dataset)
     is_stated = POOL not in {pair.document for pair in known}
     if is_stated and (len(known) == 1 or has_original(dataset_id)):
@@ -130,7 +130,7 @@ def _known_pair(dataset_id: str, dataset: Any) -> LanguagePair | None:
 
 
 def _open_pair(dataset_id: str, dataset: Any) -> UsageError:
-    """Return what to say where a pair must be named."""
+    """Return the message that asks for a pair."""
     known = pairs_of(dataset_id, dataset)
     documents = dataset.docs_lang()
     names = [str(pair) for pair in known] or [f"en-{documents or POOL}"]
@@ -170,7 +170,7 @@ def _given_pair(name: str, given: str, dataset_id: str, dataset: Any) -> Languag
 
 
 def _measures(dataset_id: str, dataset: Any) -> tuple[tuple[str, ...], str]:
-    """Return the measures a data set is reported with, and what ir-measures does not compute.
+    """Return the measures to report for a data set, and those ir-measures cannot compute.
 
     They are those that ir_datasets states, else those of its benchmark, else `_DEFAULT_MEASURES`.
     """

@@ -1,4 +1,4 @@
-"""The boundary to ir_datasets: importing it, keeping it offline, and saying what failed in it."""
+"""Imports ir_datasets, keeps it offline, and reports what failed in it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OfflineError(OSError):
 
 
 def import_ir_datasets() -> Any:
-    """Import ir_datasets, which makes its folder if need be, and keep it offline if asked to.
+    """Import ir_datasets, which makes its folder if needed, and keep it offline if asked to.
 
     Raises:
         MissingDataError: Its folder cannot be made.
@@ -41,7 +41,7 @@ def import_ir_datasets() -> Any:
 
 
 class _Requests:
-    # Stands where ir_datasets asks for the requests library, each time it is about to fetch.
+    # Replaces the requests library, which ir_datasets asks for each time it fetches.
     def __init__(self, online: Any) -> None:
         self.online = online
 

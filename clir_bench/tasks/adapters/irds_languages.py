@@ -1,9 +1,9 @@
-"""In which language the queries and documents of ir_datasets are, and which field has them.
+"""Finds the languages of queries and documents in ir_datasets, and the fields that hold them.
 
-ir_datasets names one language for all queries of a data set, or none where a record holds them in
-several: `title_en` and `title_zh` of TREC Mandarin; `title`, `ht_title` and `mt_title` of NeuCLIR
-and HC4, whose titles are English and whose translations, by people and by machines, are in the
-documents' language. Which of them is searched with, the pair decides.
+ir_datasets names one language for all queries of a data set. It names none where a record holds a
+query in several languages: `title_en` and `title_zh` in TREC Mandarin; `title`, `ht_title` and
+`mt_title` in NeuCLIR and HC4. There the titles are English; people (`ht`) and machines (`mt`)
+translated them into the documents' language. The pair decides which field is searched with.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TRANSLATIONS = ("ht", "mt")
 _NO_LANGUAGE = frozenset({"id", *_TRANSLATIONS})  # a number, a way of translating
 _TOKEN = re.compile(r"([a-z]{2,3})([0-9]*)")
 _ITS_CODES = {"clirmatrix": {"als": "gsw"}, "mmarco": {"dt": "nl"}}
-"""Codes that mean something else in ISO 639, or nothing; `als` is Wikipedia's Alemannic."""
+"""Codes that have another meaning in ISO 639, or none; `als` is Wikipedia's Alemannic."""
 
 
 def default_field(dataset: Any) -> str:
@@ -38,13 +38,13 @@ def default_field(dataset: Any) -> str:
             f"ir_datasets does not say which field of a query is searched with "
             f"({', '.join(cls._fields)}); write a card with source.query_field"
         )
-    # The field whose name comes out when every field holds its own name.
+    # Each field holds its own name, so the text returned names the field.
     text = cls(*cls._fields).default_text()
     return text if text in cls._fields else ""
 
 
 def query_fields(dataset_id: str, dataset: Any) -> dict[str, str]:
-    """Return, by language, the field that has the queries in it; "" where several are joined.
+    """Return the field with the queries of each language; "" where several are joined.
 
     The key is `ANY` for queries in a language that ir_datasets does not state.
     """
@@ -111,7 +111,7 @@ def pairs_of(dataset_id: str, dataset: Any) -> list[LanguagePair]:
     """
     documents = document_language(dataset_id, dataset)
     languages = [code for code in query_fields(dataset_id, dataset) if code != ANY]
-    # It is cross-language retrieval that queries in several languages are for.
+    # Queries in several languages are meant for cross-language retrieval.
     across = sorted(languages, key=lambda code: code == documents)
     return [LanguagePair(code, documents or POOL) for code in across]
 

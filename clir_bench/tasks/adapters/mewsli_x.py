@@ -13,9 +13,9 @@ Two files are read, both as the official `get-mewsli-x.sh` leaves them in `mewsl
 The split is "test" or "dev"; the embedded sample's mentions are in `wikinews_mentions-test.jsonl`.
 `sentence_spans` are lists of {"start", "end"}. All offsets count characters (Unicode code points).
 
-A query is one mention of an article in the pair's query language, a document one of the candidate
-entities, whatever the language of its description; one entity is relevant. Texts are those of the
-benchmark's own baseline (XTREME-R, `utils_mewslix.py`):
+A query is one mention of an article in the pair's query language. A document is one of the
+candidate entities, with its description in any language; one entity is relevant. Texts are those of
+the benchmark's own baseline (XTREME-R, `utils_mewslix.py`):
 
 - the query is the mention, a colon, and the one sentence the mention is in, the mention set between
   braces: "Espoo: Buses from { Espoo } stood still."; a pair of braces in the text itself, before
@@ -23,8 +23,8 @@ benchmark's own baseline (XTREME-R, `utils_mewslix.py`):
 - the document is the sentences of the description joined by a space; the title is not used;
 - line ends and doubled spaces become one space.
 
-Nothing is cut here; the baseline cut both sides at 64 tokens, which is the encoder's affair. Where
-the baseline leaves a description without sentence spans empty, the whole description is taken.
+Nothing is cut here; the baseline cuts both sides at 64 tokens, which is left to the encoder. For a
+description without sentence spans, where the baseline uses an empty text, all of it is used.
 """
 
 from __future__ import annotations

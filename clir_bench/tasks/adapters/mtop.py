@@ -31,7 +31,7 @@ _N_COLUMNS = 8
 
 
 class Utterance(NamedTuple):
-    """What is said, and the outermost intent of its parse, "IN:GET_WEATHER"."""
+    """An utterance's text, and the outermost intent of its parse, "IN:GET_WEATHER"."""
 
     text: str
     intent: str
@@ -41,7 +41,7 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
     """Return the utterances of one language as queries, those of another as documents.
 
     Ids are the release's. With "intent" the query's own translation is no answer and is taken out
-    of its ranking; a query whose intent nobody else has is not judged.
+    of its ranking; a query whose intent no other utterance has is not judged.
 
     Raises:
         CardError: `source.relevance` is neither "translation" nor "intent".
@@ -66,7 +66,7 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
             tuple(known[utterance_id].intent for utterance_id in shared),
         )
     return Collection(
-        # What two languages share depends on both when the TSVs are read.
+        # With TSVs, the utterances that two languages share depend on both.
         corpus_id=pair.document if len(shared) == len(known) else str(pair),
         documents=[Document(utterance_id, known[utterance_id].text) for utterance_id in shared],
         queries=[Query(utterance_id, asked[utterance_id].text) for utterance_id in shared],

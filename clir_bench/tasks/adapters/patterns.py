@@ -1,4 +1,4 @@
-"""File and data-set names in cards: patterns in which a pair and a split are filled in."""
+"""Fills in the patterns for file and data-set names that cards state, for a pair and a split."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fill(card: TaskCard, pattern: str, pair: LanguagePair, split: str, **more: s
 
 
 def _filled(pattern: str, values: Mapping[str, str]) -> Iterator[str]:
-    """Yield the pieces of a pattern, in which braces hold names and nothing of Python's formats.
+    """Yield the pieces of a pattern; braces hold names only, without Python's formats.
 
     Widths (`{split:>1000000000}`) and attributes would let a card ask for any amount of memory.
     """

@@ -85,7 +85,7 @@ def _sentences(path: Path, where: str, raw: Any) -> tuple[Sentence, ...]:
     if len(texts) != len(breaks):
         raise DataError(
             f"{path}: {where}: {len(texts)} sentences but {len(breaks)} sentence_breaks; "
-            "expected one break a sentence"
+            "expected one break per sentence"
         )
     sentences = []
     for s, (text, span) in enumerate(zip(texts, breaks, strict=True)):

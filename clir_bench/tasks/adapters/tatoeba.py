@@ -40,7 +40,7 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
     queries, documents = sides if pair.query == language else sides[::-1]
     ids = [f"{language}-{number:04}" for number in range(1, len(queries) + 1)]
     return Collection(
-        # English is another text with every language, so its corpora may not share an index.
+        # The English texts differ for every language, so their corpora must not share an index.
         corpus_id=f"{language}.{pair.document}",
         documents=[Document(*row) for row in zip(ids, documents, strict=True)],
         queries=[Query(*row) for row in zip(ids, queries, strict=True)],

@@ -24,7 +24,7 @@ from clir_bench.tasks.source import Source
 from clir_bench.types import Collection, LanguagePair, Qrel, Query
 
 _FIELDS = ("title", "first_sent")
-_ITERATION = "Q0"  # the files have none; this is what ir_datasets gives
+_ITERATION = "Q0"  # the files have none; ir_datasets uses this value
 
 
 def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Collection:

@@ -1,7 +1,7 @@
 """XQuAD-R (LAReQA): a question, and the sentence that answers it in one language or in all.
 
 Roy et al. 2020 (arXiv 2004.05484). Files are `<language>.json`: XQuAD with the sentences of every
-paragraph. Relevant is the sentence in which the first answer starts.
+paragraph. The relevant sentence is the one in which the first answer starts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
     """Return the questions of one language and the sentences of another, or of all.
 
     Document ids are "<language>.<paragraph>.<sentence>", both counted from 0; in the pool every
-    document carries its language, and a question has one relevant sentence a language.
+    document carries its language, and a question has one relevant sentence per language.
 
     Raises:
         DataError: A file is not XQuAD-R JSON, an answer starts outside every sentence, or a
@@ -67,7 +67,7 @@ def _candidates(path: Path, language: str, *, tagged: bool) -> tuple[Document, .
 
 @kept(n_files=16)
 def _answers(path: Path, language: str) -> dict[str, str]:
-    """Return question id to the document id of the sentence that answers it."""
+    """Return the document id of the answering sentence by question id."""
     return {
         question.question_id: f"{language}.{p}.{_answer_sentence(path, paragraph, question)}"
         for p, paragraph in enumerate(read_paragraphs(path))

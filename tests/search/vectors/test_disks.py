@@ -143,7 +143,7 @@ def test_late_interaction_takes_half_of_the_free_disk_unless_told_a_folder(
     )
     run(folder, Asked(late=True), Keeping(keeping, vectors))
     assert stored[0] == (n_shards if fits else 1)
-    assert ("for a run that was told no folder" in caplog.text) == (keeping == "auto" and not fits)
+    assert ("for a run that names no folder" in caplog.text) == (keeping == "auto" and not fits)
 
 
 def test_a_folder_that_cannot_be_written_is_found_out_before_anything_is_encoded(
