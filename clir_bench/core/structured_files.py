@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from reprlib import Repr
-from typing import Any, TypeVar, get_args
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from clir_bench.core.bounded_files import read_plain
 from clir_bench.core.display import line_of
 from clir_bench.errors import ClirBenchError, DataError, near_names
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
 _DEEPEST = 100
 """Deepest nesting of tables and lists; the package's own files have 4."""
@@ -54,7 +55,7 @@ _EXPECTED = {
 _FOUND = Repr()
 _FOUND.maxstring = _FOUND.maxother = 60
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_Model = TypeVar("_Model", bound="BaseModel")
 
 
 def parse_toml(data: bytes, where: str, error: type[ClirBenchError]) -> dict[str, Any]:
@@ -171,6 +172,8 @@ def validated(model: type[_Model], values: Any, where: str, error: type[ClirBenc
     Raises:
         ClirBenchError: As `error`: names every field that is unknown, missing or wrong.
     """
+    from pydantic import ValidationError
+
     try:
         return model.model_validate(values)
     except ValidationError as problem:
@@ -215,6 +218,8 @@ def _fields_of(model: type[BaseModel], parents: Iterable[str | int]) -> list[str
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    from pydantic import BaseModel
+
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):

@@ -338,7 +338,7 @@ def test_hash_file_is_read_strictly(folder: Path) -> None:
         ('"tatoeba"', '"mtop"', "is a suite"),
         ('"tatoeba"', '"miracl-mini"', "sw-en"),
         ('["sw-en", "de-en"]', '["sw-xx"]', "sw-xx"),
-        ('["sw-en", "de-en"]', "[]", "at least 1 item"),
+        ('["sw-en", "de-en"]', "[]", "at least one entry"),
         ('["P@1", "nDCG@10"]', '["ndcg@10"]', "measure"),
         ('["P@1", "nDCG@10"]', '["P@1", "P@1"]', "each once"),
         ('title = "Sentences"', 'title = ""', "title"),
