@@ -152,7 +152,7 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class TokenEncoder(Protocol):
-    """Texts to one vector a token (late interaction); relevance is MaxSim.
+    """Texts to one vector per token (late interaction); relevance is MaxSim.
 
     MaxSim is the sum over query tokens of the largest inner product with a document token
     (Khattab and Zaharia 2020, arXiv 2004.12832).

@@ -120,7 +120,7 @@ def test_a_terminal_is_asked_for_its_width(two: list[Path]) -> None:
     while True:
         try:
             text += (more := os.read(ours, 65536))
-        except OSError:  # how Linux ends a terminal that nobody writes to any more
+        except OSError:  # how Linux ends a terminal with no writer left
             break
         if not more:
             break

@@ -3,7 +3,7 @@
 python -m clir_bench.search.workers.serve FILE_DESCRIPTOR PROCESS
 
 PROCESS is the parent. The worker ends as soon as the parent is gone, however the parent ended and
-whatever the worker is doing: nobody needs its output any more.
+whatever the worker is doing: its output is no longer needed.
 """
 
 from __future__ import annotations
