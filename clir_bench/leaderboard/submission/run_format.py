@@ -187,13 +187,15 @@ def _read_columns(text: bytes, depth: int, tag: str) -> Run | None:
     rankings = [tuple(doc_ids[a:b]) for a, b in zip(starts.tolist(), ends, strict=True)]
     if len(set(query_ids)) < len(query_ids) or any(len(set(r)) < len(r) for r in rankings):
         return None
-    return Run(tuple(query_ids), tuple(rankings), [_falling(len(r), depth) for r in rankings])
+    falling = _falling(depth, depth)
+    return Run(tuple(query_ids), tuple(rankings), [falling[: len(r)] for r in rankings])
 
 
 def _names(column: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> list[str]:
     """Return the names in a column of text, which holds one per line, padded with spaces."""
     ended = np.pad(column, ((0, 0), (0, 1)), constant_values=ord("\n"))
-    return ended[ended != ord(" ")].tobytes().decode().split("\n")[:-1]
+    text: bytes = ended[ended != ord(" ")].tobytes()
+    return text.decode().split("\n")[:-1]
 
 
 def _check_lines(text: bytes, most: int, where: str) -> None:
