@@ -234,7 +234,7 @@ class Passes:
     ) -> tuple[list[Run], PassCost, list[ApproximateSearch]]:
         """Search a corpus with the requested index; exact search returns no records."""
         advance = self._progress.advance
-        if self._index is None or documents.late:
+        if self._index is None or documents.family != "single":
             runs, cost = search(
                 documents, query_sets, k=self._top_k, advance=advance, device=self._device
             )

@@ -30,7 +30,7 @@ from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.store import Keeping
 from clir_bench.tasks.cards import AnyCard
 from clir_bench.tasks.measures import parse_measures
-from clir_bench.types import Encoder, TokenEncoder
+from clir_bench.types import AnyEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ _SETTINGS = ("top_k", "tiers", "limit", "seed", "overwrite")
 
 
 def evaluate(
-    model: str | System | Encoder | TokenEncoder,
+    model: str | System | AnyEncoder,
     task: str | Path | AnyCard,
     *,
     languages: Names = None,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from clir_bench.encoders import provider, under_contract
-from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.encoders.contract import AnyChecked
 from clir_bench.errors import UsageError
 from clir_bench.results.system_record import SystemRecord
 from clir_bench.search.approximate_index import IndexSpec
@@ -16,7 +16,7 @@ from clir_bench.search.vectors.store import AUTO, EmbeddingStore, Keeping
 from clir_bench.search.workers.executor import Executor, Here, Loading
 from clir_bench.search.workers.plan import Workers
 from clir_bench.tasks.measures import WHOLE
-from clir_bench.types import Encoder, TokenEncoder
+from clir_bench.types import AnyEncoder
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class System:
         loading: How other processes load the encoder; None where they cannot.
     """
 
-    encoder: Encoder | TokenEncoder
+    encoder: AnyEncoder
     spec: str
     package: str = "unknown package"
     workers: Workers | None = None
@@ -139,14 +139,14 @@ def load_system(
     return System(loading.load(), name, provider(name), loading=loading)
 
 
-def as_system(encoder: Encoder | TokenEncoder) -> System:
+def as_system(encoder: AnyEncoder) -> System:
     """Return a user's own encoder as a system, with its output checked.
 
     Raises:
         PluginError: The object is no encoder; says what it lacks.
     """
     kind = type(encoder)
-    if isinstance(encoder, CheckedEncoder | CheckedTokenEncoder):
+    if isinstance(encoder, AnyChecked):
         return System(encoder, encoder.info.name)
     checked = under_contract(encoder, kind.__name__, kind.__module__)
     return System(checked, kind.__name__, kind.__module__)
@@ -173,7 +173,7 @@ def with_workers(
         WorkerError: There is no cluster at the address.
     """
     encoder, loading = system.encoder, system.loading
-    if loading is None or not isinstance(encoder, CheckedEncoder | CheckedTokenEncoder):
+    if loading is None or not isinstance(encoder, AnyChecked):
         if number is not None or address is not None:
             raise UsageError(f"workers load a model by its name; {system.spec} has none")
         yield system

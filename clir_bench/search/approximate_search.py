@@ -21,10 +21,10 @@ from clir_bench.search.document_vectors import DocumentVectors, PassCost
 from clir_bench.search.search import QuerySet, vector_blocks, without_same_id
 from clir_bench.search.topk import TopK, id_ranks
 from clir_bench.search.trial import check_usable
-from clir_bench.types import Encoder, Run, TokenEncoder
+from clir_bench.types import AnyEncoder, Run, TokenEncoder
 
 
-def check_index(index: IndexSpec | None, encoder: Encoder | TokenEncoder) -> None:
+def check_index(index: IndexSpec | None, encoder: AnyEncoder) -> None:
     """Refuse an impossible index before the first document is read.
 
     Raises:

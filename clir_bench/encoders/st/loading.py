@@ -21,7 +21,7 @@ from clir_bench.encoders.st.encoding import DenseEncoder, LateInteractionEncoder
 from clir_bench.encoders.st.precision import Arithmetic
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UsageError
-from clir_bench.types import Encoder, EncoderInfo, EncoderRequest, TokenEncoder
+from clir_bench.types import AnyEncoder, EncoderInfo, EncoderRequest
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +54,7 @@ class Stated:
     description: str = ""
 
 
-def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | TokenEncoder:
+def build(request: EncoderRequest, found: Weights, stated: Stated) -> AnyEncoder:
     """Load the model in `found.folder` and record in its info what was loaded.
 
     Raises:
