@@ -36,7 +36,7 @@ from clir_bench.types import EncoderInfo, LanguagePair, Run
 _SHOWN = 3
 
 
-def score_runs(
+def score_files(
     card: TaskCard,
     files: Mapping[LanguagePair, Path],
     system: str,
