@@ -160,11 +160,21 @@ def write_result(path: Path, result: Result | SuiteResult) -> None:
 def to_json(model: BaseModel, indent: int | None = None) -> str:
     """Return a result or a card as JSON with sorted keys, on one line unless indented."""
     values = model.model_dump(mode="json")
-    if values.get("later_commands") == []:
-        del values["later_commands"]  # files from before it came stay as they are
+    # Fields that came later stand only where they say something: older files stay as they are.
+    _drop(values, later_commands=[])
+    _drop(values.get("system"), details={}, parts=[])
+    for pair in values.get("pairs", {}).values():
+        _drop(pair, method="")
     text = json.dumps(values, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
     # A file name that is not UTF-8 holds half a surrogate pair, which JSON can escape.
     return text.encode(errors="backslashreplace").decode()
+
+
+def _drop(values: Any, **empty: object) -> None:
+    """Remove the fields that hold these values."""
+    for name, value in empty.items():
+        if isinstance(values, dict) and values.get(name) == value:
+            del values[name]
 
 
 def write_run(path: Path, pair: LanguagePair, run: Run, tag: str) -> tuple[str, str]:
