@@ -200,7 +200,8 @@ class EncoderInfo:
             no part of what identifies a system.
         n_parameters: Number of weights, None when there are none.
         similarity: "cosine" (rows are unit length), "dot" or "maxsim"; "sparse" is the inner
-            product of sparse vectors, "bm25" of term counts (see `search.lexical`).
+            product of sparse vectors, "bm25" of term counts (see `search.lexical`); "fused" is of
+            systems that are made of others.
         license: SPDX id where known.
         training_languages: Codes of the languages seen in training, empty when not known.
         description: One line for people.
@@ -215,7 +216,7 @@ class EncoderInfo:
     max_tokens: int | None = None
     dtype: str = "float32"
     n_parameters: int | None = None
-    similarity: Literal["cosine", "dot", "maxsim", "sparse", "bm25"] = "cosine"
+    similarity: Literal["cosine", "dot", "maxsim", "sparse", "bm25", "fused"] = "cosine"
     license: str | None = None
     training_languages: tuple[str, ...] = ()
     description: str = ""

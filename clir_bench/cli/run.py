@@ -22,14 +22,16 @@ from clir_bench.cli.profile import reported
 from clir_bench.cli.tables import Printer
 from clir_bench.core.display import some_of
 from clir_bench.core.tables import Format
-from clir_bench.encoders import at_revision, check_name
+from clir_bench.encoders import at_revision
 from clir_bench.errors import ClirBenchError, OutputError, UsageError
 from clir_bench.evaluation.runs import Places, Request, encode_share, prepare_runs, run_plan
 from clir_bench.evaluation.selection import Plan, Selection, split_names
+from clir_bench.evaluation.settings import Settings
 from clir_bench.evaluation.sharded_encoding import Job
-from clir_bench.evaluation.system import Settings, System, load_system, with_workers
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.store import Keeping
+from clir_bench.systems.names import check_name, load_system
+from clir_bench.systems.system import System, with_workers
 from clir_bench.tasks.measures import WHOLE, parse_measures
 
 _EPILOG = """\b
@@ -241,7 +243,7 @@ def run(
 
 def _run(plan: Plan, system: System, request: Request, printer: Printer) -> Iterator[str]:
     """Run one task or suite, print its table, and yield failures."""
-    name = f"{system.encoder.info.name} on {plan.card.id}"
+    name = f"{system.info.name} on {plan.card.id}"
     try:
         result = run_plan(plan, system, request)
     except UsageError:
@@ -267,7 +269,7 @@ def _run(plan: Plan, system: System, request: Request, printer: Printer) -> Iter
 def _encode(plan: Plan, job: Job, system: System, request: Request) -> Iterator[str]:
     """Encode a share of a task's or suite's documents, print what was done, and yield failures."""
     for task in plan.tasks:
-        name = f"{system.encoder.info.name} on {task.card.id}"
+        name = f"{system.info.name} on {task.card.id}"
         try:
             done = encode_share(task, job, system, request)
         except UsageError:

@@ -154,6 +154,7 @@ class ResultBuilder:
         cost: Cost | None,
         depth: Depth,
         approximate: ApproximateSearch | None = None,
+        method: str = "",
     ) -> None:
         """Record a pair and store its files, unless another process has just stored the pair.
 
@@ -182,6 +183,7 @@ class ResultBuilder:
                 prepared.inspection, retrieved=sum(len(ids) for ids in run.doc_ids)
             ),
             skip_same_id=inspection.skip_same_id,
+            method=method,
             data_sha256=inspection.sha256,
             cost=cost,
             run_file=run_file,

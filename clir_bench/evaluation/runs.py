@@ -17,12 +17,13 @@ from clir_bench.evaluation.selection import (
     plan_runs,
     sample_or,
 )
+from clir_bench.evaluation.settings import DEFAULTS, Settings
 from clir_bench.evaluation.sharded_encoding import Job, JobDone, encode_job
 from clir_bench.evaluation.suite import run_suite
-from clir_bench.evaluation.system import DEFAULTS, Settings, System
 from clir_bench.results.schema import Result
 from clir_bench.results.store import result_path, system_folder
 from clir_bench.results.views import EvaluationResult
+from clir_bench.systems.system import System
 from clir_bench.tasks.cards import AnyCard, SuiteCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.source import locate
@@ -138,12 +139,12 @@ def encode_share(task: TaskPlan, job: Job, system: System, request: Request) -> 
         split=task.split,
         pairs=task.pairs,
         settings=request.settings,
-        progress=Bar(f"{system.encoder.info.name} on {task.card.id}"),
+        progress=Bar(f"{system.info.name} on {task.card.id}"),
     )
 
 
 def _run_task(task: TaskPlan, system: System, request: Request) -> tuple[Path, Result]:
-    card, output, name = task.card, request.places.output, system.encoder.info.name
+    card, output, name = task.card, request.places.output, system.info.name
     result = evaluate(
         card,
         system,

@@ -28,17 +28,13 @@ from clir_bench.evaluation.selection import (
     select_pairs,
     split_names,
 )
-from clir_bench.evaluation.system import (
-    Settings,
-    System,
-    as_system,
-    load_system,
-    with_workers,
-)
+from clir_bench.evaluation.settings import Settings
 from clir_bench.results.store import result_path
 from clir_bench.results.views import EvaluationResult
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.store import Keeping
+from clir_bench.systems.names import load_system
+from clir_bench.systems.system import System, as_system, with_workers
 from clir_bench.tasks.cards import AnyCard, TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.measures import parse_measures

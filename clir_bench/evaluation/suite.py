@@ -9,7 +9,7 @@ from pathlib import Path
 from clir_bench.errors import ClirBenchError, ResultError
 from clir_bench.evaluation.evaluate import stored_split
 from clir_bench.evaluation.selection import Plan, TaskPlan
-from clir_bench.evaluation.system import Settings
+from clir_bench.evaluation.settings import Settings
 from clir_bench.metrics.means import Summary, mean_of_tasks, summarise
 from clir_bench.results.schema import Result, SuitePart, SuiteResult
 from clir_bench.results.store import (

@@ -41,7 +41,7 @@ class SystemRecord(Record):
     training_languages: tuple[str, ...]
     description: str
     dtype_reason: str = ""
-    details: dict[str, str] = {}  # noqa: RUF012 (pydantic copies it)
+    details: dict[str, str] = {}
     parts: tuple[SystemRecord, ...] = ()
 
     @classmethod

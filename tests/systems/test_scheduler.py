@@ -27,7 +27,7 @@ class Eager:
 
     encoder: Encoder
     ahead: int
-    late: bool = False
+    family: str = "single"
     log: list[tuple[str, str, str]] = field(default_factory=list)
     n_open: int = 0
     n_most: int = 0

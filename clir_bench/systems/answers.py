@@ -1,0 +1,147 @@
+"""What a system is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from clir_bench.core.progress import Progress
+from clir_bench.results.schema import ApproximateSearch
+from clir_bench.search.approximate_index import IndexSpec
+from clir_bench.search.vectors.cache_key import Corpus
+from clir_bench.tasks.loading import CorpusGroup, Loader, PreparedPair
+from clir_bench.types import Collection, LanguagePair, Query, Run
+
+if TYPE_CHECKING:
+    from clir_bench.search.vectors.store import EmbeddingStore
+
+
+@dataclass(frozen=True)
+class PairCost:
+    """The cost of one pair's ranking.
+
+    Attributes:
+        n_documents: Documents encoded, or read from stored vectors.
+        encode_seconds: Time encoding them; all pairs of the corpus share it, as they share what
+            follows.
+        index_seconds: Time reading documents and gathering vectors.
+        store_seconds: Time storing vectors, and reading stored ones.
+        index_size_bytes: Bytes of all document vectors.
+        query_seconds: Time encoding the queries; pairs with equal queries share it.
+        search_seconds: Time searching and merging.
+        n_sharing: Pairs that share the corpus.
+    """
+
+    n_documents: int = 0
+    encode_seconds: float = 0.0
+    index_seconds: float = 0.0
+    store_seconds: float = 0.0
+    index_size_bytes: int = 0
+    query_seconds: float = 0.0
+    search_seconds: float = 0.0
+    n_sharing: int = 1
+
+    def __add__(self, other: PairCost) -> PairCost:
+        """Return the cost of both."""
+        values = {name: value + getattr(other, name) for name, value in vars(self).items()}
+        return PairCost(**values | {"n_sharing": max(self.n_sharing, other.n_sharing)})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The ranking of one pair.
+
+    Attributes:
+        collection: The pair's own, with queries as the task has them.
+        approximate: What an approximate index missed; None for exact search.
+        method: How queries and documents were matched; see `PairResult`.
+    """
+
+    prepared: PreparedPair
+    collection: Collection
+    run: Run
+    cost: PairCost
+    approximate: ApproximateSearch | None = None
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class GroupAnswers:
+    """The answers and failures of the pairs of one corpus."""
+
+    group: CorpusGroup
+    corpus: Corpus
+    answers: list[Answer] = field(default_factory=list)
+    failures: dict[LanguagePair, str] = field(default_factory=dict)
+
+
+class Asked(NamedTuple):
+    """Queries as a system gets them.
+
+    Attributes:
+        texts: One per query.
+        language: Theirs.
+        method: What was done to them, empty for nothing.
+        seconds: Time it took.
+    """
+
+    texts: Sequence[str]
+    language: str
+    method: str = ""
+    seconds: float = 0.0
+
+
+class Rewrite(Protocol):
+    """Gives queries another form: translates them, say."""
+
+    def __call__(self, prepared: PreparedPair, queries: Sequence[Query]) -> Asked:
+        """Return the queries of a pair as they are to be asked.
+
+        Raises:
+            ClirBenchError: They cannot be given that form; the pair fails.
+        """
+        ...
+
+
+def as_written(prepared: PreparedPair, queries: Sequence[Query]) -> Asked:
+    """Return the queries as the task has them."""
+    return Asked([query.text for query in queries], prepared.pair.query)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all groups of one run have in common.
+
+    Attributes:
+        loader: Loads the collections.
+        stores: Of each encoder's document vectors, by the number of the encoder among a system's
+            `leaves`; they have planned for all groups.
+        progress: Receives the numbers of documents and tokens done.
+        top_k: Documents to rank per query.
+        n_texts: Texts that each encoder still has to encode, in the order of `stores`.
+        index: An approximate index to search, None for exact search.
+        rewrite: What is done to queries before they are asked.
+    """
+
+    loader: Loader
+    stores: Sequence[EmbeddingStore]
+    progress: Progress
+    top_k: int
+    n_texts: Sequence[int]
+    index: IndexSpec | None = None
+    rewrite: Rewrite = as_written
+
+    def of_leaves(self, first: int, n: int) -> Task:
+        """Return the task for a part of a system, which has these of its leaves."""
+        some = slice(first, first + n)
+        return replace(self, stores=self.stores[some], n_texts=self.n_texts[some])
+
+
+def failures_of(found: Sequence[GroupAnswers]) -> Mapping[LanguagePair, str]:
+    """Return the pairs that failed in any part, each with its first error."""
+    failures: dict[LanguagePair, str] = {}
+    for part in found:
+        for pair, error in part.failures.items():
+            failures.setdefault(pair, error)
+    return failures
