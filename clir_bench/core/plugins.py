@@ -1,6 +1,6 @@
 """Finds entry points by name and imports each only when it is needed.
 
-Built-in adapters and encoders register in pyproject.toml exactly as third parties' do.
+clir-bench's own adapters and encoders are registered in pyproject.toml as those of others are.
 """
 
 from __future__ import annotations

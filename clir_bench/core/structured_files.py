@@ -181,7 +181,7 @@ def validated(model: type[_Model], values: Any, where: str, error: type[ClirBenc
 
 
 def field_problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Return pydantic's errors, 20 at most, in the words of the file that `model` was read from.
+    """Return pydantic's errors, 20 at most, with the fields' names and terms of the file.
 
     A model's `meanings`, if it has any, explain the fields that are missing.
     """

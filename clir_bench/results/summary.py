@@ -1,4 +1,4 @@
-"""Means, tiers and environment as a result stores them."""
+"""Computes the parts of a result beyond its pairs: means, tiers, environment."""
 
 from __future__ import annotations
 

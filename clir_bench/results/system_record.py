@@ -1,4 +1,4 @@
-"""A result's record of its system, and whether two results come from one system."""
+"""Records which system made a result, and decides whether two results come from one system."""
 
 from __future__ import annotations
 

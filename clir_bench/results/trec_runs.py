@@ -1,8 +1,8 @@
-"""TREC run files: `query_id Q0 doc_id rank score tag`, ranks from 1, in trec_eval's order.
+"""Reads and writes TREC run files: `query_id Q0 doc_id rank score tag`, in trec_eval's order.
 
-Scores in a written file strictly fall, so every tool reads the order that was scored. With equal
-scores trec_eval puts the higher document id first, and other tools of ir-measures (such as those of
-RR@10 and Judged@10) the lower.
+In a written file, each score is lower than the one before, so every tool reads the order that was
+scored here. Among equal scores, trec_eval puts the higher document id first, but other tools of
+ir-measures (such as those of RR@10 and Judged@10) the lower.
 """
 
 from __future__ import annotations

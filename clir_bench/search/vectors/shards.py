@@ -1,4 +1,4 @@
-"""Reads and writes one shard: written to a temporary file and renamed, read if checksums match."""
+"""Reads and writes one shard of vectors, with checksums."""
 
 from __future__ import annotations
 

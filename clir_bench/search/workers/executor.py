@@ -1,4 +1,4 @@
-"""Batches of texts, the vectors that come back, and the executor that is this process."""
+"""Defines executors, which turn batches of texts into vectors, and the one for this process."""
 
 from __future__ import annotations
 
