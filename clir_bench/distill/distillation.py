@@ -1,4 +1,4 @@
-"""Makes a finished model folder from a recipe, and continues stopped trainings."""
+"""Trains a student by a recipe, or continues a stopped training, and writes the model's folder."""
 
 from __future__ import annotations
 

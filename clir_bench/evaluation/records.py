@@ -1,4 +1,4 @@
-"""Makes the parts of a result's record, and names the differences between two results."""
+"""Makes the records of tasks and pairs in a result, and lists how two results differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a stored result from names in one call; `clir_bench.evaluate` is this function.
+"""Evaluates a model on a task in one call, from their names; this is `clir_bench.evaluate`.
 
 >>> from tempfile import TemporaryDirectory
 >>> with TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""A system to run, and the settings of its runs."""
+"""Defines a system (an encoder and its workers) and the settings of a run; loads systems."""
 
 from __future__ import annotations
 

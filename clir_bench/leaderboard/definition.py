@@ -1,4 +1,4 @@
-"""Reads what a board shall show: `leaderboards/<name>.toml`.
+"""Reads the definition of a board, `leaderboards/<name>.toml`.
 
     title = "XQuAD"
     about = "Questions to the Wikipedia paragraph that answers them, within one language."

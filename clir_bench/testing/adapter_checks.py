@@ -1,4 +1,4 @@
-"""The checks that a task's adapter must pass on every tested pair."""
+"""Defines the checks that a task's adapter must pass on every tested pair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks that an encoder must pass; each claim holds for every text it may get."""
+"""Defines the checks that an encoder must pass, with many kinds of texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from clir_bench.testing.texts import (
 from clir_bench.types import POOL, Vectors
 
 _SAME = 1e-5
-"""How far vectors of two equal calls may be apart."""
+"""Largest relative difference between the vectors of two equal calls."""
 _FOUND_SHARE = 0.5
 _PATIENCE_SECONDS = 0.1
 _BYTES = 2**20

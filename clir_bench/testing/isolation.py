@@ -1,9 +1,9 @@
-"""Loads an encoder in a separate process that refuses and records every connection.
+"""Tests an encoder in a separate process, which refuses and records every network connection.
 
-The process has another `PYTHONHASHSEED` (which exposes vectors that depend on `hash(text)`), runs
-the Hub's libraries in offline mode, and has its standard output watched. Python's audit events (PEP
-578) report connections; for libraries that open sockets in native code, only offline mode prevents
-them.
+The process has another `PYTHONHASHSEED` (which exposes vectors that depend on `hash(text)`) and
+runs the Hub's libraries in offline mode; its standard output is recorded. Python's audit events
+(PEP 578) report connections. They miss sockets that a library opens in native code; there, only
+offline mode helps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes a package with a user's own encoder, from `template/`."""
+"""Writes a Python package for a user's own encoder, from the files in `template/`."""
 
 from __future__ import annotations
 

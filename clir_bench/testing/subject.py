@@ -1,4 +1,4 @@
-"""The encoder under test, of either kind: loaded once here and once in another process."""
+"""Loads the encoder under test: once in this process, and once in another one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The task under test: its pairs loaded through the adapter, here and in another process."""
+"""Loads the task under test through its adapter: in this process, and in another one."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ Texts become Unicode NFC (canonically equal, so readers see no change, while equ
 equal bytes), and runs of white space become one space. Nothing else changes: no lower case, no
 NFKC, no straightened quotes.
 
-The checks are cheap: they find a file in the wrong script, but not a file in another language of
-the same script (Swahili for Hausa).
+The checks are fast and simple: they find a file in the wrong script, but not a file in another
+language of the same script (Swahili instead of Hausa).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads the formats of bitext, one function per format, and drops no pair."""
+"""Reads the file formats of bitext, one function per format, and yields every pair of a file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Reads bitext: English texts with their translations, cleaned, counted and checked.
+"""Reads a source of bitext: yields cleaned and checked pairs, and counts those it drops.
 
-See `sources` for what a recipe can state, `cleaning` for when a pair is dropped, and `alignment`
-for how misaligned files are found.
+`sources` describes what a recipe can state, `cleaning` when a pair is dropped, and `alignment` how
+misaligned files are found.
 """
 
 from __future__ import annotations

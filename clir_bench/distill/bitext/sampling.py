@@ -1,7 +1,6 @@
-"""Orders the training pairs: how often each language comes, and when each pair comes.
+"""Orders the training pairs: decides the share of each language, and the position of each pair.
 
-Everything is a function of the seed and a position, so a killed training continues from its step
-number alone.
+The order depends only on the seed, so a stopped training continues from the number of its step.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
     format = "tmx"                                  # tmx, lines, tsv, verses or hub
     path = "tico19/all.en-{language}.tmx.zip"       # see `clir_bench.distill.bitext.locations`
     license = "CC0-1.0"
-    languages = ["sw", "so", "tl"]                  # all that are there when left out
+    languages = ["sw", "so", "tl"]                  # if left out: all languages of the files
 
     [[bitext]]
     name = "ntrex"

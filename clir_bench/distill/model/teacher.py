@@ -1,7 +1,7 @@
-"""The teacher: an English model that gives a sentence's vectors, per token and as a whole.
+"""Runs the teacher: an English model that gives a vector per token and one of the whole sentence.
 
-Every different English sentence is encoded once for all its translations and training steps; a
-`VectorStore` keeps vectors on disk by content.
+Every different English sentence is encoded once, for all its translations and all training steps;
+a `VectorStore` keeps the vectors on disk.
 """
 
 from __future__ import annotations

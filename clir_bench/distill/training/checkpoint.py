@@ -1,11 +1,11 @@
-"""Writes checkpoints, whole or not at all, from which a stopped training continues.
+"""Writes and reads checkpoints, from which a stopped training continues.
 
     <output>/.training/step-00000500/weights.safetensors
                                      optimiser.safetensors
                                      state.json           version, step, recipe, sizes, sha256, log
 
-A checkpoint is written under another name and renamed, so that the last good one always survives.
-Nothing is pickled. The newest and the best are kept.
+A checkpoint is written under another name and then renamed, so it is either whole or not there, and
+the last good one always survives. Nothing is pickled. The newest and the best are kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Computes a student's losses, as loss modules of sentence-transformers.
+"""Computes the losses of a student; they have the interface of sentence-transformers' losses.
 
 A loss is called as `loss(sentence_features, labels)`. The first column of `sentence_features` holds
 the student's tokenised texts; the second holds the teacher's output for their English translations:

@@ -1,6 +1,6 @@
-"""Makes and checks token masses: two marginals per problem, from masks.
+"""Makes and checks the masses of tokens (the marginals of a transport problem) from masks.
 
-The conventions are those of `plans`.
+`plans` explains problems, masses and marginals.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Describes a section for the site's pages, and the choices that their forms offer."""
+"""Prepares a board's sections for the pages of the site, with the choices in the pages' forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reads what a submitted result states, before anything is recomputed. All of it is hostile."""
+"""Reads a submitted result, which cannot be trusted, and checks its fields against the task's card.
+
+Later steps compare it with the runs and the data.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,7 @@ def read_statement(path: Path, largest: int) -> Result:
 
 
 def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[str]]:
-    """Return a result's statement (None where it is unusable), and what is wrong."""
+    """Return a result's statement (None where it is unusable), and its problems."""
     problems = list(_about_system(path, result))
     task, submission = result.task, result.submission
     card = shipped_card(task.id)

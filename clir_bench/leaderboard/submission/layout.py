@@ -1,4 +1,4 @@
-"""Lists the files of a submission, and reports every file that does not belong.
+"""Lists the files of a submission, and reports every file that does not belong there.
 
 <system>/system.toml
 <system>/<task>/<split>.json

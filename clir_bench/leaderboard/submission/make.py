@@ -1,7 +1,7 @@
 """Makes submissions from the results of `clir-bench run`.
 
-The runs are cut (`plan`, `run_format`), then scored again, so that every digit of a submission can
-be recomputed from the files beside it.
+It keeps the first documents of each ranking (`plan`, `run_format`) and scores these shorter runs
+again, so that every digit of a submission can be recomputed from its own files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds statements of a submitted result that no data could make true."""
+"""Finds values in a submitted result that are impossible, whatever the data and the system."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Reads submissions for CI and boards, and checks all that needs no benchmark data.
+"""Reads submissions for CI and boards, and checks all that can be checked without benchmark data.
 
-Boards take exactly the results that pass here. `validate` goes further: it scores the runs again
-and draws the intervals again.
+Boards show exactly the results that pass here. `validate` goes further: it scores the runs again
+and recomputes the intervals.
 
-Everything is hostile. Only files with names built from system, task, split and pair are opened,
-none through a link, and each is read only up to the size that the task's card allows.
+No file of a submission can be trusted. Only files with names built from system, task, split and
+pair are opened, none through a link, and each is read only up to the size that the task's card
+allows.
 """
 
 from __future__ import annotations

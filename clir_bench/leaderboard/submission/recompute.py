@@ -1,6 +1,6 @@
 """Recomputes the scores of a submission from its runs and the benchmark's judgments.
 
-Without the benchmark's data, it can only recompute the means from the per-query values.
+Without the benchmark's data, it can recompute only the means, from the per-query values.
 """
 
 from __future__ import annotations
