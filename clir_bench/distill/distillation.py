@@ -161,7 +161,7 @@ def _require_free(output: Path) -> None:
         unfinished = (output / _TRAINING).is_dir()
         if stray and not unfinished:
             raise UsageError(
-                f"{output} holds {', '.join(sorted(stray)[:3])} and is no training of clir-bench; "
+                f"{output} holds {', '.join(sorted(stray)[:3])} and is not a training of clir-bench; "
                 "choose another --output"
             )
 

@@ -211,7 +211,7 @@ class Recipe(_Part):
         if stray:
             raise ValueError(
                 f"loss.weights names {', '.join(sorted(stray))}, which method {self.method!r} "
-                "has not"
+                "does not have"
             )
         return self
 

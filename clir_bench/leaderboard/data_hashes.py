@@ -90,7 +90,7 @@ def read_official(folder: Path) -> dict[DataKey, Pinned]:
         key = DataKey(matched[2], matched[3], LanguagePair.parse(matched[4]))
         field, known = "queries" if matched[5] else "data", found.get(key, Pinned())
         if getattr(known, field):
-            raise DataError(f"{path}:{number}: {key}{matched[5] or ''} is there twice")
+            raise DataError(f"{path}:{number}: {key}{matched[5] or ''} occurs twice")
         found[key] = known._replace(**{field: matched[1]})
     return found
 

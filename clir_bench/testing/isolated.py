@@ -46,7 +46,7 @@ class Wall:
         if str(host).startswith(_LOCAL):
             return
         self.connections[self.phase].append(str(host))
-        raise OSError(errno.ENETUNREACH, "the conformance checks let nothing reach the network")
+        raise OSError(errno.ENETUNREACH, "the checks of clir-bench refuse every network connection")
 
 
 def observe_encoder(request: dict[str, Any], wall: Wall) -> dict[str, Any]:

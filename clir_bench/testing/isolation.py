@@ -90,12 +90,12 @@ def run_apart(what: str, request: Mapping[str, Any], places: Places) -> tuple[di
             )
         except subprocess.TimeoutExpired:
             raise BrokenPromiseError(
-                f"a process of its own did not end within {places.timeout_seconds:,.0f} seconds"
+                f"a separate process did not end within {places.timeout_seconds:,.0f} seconds"
             ) from None
         if not answer.is_file():
             last = " / ".join(done.stderr.strip().splitlines()[-_SHOWN_LINES:])
             raise BrokenPromiseError(
-                f"a process of its own ended with code {done.returncode}: {last}"
+                f"a separate process ended with code {done.returncode}: {last}"
             )
         return json.loads(answer.read_text(encoding="utf-8")), done.stdout
 

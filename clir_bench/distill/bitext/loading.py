@@ -149,7 +149,7 @@ class _File:
                     f"{self._where}: {counts['wrong_script']:,} of {counts[READ]:,} pairs are in "
                     f"the wrong script: expected {expected} for {side}, found {seen}; is "
                     "it another language's file, or are the sides swapped? If the source does "
-                    "write it so, say so in its 'scripts'"
+                    "write it so, state it in its 'scripts'"
                 )
             if 2 * counts["broken_characters"] > counts[READ]:
                 raise DataError(

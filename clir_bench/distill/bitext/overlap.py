@@ -97,7 +97,7 @@ def _source(card: TaskCard, data_dir: Path | None) -> Source | str:
             return str(error)
     if not directory.is_dir():
         where = "; what ir_datasets has fetched is not looked at" if uses_ir_datasets(card) else ""
-        return f"its data is not at hand: no folder {directory.name}{where}"
+        return f"its data is not on this machine: no folder {directory.name}{where}"
     # "local", so that an adapter that misses a file says so and fetches nothing
     return Source(card, directory, "local")
 

@@ -154,7 +154,7 @@ class BitextSource(BaseModel):
                 language = resolve(self._own(re.split("[-_]", code)[0]))
             except UnknownNameError as error:
                 raise DataError(
-                    f"{where}: {error} Say what it is in 'codes' of bitext {self.name!r}."
+                    f"{where}: {error} State its language in 'codes' of bitext {self.name!r}."
                 ) from None
         written = _SCRIPT.search(code)
         script = self.scripts.get(language.code) or (written[1] if written else language.script)

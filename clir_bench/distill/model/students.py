@@ -159,7 +159,7 @@ def from_teacher(
     if config.model_type != "bert" or config.num_hidden_layers < settings.layers:
         raise EncoderError(
             f"a student of {settings.layers} layers cannot be built from {teacher.weights.name}: "
-            f"expected a bert of at least as many layers, found {config.model_type} of "
+            f"expected a BERT with at least as many layers, found {config.model_type} with "
             f"{config.num_hidden_layers}; name a student model instead"
         )
     tokenizer = train_tokenizer(texts, settings)

@@ -92,7 +92,9 @@ class Training:
         if found:
             self._load(found[max(found)])
             steps = self.recipe.training.steps
-            _LOGGER.info("the training goes on from step %s of %s", f"{self.step:,}", f"{steps:,}")
+            _LOGGER.info(
+                "the training continues from step %s of %s", f"{self.step:,}", f"{steps:,}"
+            )
         self.journal.cut(self.step)
         return bool(found)
 
@@ -130,7 +132,7 @@ class Training:
                     self._save()
             if heard:
                 _LOGGER.info(
-                    "stopped after step %s; the same command goes on from there", f"{self.step:,}"
+                    "stopped after step %s; the same command continues from there", f"{self.step:,}"
                 )
         if not self.best:
             self._validate()

@@ -106,7 +106,7 @@ def format_compact(run: Run, depth: int, tag: str) -> bytes:
     text = b"".join(lines)
     if len(text) > LARGEST_BYTES:
         raise DataError(
-            f"a run of {len(text):,} bytes; at most {LARGEST_BYTES:,} can be submitted for a pair"
+            f"a run has {len(text):,} bytes; at most {LARGEST_BYTES:,} can be submitted for a pair"
         )
     return text
 
@@ -144,9 +144,9 @@ def parse_compact(text: bytes, *, depth: int, n_queries: int, tag: str, where: s
     if text != expected:
         number = _first_difference(text, expected)
         raise DataError(
-            f"{where}:{number}: not as `clir-bench submit` writes it (lines by query, ranks from "
-            f"1, scores from {depth} downwards, the tag {tag!r}, columns of one width); submit the "
-            "result again"
+            f"{where}:{number}: differs from what `clir-bench submit` writes (lines by query, "
+            f"ranks from 1, scores from {depth} downwards, the tag {tag!r}, columns of one width); "
+            "submit the result again"
         )
     return run
 
@@ -178,7 +178,7 @@ def _check_rankings(found: dict[str, list[str]], depth: int, where: str) -> None
         if len(ids) > depth:
             raise DataError(
                 f"{where}: {len(ids):,} documents for query {query_id[:60]!a}; at most {depth} are "
-                "submitted"
+                "allowed"
             )
         if len(set(ids)) < len(ids):
             twice = next(doc_id for doc_id in ids if ids.count(doc_id) > 1)

@@ -85,7 +85,7 @@ def validate(
                 _recompute(submitted, submitted.statement, sources, report)
     if folders != [path] and path.is_dir():
         report.add(
-            Problem(entry, "unexpected; here belong only the folders of systems; remove it")
+            Problem(entry, "unexpected; expected only folders of systems here; remove it")
             for entry in sorted(path.iterdir())
             if entry not in folders
         )
