@@ -161,8 +161,8 @@ def _require_free(output: Path) -> None:
         unfinished = (output / _TRAINING).is_dir()
         if stray and not unfinished:
             raise UsageError(
-                f"{output} holds {', '.join(sorted(stray)[:3])} and is not a training of clir-bench; "
-                "choose another --output"
+                f"{output} holds {', '.join(sorted(stray)[:3])} and is not a training of "
+                "clir-bench; choose another --output"
             )
 
 
