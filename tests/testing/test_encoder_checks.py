@@ -464,7 +464,7 @@ def test_a_failing_test_says_why_and_what_to_do() -> None:
         checks["finding"]()
     assert isinstance(caught.value, AssertionError)
     assert "FAILED   finding: ranks most texts first when the query is" in str(caught.value)
-    assert "remedy: larger inner products must mean more alike" in str(caught.value)
+    assert "remedy: larger inner products must mean more similar" in str(caught.value)
 
 
 def test_a_check_that_cannot_be_made_is_a_skipped_test() -> None:
