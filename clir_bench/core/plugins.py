@@ -1,6 +1,6 @@
 """Finds entry points by name and imports each only when it is needed.
 
-clir-bench's own adapters and encoders are registered in pyproject.toml as those of others are.
+clir-bench registers its own adapters and encoders in pyproject.toml, in the same way as others.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads TOML and JSON files: any problem is one error that names the file.
 
-Python's own readers raise four kinds of errors for broken files. They also return values that
+Python's own readers raise several kinds of errors for broken files. They also accept values that
 cannot be printed: numbers of thousands of digits, and tables nested hundreds deep.
 """
 

@@ -59,16 +59,16 @@ def _rest_of_lines(tag: str, n: int) -> list[str]:
 
 
 def strictly_falling(scores: Vectors) -> Vectors:
-    """Lower scores that never rise as little as makes each less than the one before.
+    """Return scores of which each is less than the one before, changed as little as possible.
 
-    The steps are float32's own: each score becomes the largest float32 that is not above it and
-    below the one before. Where that would end below the lowest float32, the last ones are raised.
+    Each score becomes the largest float32 that is not above it and below the one before. If this
+    would end below the lowest float32, the last ones are raised.
 
     >>> strictly_falling(np.array([0.5, 0.25, 0.25], dtype=np.float32)).tolist()
     [0.5, 0.25, 0.2499999850988388]
 
     Args:
-        scores: `(n_documents,)` float32, finite.
+        scores: `(n_documents,)` float32, finite, none larger than the one before.
     """
     if (scores[1:] < scores[:-1]).all():
         return scores

@@ -173,7 +173,7 @@ ADAPTER_CHECKS: tuple[Check[TaskSubject], ...] = (
     Check(
         "loading",
         "returns a Collection for every pair",
-        "see clir_bench.adapters for the contract; other checks run only after this one passes",
+        "see clir_bench.tasks.adapters for the contract; other checks run only if this one passes",
         _loads,
     ),
     Check(

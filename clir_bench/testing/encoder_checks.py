@@ -268,7 +268,7 @@ ENCODER_CHECKS: tuple[Check[EncoderSubject], ...] = (
     Check(
         "loading",
         "loads by its name and has the required attributes and methods",
-        "see clir_bench.types for the contract; other checks run only after this one passes",
+        "see clir_bench.types for the contract; other checks run only if this one passes",
         _loads,
     ),
     Check(

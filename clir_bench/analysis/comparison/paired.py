@@ -7,9 +7,9 @@ p-values. Both draw the translations of one question together.
 The test of the gap (high tier minus low tier) needs one more step. If a system is better than the
 baseline by the same amount in both tiers, the gaps are equal. If every question is asked in every
 pair, this common amount cancels within each question. If the tiers have different questions, it
-does not cancel, and the test would take it for chance. Then we first remove the common amount, and
-the differences between the pairs of a tier. A difference d in a pair with n questions and mean m
-becomes
+does not cancel, and the test would take it for chance. In that case, the common amount and the
+differences between the pairs of a tier are removed before the test. A difference d in a pair with n
+questions and mean m becomes
 
     (d - m) sqrt(n / (n - 1)) + t / 2    in the high tier, - t / 2 in the low tier
 

@@ -2,7 +2,7 @@
 
 A task's means are means of means (see `metrics.means`): over pairs within a language, then over
 languages within a tier. So each of them is a weighted sum of the pairs' means, and so is the gap
-between tiers. One random draw of the pairs' means therefore gives a draw of all of them.
+between tiers. So one resampling of the pairs' means gives all these means.
 """
 
 from __future__ import annotations

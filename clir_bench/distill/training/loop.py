@@ -2,9 +2,9 @@
 
 This is a plain loop; it does not use the trainer of transformers, for two reasons. That trainer
 pickles its optimiser, schedule and random states; here a checkpoint is safe to load (safetensors).
-And it cannot update only some rows of a vocabulary's vectors, which saves most of the work for a
-student without layers. Losses and students follow the interfaces of sentence-transformers, so its
-trainers can train them too.
+And it updates all vectors of a vocabulary in every step; here only the used ones are updated, which
+saves most of the work for a student without layers. Losses and students follow the interfaces of
+sentence-transformers, so its trainers can train them too.
 """
 
 from __future__ import annotations

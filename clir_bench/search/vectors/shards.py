@@ -25,7 +25,7 @@ _BUFFER = 1 << 20
 
 
 class Manifest(BaseModel):
-    """The record that a shard is done.
+    """The file that marks a shard as done and describes it.
 
     Attributes:
         n_documents: Documents of the corpus that the shard covers.

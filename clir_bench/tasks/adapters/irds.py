@@ -102,9 +102,9 @@ def collection(card: TaskCard, pair: LanguagePair, split: str) -> Collection:
 def finds_itself(dataset_id: str) -> bool:
     """Return whether the queries of a data set are documents of its corpus, by the same ids.
 
-    BEIR's evaluation takes equal ids out in all its data sets (`ignore_identical_ids`). In most of
-    them queries and documents are numbered on their own, and what it takes out where two numbers
-    happen to be equal is any document; they are not listed.
+    BEIR's evaluation removes documents with the query's id in all its data sets
+    (`ignore_identical_ids`). But in most of them, queries and documents are numbered independently,
+    so such a document has nothing to do with the query; these data sets are not listed.
     """
     return _QUERIES_ARE_DOCUMENTS.fullmatch(dataset_id) is not None
 
