@@ -49,7 +49,7 @@ def rank_groups(
     The order of `systems` does not matter.
 
     Args:
-        systems: Per-query values by pair (`results.store.read_scores`) of at least one system; the same
+        systems: Per-query values by pair (`store.read_scores`) of at least one system; the same
             pairs and queries for all. Pass pools of languages in a call of their own.
         measure: The measure to rank by, higher is better.
         scheme: What decides a pair's language.

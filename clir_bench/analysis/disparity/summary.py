@@ -137,7 +137,7 @@ def disparity_of(
 
     Args:
         result: Says how intervals are drawn: parallel questions, replicates, seed.
-        scores: Per-query values (`results.store.read_scores`) of all its pairs or, for a board, some of
+        scores: Per-query values (`store.read_scores`) of all its pairs or, for a board, some of
             them: all with a pool of languages or all without (`apart` separates them).
         scheme: What decides a pair's language and tier.
 

@@ -1,7 +1,7 @@
 """Measures how fast this machine computes a model's layer in float32 and in bfloat16.
 
-The instructions that a processor has do not tell their speed: bfloat16 products are twice as fast
-as float32 ones on one kind, and take twice as long on another. The measurements are kept in the
+The instruction set of a processor does not show their speed: bfloat16 products are twice as fast as
+float32 products on one kind, and take twice as long on another. The measurements are kept in the
 cache, one file per kind of machine, number of threads, version of torch and shape of layer. Later
 runs and worker processes read them, so all of them choose the same arithmetic and make the same
 bytes, however busy the machine is.
