@@ -219,7 +219,7 @@ def test_columns_are_named_by_number_or_by_header(tmp_path: Path) -> None:
     assert read(tmp_path, path="headed.tsv.gz", fields=by_name, **common)[0] == expected
     with pytest.raises(DataError, match=r"plain\.tsv:1: expected 2 columns.*found 3"):
         read(tmp_path, path="plain.tsv", **common)
-    with pytest.raises(DataError, match=r"plain\.tsv:1: no column 'en'.*there are 3"):
+    with pytest.raises(DataError, match=r"plain\.tsv:1: no column 'en'.*the file has 3"):
         read(tmp_path, path="plain.tsv", fields=by_name, **common)
 
 
