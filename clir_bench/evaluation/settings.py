@@ -11,7 +11,7 @@ from clir_bench.tasks.measures import WHOLE
 
 @dataclass(frozen=True)
 class Settings:
-    """How a task is run.
+    """The settings of a run.
 
     Attributes:
         measures: Measures beside the card's own, by ir-measures name.
@@ -21,7 +21,7 @@ class Settings:
         limit: Cut every pair to this many queries and documents; the result is partial.
         seed: Seed of the bootstrap.
         n_resamples: Bootstrap replicates.
-        overwrite: Run pairs again that are done, and replace a result with other settings.
+        overwrite: Run finished pairs again, and replace a result with other settings.
         command: What the user typed, for the record.
         embeddings: Which documents' vectors to keep on disk, and where.
         stored_only: Encode no documents: all vectors must be stored.

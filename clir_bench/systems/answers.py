@@ -68,7 +68,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class GroupAnswers:
-    """The answers and failures of the pairs of one corpus."""
+    """The rankings and failures of the pairs of one corpus."""
 
     group: CorpusGroup
     corpus: Corpus
