@@ -25,6 +25,7 @@ COMMANDS = {
     "tasks": "List the tasks, or describe one.",
     "encoders": "List the models that can be named.",
     "languages": "List the languages and their resource tiers.",
+    "analyze": "Show the terms that lexical systems make of texts.",
     "cache": "List, check and remove stored vectors.",
     "download": "Fetch tasks' data and models ahead of time.",
     "leaderboard": "Make leaderboards from stored results.",
