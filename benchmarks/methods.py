@@ -33,10 +33,12 @@ from clir_bench.distill.distillation import (
 from clir_bench.distill.model.teacher import Teacher
 from clir_bench.distill.recipe import Recipe, check_recipe, read_recipe
 from clir_bench.encoders import load_encoder
-from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.evaluation.evaluate import evaluate
+from clir_bench.evaluation.settings import Settings
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, read_scores
+from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import load_scheme
@@ -97,7 +99,7 @@ def run(folder: Path, corpus: BitextCorpus) -> None:
     """Run a student on both tasks, late interaction and pooled."""
     for kind in KINDS:
         spec = f"optical:{folder / 'model'}#{kind}"
-        system = System(load_encoder(spec, device="cpu"), spec)
+        system = EncoderSystem(load_encoder(spec, device="cpu"), spec)
         for task in TASKS:
             card = load_card(task)
             assert isinstance(card, TaskCard)
