@@ -17,12 +17,9 @@ from typing import Any
 import pytest
 from folders import Folder, clir, make_folder
 
-from clir_bench.cli.validate import find_source
 from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.validate import ValidationReport, validate
 from clir_bench.tasks import catalog
-from clir_bench.tasks.cards import TaskCard
-from clir_bench.tasks.source import Source
 
 CARD = """\
 name = "hashing"
@@ -97,11 +94,7 @@ class Submitted:
         return "\n".join(map(str, self.report(path).problems))
 
     def report(self, path: Path | None = None) -> ValidationReport:
-        return validate(path or self.system, local_data)
-
-
-def local_data(card: TaskCard, split: str) -> Source | None:
-    return find_source(card, split, None)
+        return validate(path or self.system)
 
 
 def make_submission(

@@ -231,7 +231,7 @@ class _Evaluation:
         self.builder.reach(depth)
         self.builder.carry_over(prepared)
         for pair, error in preparation.failures.items():
-            self.builder.failed(pair, error)
+            self.builder.failed(pair, str(error))
         todo = []
         for group in preparation.groups:
             left = tuple(pair for pair in group.pairs if pair.pair not in self.builder.pairs)

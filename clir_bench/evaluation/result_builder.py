@@ -380,7 +380,7 @@ class ResultBuilder:
         if known is None or known.inspection.sha256 != stored.data_sha256:
             prepared = prepare(self.loader, [pair])
             if pair in prepared.failures:
-                raise DataError(prepared.failures[pair])
+                raise DataError(str(prepared.failures[pair]))
             known = prepared.groups[0].pairs[0]
         if known.inspection.sha256 != stored.data_sha256:
             raise DataError("the data changed since it was run")

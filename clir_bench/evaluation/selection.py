@@ -141,6 +141,17 @@ def select_pairs(card: TaskCard, pairs: Names, languages: Names = None) -> list[
     return list(_select([task], selection)[0][0].pairs)
 
 
+def sample_or(split: str | None, sample: bool) -> str | None:
+    """Return the split that the user asked for: the sample, `split`, or None for the default.
+
+    Raises:
+        UsageError: Both were asked for.
+    """
+    if sample and split not in (None, SAMPLE):
+        raise UsageError("--sample and --split exclude each other")
+    return SAMPLE if sample else split
+
+
 def one_folder(data_dir: Path | None, n_tasks: int) -> None:
     """Refuse one data folder for several tasks.
 

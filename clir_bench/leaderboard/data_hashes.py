@@ -27,6 +27,7 @@ from clir_bench.types import LanguagePair
 
 FILE_NAME = "data.sha256"
 _LARGEST_BYTES = 16 * 2**20
+_DEEPEST = 4  # <boards>/results/<system>/<task>/<split>.json
 _QUERIES = "/queries"
 _LINE = re.compile(
     r"([0-9a-f]{64})  ([a-z0-9][a-z0-9._-]*)/([A-Za-z0-9._-]+)/([a-z]+-[a-z]+)(/queries)?"
@@ -93,6 +94,17 @@ def read_official(folder: Path) -> dict[DataKey, Pinned]:
             raise DataError(f"{path}:{number}: {key}{matched[5] or ''} is there twice")
         found[key] = known._replace(**{field: matched[1]})
     return found
+
+
+def find_official(path: Path) -> dict[DataKey, Pinned]:
+    """Return the official hashes of the boards that a submission belongs to, if it is below any.
+
+    Raises:
+        DataError: As `read_official`.
+    """
+    folders = list(path.absolute().parents)[:_DEEPEST]
+    found = next((folder for folder in folders if (folder / FILE_NAME).is_file()), None)
+    return {} if found is None else read_official(found)
 
 
 def format_official(hashes: Mapping[DataKey, Pinned]) -> bytes:

@@ -32,12 +32,15 @@ class EvaluationResult:
         result: The content of a task's file; None for a suite.
         suite: The content of a suite's file; None for a task.
         parts: The results of a suite's tasks that are stored beside it; none for a task.
+        notes: What its making had to say and the file does not hold: queries without an answer,
+            measures renamed to the depth of the runs.
     """
 
     path: Path
     result: Result | None
     suite: SuiteResult | None = None
     parts: tuple[EvaluationResult, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:

@@ -215,7 +215,7 @@ def task_record(
 def _check_data(cut: Cut, loader: Loader) -> None:
     prepared = prepare(loader, cut.plan.pairs)
     if prepared.failures:
-        raise DataError("; ".join(dict.fromkeys(prepared.failures.values())))
+        raise DataError("; ".join(dict.fromkeys(map(str, prepared.failures.values()))))
     for group in prepared.groups:
         for pair in group.pairs:
             if pair.inspection.sha256 != cut.result.pairs[str(pair.pair)].data_sha256:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from clir_bench.core.bounded_files import read_plain, unpack_xz
 from clir_bench.core.display import printable, shown_path
-from clir_bench.errors import ClirBenchError, DataError
+from clir_bench.errors import ClirBenchError, DataError, MissingDataError
 from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.claims import Statement
 from clir_bench.leaderboard.submission.make import means_update, task_record
@@ -43,33 +43,55 @@ class Recomputed:
         problems: What is wrong, each with its file.
         scores: Per-query values by pair: recomputed, or as submitted without data.
         pairs: What the result should state about the pairs, without their means.
+        missing: Which data is missing, so that values were taken as submitted; "" if none is.
     """
 
     values: Values = field(default_factory=dict)
     problems: list[ClirBenchError] = field(default_factory=list)
     scores: dict[LanguagePair, QueryScores] = field(default_factory=dict)
     pairs: dict[str, PairResult] = field(default_factory=dict)
+    missing: str = ""
+
+    def take(
+        self,
+        statement: Statement,
+        retrieved: Mapping[LanguagePair, int],
+        pairs: Iterable[LanguagePair],
+    ) -> None:
+        """Take the values of these pairs as submitted, as far as they and the runs are readable."""
+        for pair in pairs:
+            if pair in self.values and pair in retrieved:
+                self.scores[pair] = self.values[pair]
+                self.pairs[str(pair)] = _with_counts(statement.stated(pair), retrieved[pair])
 
 
 def from_values(
-    statement: Statement, values: Values, retrieved: Mapping[LanguagePair, int]
+    statement: Statement, values: Values, retrieved: Mapping[LanguagePair, int], missing: str = ""
 ) -> Recomputed:
     """Take the values as submitted, and `retrieved`, the number of documents in each pair's run."""
-    pairs = [pair for pair in statement.pairs if pair in values and pair in retrieved]
-    return Recomputed(
-        scores={pair: values[pair] for pair in pairs},
-        pairs={str(pair): _with_counts(statement.stated(pair), retrieved[pair]) for pair in pairs},
-    )
+    done = Recomputed(values=values, missing=missing)
+    done.take(statement, retrieved, statement.pairs)
+    return done
 
 
-def from_runs(statement: Statement, values: Values, source: Source) -> Recomputed:
-    """Check everything against the data, and score the runs."""
+def from_runs(
+    statement: Statement, values: Values, retrieved: Mapping[LanguagePair, int], source: Source
+) -> Recomputed:
+    """Check everything against the data, and score the runs of all pairs whose data is there."""
     done = Recomputed(values=values)
     loader = Loader(statement.card, statement.result.task.split, source)
     preparation = prepare(loader, statement.pairs)
+    missing: dict[LanguagePair, str] = {}
     for pair, failure in preparation.failures.items():
+        if isinstance(failure, MissingDataError):
+            missing[pair] = str(failure)
+            continue
         what = f"{statement.place(pair)}: the data cannot be read: {failure}"
         done.problems.append(DataError(what))
+    if missing:
+        files = list(dict.fromkeys(source.missing))
+        done.missing = source.lacks(files) if files else next(iter(missing.values()))
+        done.take(statement, retrieved, missing)
     for group in preparation.groups:
         _score_group(statement, group, loader, done)
     if source.unofficial:

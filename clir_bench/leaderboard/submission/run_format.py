@@ -91,14 +91,9 @@ def format_compact(run: Run, depth: int, tag: str) -> bytes:
         DataError: The run is too large to be submitted.
     """
     width = _width(run.query_ids), _width(doc_id for ids in run.doc_ids for doc_id in ids)
-    digits = len(str(depth))
-    tag = "_".join(tag.split()) or "run"
-    length = width[0] + width[1] + 2 * digits + len(tag.encode()) + len(" Q0 " + 3 * " " + "\n")
+    tails = _tails(depth, tag)
+    length = width[0] + len(" Q0 ") + width[1] + len(tails[0])
     id_width = width[1] + -length % _ALIGNMENT
-    tails = [
-        f" {rank:>{digits}} {depth + 1 - rank:>{digits}} {tag}\n".encode()
-        for rank in range(1, depth + 1)
-    ]
     lines: list[bytes] = []
     for query_id, doc_ids in zip(run.query_ids, run.doc_ids, strict=True):
         head = query_id.encode().ljust(width[0]) + b" Q0 "
@@ -131,6 +126,9 @@ def parse_compact(text: bytes, *, depth: int, n_queries: int, tag: str, where: s
         DataError: The text is not byte for byte what `format_compact` writes for that run.
     """
     _check_lines(text, depth * n_queries, where)
+    if run := _read_columns(text, depth, tag):
+        return run
+    # Something is wrong. Each of the following steps can say what.
     tokens = text.split()
     if not tokens or len(tokens) % 6:
         raise DataError(f"{where}: expected lines `query_id Q0 doc_id rank score tag`")
@@ -150,6 +148,54 @@ def parse_compact(text: bytes, *, depth: int, n_queries: int, tag: str, where: s
             "result again"
         )
     return run
+
+
+def _read_columns(text: bytes, depth: int, tag: str) -> Run | None:
+    """Return the run in checked lines, or None if `format_compact` would not write them so."""
+    length = text.index(b"\n") + 1
+    table = np.frombuffer(text, dtype=np.uint8).reshape(-1, length)
+    query_width = text.find(b" Q0 ", 0, length)
+    tails = _tails(depth, tag)
+    id_start, id_end = query_width + len(" Q0 "), length - len(tails[0])
+    if query_width < 1 or id_end <= id_start:
+        return None
+    queries, ids = table[:, :query_width], table[:, id_start:id_end]
+    starts = np.flatnonzero((queries[1:] != queries[:-1]).any(axis=1)) + 1
+    starts = np.concatenate([[0], starts])
+    sizes = np.diff(starts, append=len(table))
+    ranks = np.arange(len(table)) - np.repeat(starts, sizes)
+    blank = ord(" ")
+    if (
+        sizes.max() > depth
+        or (table[:, query_width:id_start] != np.frombuffer(b" Q0 ", dtype=np.uint8)).any()
+        or (
+            table[:, id_end:] != np.frombuffer(b"".join(tails), np.uint8).reshape(depth, -1)[ranks]
+        ).any()
+        # With six columns in a line, these two leave one name in each of both.
+        or (queries[:, 0] == blank).any()
+        or (ids[:, -1] == blank).any()
+        or (queries[:, -1] == blank).all()
+        or (ids[:, :_ALIGNMENT] == blank).all()
+    ):
+        return None
+    try:
+        query_ids = _names(queries[starts])
+        doc_ids = _names(ids)
+    except UnicodeDecodeError:
+        return None
+    ends = (starts + sizes).tolist()
+    rankings = [tuple(doc_ids[a:b]) for a, b in zip(starts.tolist(), ends, strict=True)]
+    if len(set(query_ids)) < len(query_ids) or any(len(set(r)) < len(r) for r in rankings):
+        return None
+    falling = _falling(depth, depth)
+    return Run(tuple(query_ids), tuple(rankings), [falling[: len(r)] for r in rankings])
+
+
+def _names(column: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> list[str]:
+    """Return the names in a column of text, which holds one per line, padded with spaces."""
+    ended = np.pad(column, ((0, 0), (0, 1)), constant_values=ord("\n"))
+    text: bytes = ended[ended != ord(" ")].tobytes()
+    return text.decode().split("\n")[:-1]
 
 
 def _check_lines(text: bytes, most: int, where: str) -> None:
@@ -189,6 +235,16 @@ def _check_rankings(found: dict[str, list[str]], depth: int, where: str) -> None
 def _first_difference(text: bytes, expected: bytes) -> int:
     lines = zip(text.split(b"\n"), expected.split(b"\n"), strict=False)
     return next((n for n, (one, other) in enumerate(lines, start=1) if one != other), 1)
+
+
+def _tails(depth: int, tag: str) -> list[bytes]:
+    """Return what follows the document at each rank: the rank, the score and the tag."""
+    digits = len(str(depth))
+    tag = "_".join(tag.split()) or "run"
+    return [
+        f" {rank:>{digits}} {depth + 1 - rank:>{digits}} {tag}\n".encode()
+        for rank in range(1, depth + 1)
+    ]
 
 
 def _width(identifiers: Iterable[str]) -> int:

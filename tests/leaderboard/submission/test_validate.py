@@ -18,11 +18,11 @@ import pytest
 from folders import clir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from submissions import CARD, Submitted, local_data, make_submission
+from submissions import CARD, Submitted, make_submission
 
 from clir_bench.core import bounded_files, plugins
 from clir_bench.core.bounded_files import read_gzip, read_plain, read_xz
-from clir_bench.errors import DataError, ResultError
+from clir_bench.errors import DataError, MissingDataError, ResultError
 from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.claims import read_statement
 from clir_bench.leaderboard.submission.layout import find_systems
@@ -44,7 +44,7 @@ def test_what_submit_makes_is_valid_by_folder_system_and_result(made: Submitted)
         report = made.report(path)
         assert report.problems == []
         assert [found.name for found in report.recomputed] == ["test.json"]
-        assert report.not_recomputed == []
+        assert report.not_recomputed == {}
 
 
 def test_the_command_says_so_and_exits_with_zero(
@@ -54,22 +54,17 @@ def test_the_command_says_so_and_exits_with_zero(
     assert "all scores were recomputed from the runs" in capsys.readouterr().out
 
 
-def without_data(_: object, __: str) -> None:
-    return None
-
-
 def test_without_data_it_says_that_nothing_was_recomputed(made: Submitted) -> None:
-    report = validate(made.system, without_data)
+    report = validate(made.system, recompute=False)
     assert report.problems == []
     assert report.recomputed == []
-    assert report.not_recomputed == [made.result]
+    assert report.not_recomputed == {made.result: ""}
 
 
 def test_without_data_the_exit_code_is_three_unless_that_was_asked_for(
     made: Submitted, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.task.edit_card('directory = "data"\n', "")
-    monkeypatch.setattr("clir_bench.cli.validate.find_source", lambda *_: None)
     # the card says less now than when it was run, but the same
     made.edit(lambda raw: raw["task"].update(card_sha256=made.task.card.sha256()))
     assert clir("validate", made.system) == 3
@@ -78,22 +73,54 @@ def test_without_data_the_exit_code_is_three_unless_that_was_asked_for(
     assert "SCORES WERE NOT RECOMPUTED" in capsys.readouterr().out
 
 
+def test_missing_files_are_named_and_the_pairs_that_have_all_theirs_are_recomputed(
+    made: Submitted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made.task.data / "sw" / "corpus.jsonl").unlink()
+    report = validate(made.system)
+    assert report.problems == []
+    assert report.recomputed == []
+    [missing] = report.not_recomputed.values()
+    assert "sw/corpus.jsonl or sw/corpus.jsonl.gz is not in" in missing
+    assert "--data-dir" in missing
+    assert clir("validate", made.system) == 3
+    assert f"test.json: {missing}\n" in capsys.readouterr().out
+    made.edit_values(lambda text: text.replace("1.0", "0.5"), "en-de")
+    assert "en-de.values.tsv.gz" in made.problems()
+
+
+def test_missing_files_hide_no_wrong_mean(made: Submitted) -> None:
+    for name in ("sw", "de"):
+        (made.task.data / name / "corpus.jsonl").unlink()
+    made.edit(lambda raw: raw["overall"]["nDCG@10"].update(interval=[0.0, 1.0]))
+    assert "overall.nDCG@10.interval" in made.problems()
+
+
+def test_data_in_a_folder_per_task_is_found(made: Submitted, tmp_path: Path) -> None:
+    made.task.data.rename(tmp_path / "mine")
+    report = validate(made.system, data_dir=tmp_path)
+    assert report.problems == [] and report.recomputed == [made.result]
+    with pytest.raises(MissingDataError, match="typo is no folder"):
+        validate(made.system, data_dir=tmp_path / "typo")
+
+
 def test_without_data_means_are_still_those_of_the_values(made: Submitted) -> None:
     made.edit(lambda raw: raw["overall"]["nDCG@10"].update(mean=0.99))
-    [problem] = validate(made.system, without_data).problems
+    [problem] = validate(made.system, recompute=False).problems
     assert "overall.nDCG@10.mean is stated as 0.99" in problem.what
 
 
 def test_without_data_no_more_values_are_resampled_than_there_are_queries(made: Submitted) -> None:
     made.edit_values(lambda text: text + "".join(f"x{n}\t0\t0\t0\n" for n in range(10_000)))
-    [problem] = validate(made.system, without_data).problems
+    [problem] = validate(made.system, recompute=False).problems
     assert "pair en-sw: there are values of 10,003 queries" in str(problem)
     made.edit(put("pairs", "en-sw", "counts", "judged_queries", value=10_003))
     assert "pair en-sw: there are values of 10,003 queries" in "".join(
-        map(str, validate(made.system, without_data).problems)
+        map(str, validate(made.system, recompute=False).problems)
     )
     made.edit(put("pairs", "en-sw", "counts", "queries", value=10_003))
-    assert "counts are not those on the card" in str(validate(made.system, without_data).problems)
+    report = validate(made.system, recompute=False)
+    assert "counts are not those on the card" in str(report.problems)
 
 
 def test_validating_changes_and_leaves_nothing(made: Submitted) -> None:
@@ -321,7 +348,7 @@ def test_right_values_in_another_file_than_the_one_stated_are_named(
     made: Submitted, source: str
 ) -> None:
     made.edit(put("pairs", "en-sw", "values_sha256", value="0" * 64))
-    report = made.report() if source == "with data" else validate(made.system, without_data)
+    report = made.report() if source == "with data" else validate(made.system, recompute=False)
     [problem] = report.problems
     assert "en-sw.values.tsv.gz: is not the file of the result's values_sha256" in str(problem)
 
@@ -429,7 +456,7 @@ def test_all_problems_are_reported_together(
 
 def test_nothing_to_validate_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="no submission in this folder"):
-        validate(tmp_path, local_data)
+        validate(tmp_path)
 
 
 def test_data_that_is_not_official_is_no_judge(made: Submitted) -> None:
