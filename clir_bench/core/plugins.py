@@ -109,8 +109,10 @@ def _name_and_version(package: Distribution | None) -> tuple[str, str]:
 
     METADATA holds a whole README and takes milliseconds to parse, and every pair asks.
     """
-    stated = package.metadata if package is not None else {}
-    return tuple(stated[field] if field in stated else "" for field in ("Name", "Version"))  # type: ignore[return-value]
+    if package is None:
+        return "", ""
+    stated = package.metadata
+    return stated.get_all("Name", [""])[0], stated.get_all("Version", [""])[0]
 
 
 def _unreadable_package() -> str:
