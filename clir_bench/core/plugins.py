@@ -1,6 +1,6 @@
 """Finds entry points by name and imports each only when it is needed.
 
-Built-in adapters and encoders register in pyproject.toml exactly as third parties' do.
+clir-bench registers its own adapters and encoders in pyproject.toml, in the same way as others.
 """
 
 from __future__ import annotations

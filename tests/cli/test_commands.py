@@ -417,7 +417,7 @@ def test_show_tells_tiers_under_another_scheme(
     assert "unknown tier scheme 'jushi'; did you mean joshi?" in capsys.readouterr().err
 
 
-def test_show_by_pair_has_a_line_a_pair(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_by_pair_has_a_line_per_pair(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert clir("show", output, "--by-pair") == 0
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines()[2:7]]
