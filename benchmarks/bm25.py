@@ -1,6 +1,6 @@
 """BM25 end to end, beside bm25s used by hand: time, peak memory, and whether the scores agree.
 
-python benchmarks/lexical.py --documents 1000000 --queries 500 --csv benchmarks/measured/lexical.csv
+python benchmarks/bm25.py --documents 1000000 --queries 500 --csv benchmarks/measured/bm25.csv
 
 Passages are made of English words, drawn by Zipf's law, and lie in a file in BEIR's layout. Both
 sides read them, analyse them by the same rules where stated (Snowball, stop words), and write a
