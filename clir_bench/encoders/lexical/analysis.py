@@ -60,7 +60,6 @@ _ARABIC_MARKS = "ـ\u0670" + "".join(map(chr, (*range(0x610, 0x61B), *range(0x64
 _HEBREW_POINTS = "".join(map(chr, (*range(0x591, 0x5BE), 0x5BF, 0x5C1, 0x5C2, 0x5C4, 0x5C5, 0x5C7)))
 _FOLDS: Mapping[str, Mapping[int, str]] = {
     "Arabic marks": _deleted(_ARABIC_MARKS),
-    "Arabic letters": _mapped("أإآٱىةکی", "اااايهكي"),
     "Persian letters": _mapped("أإٱيىےكۀةە", "اااییی" + "کههه"),
     "Urdu letters": _mapped("أإٱيىكۀةهۂ", "ااایی" + "کہہہہ"),
     "half spaces": {0x200C: " "},
