@@ -70,6 +70,7 @@ _FOLDS: Mapping[str, Mapping[int, str]] = {
     "apostrophes": _deleted("'’‘ʼʻʹ`´′"),
     "Hebrew": _deleted("\"'״׳" + _HEBREW_POINTS),
     "middle dot": _deleted("·‧"),
+    "stress marks": _deleted("\u0300\u0301"),
     "candrabindu": _mapped("ँঁઁଁఁ", "ंংંଂం"),
 }
 """Character rules, by what the table and an analyzer's name call them."""
