@@ -217,9 +217,9 @@ class EncoderInfo:
     max_tokens: int | None = None
     dtype: str = "float32"
     n_parameters: int | None = None
-    similarity: Literal[
-        "cosine", "dot", "maxsim", "sparse", "bm25", "fused", "pairs", "none"
-    ] = "cosine"
+    similarity: Literal["cosine", "dot", "maxsim", "sparse", "bm25", "fused", "pairs", "none"] = (
+        "cosine"
+    )
     license: str | None = None
     training_languages: tuple[str, ...] = ()
     description: str = ""

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from clir_bench import encoders
 from clir_bench.errors import UsageError
 from clir_bench.search.workers.executor import Loading
+from clir_bench.systems import rescoring
 from clir_bench.systems.system import EncoderSystem, System
 
 _OPTION = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
@@ -134,6 +135,8 @@ def check_name(name: str) -> None:
     if composition is None:
         encoders.check_name(name)
         return
+    if composition.kind == "rerank":
+        rescoring.check_name(composition.operands[0])
     first = 0 if _KINDS[composition.kind].n_leading is None else 1
     for operand in composition.operands[first:]:
         check_name(operand)
