@@ -251,6 +251,7 @@ class _Evaluation:
             top_k=self.builder.settings.top_k,
             n_texts=[self._texts_left(store, todo) for store in self.stores],
             index=self.settings.index,
+            keeping=self.settings.embeddings,
         )
         n_documents = sum(group.n_documents for group in todo)
         self.progress.begin("running", n_documents * max(1, len(self.stores)))
