@@ -119,7 +119,7 @@ def run_here(folder: Path, encoder_name: str, milliseconds: float, kill_after: i
     """Evaluate in this process, which kills itself when `kill_after` documents are encoded."""
     from clir_bench.encoders import load_encoder
     from clir_bench.encoders.contract import CheckedEncoder
-    from clir_bench.evaluation.evaluate import Settings, System, evaluate
+    from clir_bench.evaluation.evaluate import RunSettings, System, evaluate
     from clir_bench.search.vectors.store import Keeping
     from clir_bench.tasks.cards import read_card
     from clir_bench.tasks.source import locate
@@ -148,7 +148,7 @@ def run_here(folder: Path, encoder_name: str, milliseconds: float, kill_after: i
         System(encoder, encoder_name, "clir-bench 0"),
         output=Path(os.environ["RESUME_OUTPUT"]),
         source=locate(card, "test", folder),
-        settings=Settings(embeddings=keeping),
+        settings=RunSettings(embeddings=keeping),
     )
     print(n_encoded)
 

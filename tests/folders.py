@@ -20,7 +20,7 @@ from clir_bench.cli import main
 from clir_bench.core import plugins
 from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.encoders.hashing import DIM, HashingEncoder
-from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.evaluation.evaluate import RunSettings, System, evaluate
 from clir_bench.results.schema import Result
 from clir_bench.tasks.cards import TaskCard, read_card
 from clir_bench.tasks.source import locate
@@ -202,7 +202,7 @@ def evaluate_folder(
         output=output,
         source=locate(card, "test"),
         pairs=chosen,
-        settings=Settings(
+        settings=RunSettings(
             measures=measures, top_k=top_k, limit=limit, overwrite=overwrite, n_resamples=50
         ),
     )

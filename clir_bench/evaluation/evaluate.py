@@ -24,7 +24,7 @@ from clir_bench.core.progress import Progress, Silent
 from clir_bench.errors import ClirBenchError, UnknownNameError
 from clir_bench.evaluation.result_builder import ResultBuilder
 from clir_bench.evaluation.scheduler import Answer, GroupAnswers, Passes, query_key
-from clir_bench.evaluation.system import DEFAULTS, Settings, System
+from clir_bench.evaluation.system import DEFAULTS, RunSettings, System
 from clir_bench.metrics.scoring import score
 from clir_bench.results.schema import Cost, Result, SettingsRecord
 from clir_bench.results.store import check_writable, result_path
@@ -50,7 +50,7 @@ def evaluate(
     source: Source,
     split: str | None = None,
     pairs: Sequence[LanguagePair] | None = None,
-    settings: Settings = DEFAULTS,
+    settings: RunSettings = DEFAULTS,
     progress: Progress | None = None,
 ) -> Result:
     """Run a system on a task and store its result and files under `output`.
@@ -94,7 +94,7 @@ def new_builder(
     pairs: tuple[LanguagePair, ...],
     *,
     output: Path,
-    settings: Settings,
+    settings: RunSettings,
     elsewhere: bool = False,
 ) -> ResultBuilder:
     """Return the builder of a result, with the pairs that an earlier run has done.
@@ -136,7 +136,7 @@ def new_builder(
     return builder
 
 
-def stored_split(split: str, settings: Settings) -> str:
+def stored_split(split: str, settings: RunSettings) -> str:
     """Return the name under which a split's result is stored; a partial result has its own."""
     return split if settings.limit is None else f"{split}-limit{settings.limit}"
 
@@ -169,7 +169,7 @@ def check_pairs(card: TaskCard, pairs: Sequence[LanguagePair]) -> None:
 
 
 def check_depth(
-    card: TaskCard, pairs: Sequence[LanguagePair], split: str, settings: Settings
+    card: TaskCard, pairs: Sequence[LanguagePair], split: str, settings: RunSettings
 ) -> None:
     """Refuse measures that the user named and that look deeper than the rankings will go.
 
@@ -191,7 +191,7 @@ class _Evaluation:
         self,
         builder: ResultBuilder,
         system: System,
-        settings: Settings,
+        settings: RunSettings,
         progress: Progress,
     ) -> None:
         self.builder, self.loader, self.settings = builder, builder.loader, settings

@@ -20,7 +20,7 @@ from clir_bench.types import Encoder, TokenEncoder
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunSettings:
     """How a task is run.
 
     Attributes:
@@ -51,7 +51,7 @@ class Settings:
     index: IndexSpec | None = None
 
 
-DEFAULTS = Settings()
+DEFAULTS = RunSettings()
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class System:
         """Where the model runs in this process, "cpu" for one that does not say."""
         return str(getattr(getattr(self.encoder, "inner", None), "device", "cpu"))
 
-    def store(self, settings: Settings) -> EmbeddingStore:
+    def store(self, settings: RunSettings) -> EmbeddingStore:
         """Return the store of this system's document vectors."""
         identity = identify(
             self.encoder.info,

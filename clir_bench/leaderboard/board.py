@@ -1,8 +1,8 @@
 """The content of a leaderboard, before it is written as Markdown, CSV or a site.
 
 A `Board` holds one or more `Section`s. A section is one ranking: one task, some of its language
-pairs, one primary measure. Its `BoardRow`s are the systems run here; each `Reference` is a system
-with values published elsewhere; boards show it apart and never rank it.
+pairs, one primary measure. Its `BoardRow`s are the systems run here. `PublishedValues` are those
+of a system elsewhere; boards show them apart and never rank them.
 
 Every number is rounded to six decimals when the board is made, so that equal results give equal
 bytes on any machine. Every text about a system comes from a submission and is hostile; the writers
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clir_bench.metrics.means import Estimate
-from clir_bench.results.system_card import Kind, Training
+from clir_bench.results.system_card import Kind, TrainingData
 from clir_bench.tasks.languages import TIERS
 from clir_bench.types import Tier
 
@@ -105,7 +105,7 @@ class BoardSystem:
     url: str
     license: str
     contact: str
-    training: Training
+    training: TrainingData
     revision: str
     package: str
     n_parameters: int | None
@@ -182,7 +182,7 @@ class BoardRow:
 
 
 @dataclass(frozen=True)
-class Reference:
+class PublishedValues:
     """Values published elsewhere for a section's measure; shown apart, never ranked.
 
     Attributes:
@@ -241,7 +241,7 @@ class Section:
     languages: tuple[BoardLanguage, ...]
     pairs: Mapping[str, PairFacts]
     rows: tuple[BoardRow, ...]
-    references: tuple[Reference, ...]
+    references: tuple[PublishedValues, ...]
     left_out: tuple[LeftOut, ...]
     absent: tuple[str, ...]
 

@@ -10,7 +10,7 @@ import pytest
 from folders import Folder, Watched, evaluate_folder, make_folder
 
 from clir_bench.encoders.contract import CheckedEncoder
-from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.evaluation.evaluate import RunSettings, System, evaluate
 from clir_bench.results.schema import Result
 from clir_bench.search.workers.executor import EncodedTexts, Pending, TextBatch, encode
 from clir_bench.tasks import outline
@@ -88,7 +88,7 @@ def run(folder: Folder, executor: Eager, output: Path) -> Result:
         System(CheckedEncoder(executor.encoder), "watched", "tests 1", staff),
         output=output,
         source=locate(folder.card, "test"),
-        settings=Settings(n_resamples=50),
+        settings=RunSettings(n_resamples=50),
     )
 
 
