@@ -1,4 +1,4 @@
-"""`clir-bench cache`: stored vectors of documents."""
+"""`clir-bench cache`: lists, checks and removes stored vectors of documents."""
 
 from __future__ import annotations
 

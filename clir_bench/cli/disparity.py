@@ -1,4 +1,4 @@
-"""`clir-bench disparity`."""
+"""`clir-bench disparity`: measures how unequally systems serve languages."""
 
 from __future__ import annotations
 

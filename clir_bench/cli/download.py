@@ -1,4 +1,4 @@
-"""`clir-bench download`."""
+"""`clir-bench download`: fetches the data of tasks, and models, ahead of time."""
 
 from __future__ import annotations
 

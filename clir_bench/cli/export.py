@@ -1,4 +1,4 @@
-"""`clir-bench export`."""
+"""`clir-bench export`: writes stored results in the formats of other tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`clir-bench leaderboard`."""
+"""`clir-bench leaderboard`: makes leaderboards from stored results."""
 
 from __future__ import annotations
 

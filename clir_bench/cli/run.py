@@ -1,4 +1,4 @@
-"""`clir-bench run`."""
+"""`clir-bench run`: runs models on tasks and stores their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`clir-bench score`."""
+"""`clir-bench score`: scores TREC run files of other software."""
 
 from __future__ import annotations
 

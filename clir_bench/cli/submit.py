@@ -1,4 +1,4 @@
-"""`clir-bench submit`."""
+"""`clir-bench submit`: turns results into submissions to the leaderboards."""
 
 from __future__ import annotations
 

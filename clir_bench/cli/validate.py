@@ -1,4 +1,4 @@
-"""`clir-bench validate`."""
+"""`clir-bench validate`: checks a submission, as CI does."""
 
 from __future__ import annotations
 

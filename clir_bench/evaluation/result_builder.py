@@ -1,4 +1,4 @@
-"""Builds one result, and carries over the pairs that an earlier run has done."""
+"""Builds one result pair by pair, and keeps the pairs that an earlier run has finished."""
 
 from __future__ import annotations
 

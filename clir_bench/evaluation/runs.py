@@ -1,4 +1,4 @@
-"""The functions behind `clir-bench run`."""
+"""Prepares and runs evaluations of several systems on several tasks, for `clir-bench run`."""
 
 from __future__ import annotations
 

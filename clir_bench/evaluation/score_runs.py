@@ -1,4 +1,4 @@
-"""Scores runs made elsewhere as if they had been made here."""
+"""Scores TREC run files of other software, and stores the result, for `clir-bench score`."""
 
 from __future__ import annotations
 

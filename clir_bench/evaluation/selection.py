@@ -1,4 +1,4 @@
-"""Turns the tasks, languages and pairs that users name into a plan of runs."""
+"""Decides which pairs of which tasks to run, from the languages and pairs that users name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a stored result from names in one call: `clir_bench.evaluate` and `score_runs`.
+"""Evaluates a model, or scores run files, in one call: `clir_bench.evaluate` and `score_runs`.
 
 >>> from tempfile import TemporaryDirectory
 >>> with TemporaryDirectory() as folder:

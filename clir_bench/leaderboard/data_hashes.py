@@ -1,11 +1,11 @@
 """Reads and writes the hashes of the boards' data: `leaderboards/data.sha256`.
 
-The file has two sorted lines per pair. `<sha256>  <task>/<split>/<pair>` is the data hash that
-every result records over the documents, the judged queries and the judgments (`checks.inspect`). A
-result with another hash used other data. `<sha256>  <task>/<split>/<pair>/queries` is over the
-sorted ids of the judged queries, one per line: with it, CI can check without the data that a
-submission's values belong to these queries. `clir-bench leaderboard pin` writes both from the
-benchmark's own files.
+The file has two lines per pair. The line `<sha256>  <task>/<split>/<pair>` is the hash of the
+documents, the judged queries and the judgments (`checks.inspect`). Every result states this hash; a
+result with another one used other data. The line `<sha256>  <task>/<split>/<pair>/queries` is the
+hash of the sorted ids of the judged queries. With it, CI can check without the data that the
+per-query values of a submission belong to these queries. `clir-bench leaderboard pin` writes both
+lines from the benchmark's own files.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def read_official(folder: Path) -> dict[DataKey, Pinned]:
         key = DataKey(matched[2], matched[3], LanguagePair.parse(matched[4]))
         field, known = "queries" if matched[5] else "data", found.get(key, Pinned())
         if getattr(known, field):
-            raise DataError(f"{path}:{number}: {key}{matched[5] or ''} is there twice")
+            raise DataError(f"{path}:{number}: {key}{matched[5] or ''} occurs twice")
         found[key] = known._replace(**{field: matched[1]})
     return found
 

@@ -1,4 +1,4 @@
-"""Stored results as Python objects: one result, or many."""
+"""Gives Python users their stored results as objects with data frames, tables and plots."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class EvaluationResult:
         Args:
             caption: In place of one that says what the table shows; escaped, unless it is
                 `results.latex.Markup`.
-            label: What `\\ref` calls it.
+            label: Its name for `\\ref`.
             by_pair: A row per pair in place of a row per language.
             n_digits: Decimals.
         """

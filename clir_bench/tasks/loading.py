@@ -1,7 +1,7 @@
 """Loads and checks all pairs of a task before the first expensive step.
 
-Each collection is loaded here to be counted, checked and hashed, and loaded again when it is
-searched: a task's judgments may not all fit in memory at once.
+Each collection is loaded twice: here, to count, check and hash it, and again to search it. All
+judgments of a task may be too many for memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a task's files come from: a folder, the cache, or a download with a known sha256."""
+"""Finds a task's files: in a folder, in the cache, or by a download with a known sha256."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Source:
         """Return where a file or folder is, or would be: below the task's folder.
 
         Raises:
-            CardError: The name, which a card's own words may have made, leaves the folder.
+            CardError: The name, which may come from the card, leaves the folder.
         """
         what = f"task {self.card.id!r}: a file that its card names"
         return inside(self.directory, name, what, error=CardError)

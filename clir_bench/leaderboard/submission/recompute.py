@@ -1,6 +1,6 @@
 """Recomputes the scores of a submission from its runs and the benchmark's judgments.
 
-Without the benchmark's data, it can only recompute the means from the per-query values.
+Without the benchmark's data, it can recompute only the means, from the per-query values.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _packed_run(statement: Statement, pair: LanguagePair) -> bytes:
     file = statement.run_path(pair)
     data = read_plain(file, run_format.LARGEST_PACKED_BYTES)
     if hashlib.sha256(data).hexdigest() != statement.stated(pair).run_sha256:
-        raise DataError(f"{shown_path(file)}: is not the file of the result's run_sha256")
+        raise DataError(f"{shown_path(file)}: its sha256 is not the result's run_sha256")
     return data
 
 
@@ -188,11 +188,11 @@ def _score_pair(
     collection = loader.load(pair)
     if odd := set(run.query_ids) - {query.query_id for query in collection.queries}:
         some = ", ".join(printable(query_id) for query_id in sorted(odd)[:_SHOWN])
-        yield f"{file}: {len(odd):,} queries that the task has not: {some}"
+        yield f"{file}: {len(odd):,} queries that the task does not have: {some}"
     if collection.skip_same_id and any(
         query_id in ids for query_id, ids in zip(run.query_ids, run.doc_ids, strict=True)
     ):
-        yield f"{file}: ranks a query that is a document for itself"
+        yield f"{file}: ranks a document that is the query itself"
     measures = statement.result.task.measures
     scores = score(run, collection.qrels, measures)
     done.scores[pair] = scores
@@ -220,13 +220,13 @@ def _value_problems(
 ) -> Iterator[str]:
     file = statement.values_path(pair)
     if values.query_ids != scores.query_ids:
-        yield f"{shown_path(file)}: its queries are not the judged ones, sorted"
+        yield f"{shown_path(file)}: its queries must be the judged ones, sorted"
     elif not np.array_equal(values.values, scores.values):
         row, column = np.argwhere(values.values != scores.values)[0].tolist()
         yield (
             f"{shown_path(file)}: {values.measures[column]} of query "
             f"{printable(values.query_ids[row])} is stated as "
-            f"{values.values[row, column].item()!r}, the run and the judgments give "
+            f"{values.values[row, column].item()!r}, but the run and the judgments give "
             f"{scores.values[row, column].item()!r}"
         )
 
@@ -253,7 +253,7 @@ def depth_problem(
     if depth.reach >= statement.plan.depth:
         return None
     return (
-        f"rankings hold {depth.held:,} documents per query, and boards show measures over "
+        f"rankings hold {depth.held:,} documents per query, but boards show measures over "
         f"{statement.plan.depth}; rank more (--top-k) and submit it again"
     )
 
@@ -304,7 +304,7 @@ def _differences(stated: Any, derived: Any, place: str, drawn: bool) -> Iterator
         for one, other in zip(stated, derived, strict=True):
             yield from _differences(one, other, place, drawn)
     elif stated != derived and not _is_close(stated, derived, place):
-        yield f"{place} is stated as {_short(stated)}, its files give {_short(derived)}"
+        yield f"{place} is stated as {_short(stated)}, but its files give {_short(derived)}"
 
 
 def _is_close(stated: Any, derived: Any, place: str) -> bool:

@@ -1,7 +1,7 @@
 """Checks a submission; CI runs this before any review.
 
-Everything in a submission is hostile. The checks execute, write and fetch nothing, load no encoder,
-and read no file past its bound. They report all problems together.
+Nothing in a submission can be trusted. The checks execute, write and fetch nothing, load no
+encoder, and read no file beyond its largest allowed size. They report all problems together.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def validate(
                 _recompute(submitted, submitted.statement, data_dir, recompute, report)
     if folders != [path] and path.is_dir():
         report.add(
-            Problem(entry, "unexpected; here belong only the folders of systems; remove it")
+            Problem(entry, "unexpected; expected only folders of systems here; remove it")
             for entry in sorted(path.iterdir())
             if entry not in folders
         )

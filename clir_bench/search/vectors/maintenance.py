@@ -1,4 +1,4 @@
-"""Lists, checks and removes stored vectors."""
+"""Lists, checks and removes stored vectors, for `clir-bench cache`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""MIRACL (Zhang et al. 2023, TACL 11): each language's questions over its own Wikipedia.
+"""Reads MIRACL (Zhang et al. 2023, TACL 11): each language's questions over its own Wikipedia.
 
-Fetched by ir_datasets where the card names its data sets in `source.dataset`, else read from a
-folder in the official hub layout, `<l>` being the source's code of the language:
+ir_datasets fetches the files if the card names data sets in `source.dataset`. Otherwise they come
+from a folder with the layout of the Hugging Face Hub; `<l>` is the source's code of the language:
 
     miracl-corpus-v1.0-<l>/docs-<n>.jsonl.gz                       docid, title, text; n from 0
     miracl-v1.0-<l>/topics/topics.miracl-v1.0-<l>-<split>.tsv      query_id<tab>text

@@ -238,7 +238,7 @@ def test_a_result_of_too_few_documents_is_refused(made: Submitted) -> None:
     refuse(
         made,
         lambda raw: raw["pairs"]["en-de"].update(depth=50, cut=True, counts=None),
-        "rankings hold 50 documents per query, and 100 are submitted",
+        "rankings hold 50 documents per query, but a submission needs 100",
     )
 
 
@@ -287,7 +287,7 @@ def test_data_other_than_what_was_run_on_is_noticed(
 ) -> None:
     made.task.edit("sw/corpus.jsonl", "Mvua kubwa", "Mvua ndogo")
     assert clir("submit", made.full, "--to", made.root, "--overwrite") == 1
-    assert "is not what pair en-sw was run on" in capsys.readouterr().err
+    assert "is not the data that pair en-sw was run on" in capsys.readouterr().err
 
 
 def test_a_submission_is_replaced_only_when_asked_for(
