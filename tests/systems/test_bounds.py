@@ -9,7 +9,7 @@ import pytest
 from folders import Folder, make_folder
 
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.results.schema import Result
 from clir_bench.results.trec_runs import read_run
 from clir_bench.systems.bounds import random_scores
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def run(folder: Folder, name: str, output: Path, **options: int) -> Result:
-    settings = Settings(n_resamples=50, measures=("P@1",), **options)  # type: ignore[arg-type]
+    settings = RunSettings(n_resamples=50, measures=("P@1",), **options)  # type: ignore[arg-type]
     source = locate(folder.card, "test")
     return evaluate(folder.card, load_system(name), output=output, source=source, settings=settings)
 

@@ -16,7 +16,7 @@ from clir_bench.core.progress import Silent
 from clir_bench.encoders.st.cross_encoder import PairScorer
 from clir_bench.errors import EncoderError, UsageError
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.results.schema import Result
 from clir_bench.results.store import system_folder
 from clir_bench.results.trec_runs import read_run
@@ -69,7 +69,7 @@ def run(folder: Folder, system: System | str, output: Path, **settings: Any) -> 
         system,
         output=output,
         source=locate(folder.card, "test"),
-        settings=Settings(**{"n_resamples": 50, "embeddings": Keeping("off")} | settings),
+        settings=RunSettings(**{"n_resamples": 50, "embeddings": Keeping("off")} | settings),
     )
 
 

@@ -10,7 +10,7 @@ from folders import Folder, evaluate_folder, make_folder
 
 from clir_bench.errors import UsageError
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.results.schema import Result
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.systems.names import load_system
@@ -28,13 +28,13 @@ def stored(folder: Folder, tmp_path: Path) -> Path:
     return tmp_path / "out" / "watched"
 
 
-def run(folder: Folder, name: str, output: Path, settings: Settings | None = None) -> Result:
+def run(folder: Folder, name: str, output: Path, settings: RunSettings | None = None) -> Result:
     return evaluate(
         folder.card,
         load_system(name),
         output=output,
         source=locate(folder.card, "test"),
-        settings=settings or Settings(n_resamples=50),
+        settings=settings or RunSettings(n_resamples=50),
     )
 
 
@@ -100,7 +100,7 @@ def test_a_pair_that_was_not_run_is_an_error_of_its_own(folder: Folder, tmp_path
 def test_a_run_by_an_approximate_index_is_not_taken_for_an_exact_one(
     folder: Folder, tmp_path: Path
 ) -> None:
-    settings = Settings(n_resamples=50, index=IndexSpec.parse("HNSW8"))
+    settings = RunSettings(n_resamples=50, index=IndexSpec.parse("HNSW8"))
     run(folder, "hashing", tmp_path / "out", settings)
     result = run(folder, f"run:{tmp_path / 'out' / 'hashing'}", tmp_path / "out")
     assert "found by the approximate index HNSW8" in (result.pairs["en-sw"].error or "")
