@@ -1,0 +1,1 @@
+"""What `--model` names: whole systems that rank documents."""
