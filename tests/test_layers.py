@@ -19,6 +19,7 @@ cli
 leaderboard
 analysis testing
 evaluation
+systems
 search distill
 results
 encoders metrics

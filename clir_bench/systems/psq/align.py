@@ -68,10 +68,10 @@ class AlignmentSettings(BaseModel):
     iterations: Annotated[int, Field(ge=1, le=100)] = 5
     diagonal: Annotated[float, Field(ge=0, le=100)] = 4.0
     null: Annotated[float, Field(gt=0, lt=1)] = 0.08
-    threshold: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    threshold: Annotated[float, Field(ge=0, lt=1)] = 0.02
     mass: Annotated[float, Field(gt=0, le=1)] = 0.98
-    most: Annotated[int, Field(ge=1, le=255)] = 16
-    per_count: Annotated[float, Field(gt=0)] = 2.0
+    most: Annotated[int, Field(ge=1, le=255)] = 8
+    per_count: Annotated[float, Field(gt=0)] = 1.0
 
 
 def align(
@@ -151,7 +151,7 @@ def _numbers(terms: Sequence[str], vocabulary: dict[str, int]) -> list[int]:
     return [
         vocabulary.setdefault(term, len(vocabulary))
         for term in terms[:_MOST_TERMS]
-        if len(term.encode("utf-8", "surrogatepass")) <= LONGEST_TERM_BYTES
+        if 0 < len(term.encode("utf-8", "surrogatepass")) <= LONGEST_TERM_BYTES
     ]
 
 

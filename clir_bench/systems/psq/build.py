@@ -132,6 +132,8 @@ def build_tables(
     progress.end()
     found = corpus.by_language(corpus.train)
     chosen = [resolve(language).code for language in languages] or sorted(found)
+    if not chosen:
+        raise DataError("no pair of the bitext passes the rules; see 'cleaning' in the recipe")
     for language in chosen:
         if language not in corpus.languages:
             raise UnknownNameError(

@@ -64,15 +64,17 @@ class Expander:
 
     def expand(self, text: str) -> list[Concept]:
         """Return the concepts of a query in the order of their terms; none where none is left."""
-        counts: Counter[tuple[str, str]] = Counter()
+        counts: Counter[str] = Counter()
+        words: dict[str, str] = {}
         for piece in text.split():
             terms = self._analyzer.terms(piece)
+            counts.update(terms)
             for term in terms:
-                counts[term, piece if len(terms) == 1 else term] += 1
+                words.setdefault(term, piece if len(terms) == 1 else term)
         return [
             Concept(float(count), concept)
-            for (term, word), count in counts.items()
-            if (concept := self._union(term, word))
+            for term, count in counts.items()
+            if (concept := self._union(term, words[term]))
         ]
 
     def _union(self, term: str, word: str) -> dict[str, float]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from clir_bench.systems.psq.align import Row
 
 MOST_TERMS, MOST_ENTRIES, MOST_BYTES = 2**22, 2**25, 2**28
-_COUNT_STEPS, _COUNT_LEAST, _SHARE_STEPS = 8, 7, 32
+_COUNT_STEPS, _COUNT_LEAST, _SHARE_STEPS = 4, 7, 4
 
 Sizes = tuple[int, int, int, int, int]
 _Bytes = NDArray[np.uint8]
@@ -62,7 +62,7 @@ def unpack(sizes: Sizes, data: bytes) -> dict[str, Row]:
     counts = np.exp2(reader.take(n_queries) / _COUNT_STEPS - _COUNT_LEAST)
     low, middle, high = (reader.take(n_entries).astype(np.int64) for _ in range(3))
     gaps = low + (middle << 8) + (high << 16)
-    shares = np.exp2(-reader.take(n_entries) / float(_SHARE_STEPS))
+    shares = np.exp2(reader.take(n_entries) / -float(_SHARE_STEPS))
     if lengths.sum() != n_entries or (n_queries and lengths.min() < 1):
         raise ValueError("the lengths of its rows do not fit")
     starts = np.cumsum(lengths) - lengths

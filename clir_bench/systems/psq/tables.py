@@ -6,8 +6,8 @@ shares with the term before (u8), how many follow (u8), and these; then of every
 number of its document terms (u8) and its frequency (u8); then of every entry, by ascending document
 term, the low, middle and high byte of the step from the entry before, and its probability (u8).
 
-A byte u stands for the frequency 2^(u/8 - 7) and the probability 2^(-u/32): both are rounded, to 4%
-and 1%. Probabilities of a row are made to sum to 1 when it is read.
+A byte u stands for the frequency 2^(u/4 - 7) and the probability 2^(-u/4): both are rounded, to
+9%, and the probabilities of a row are made to sum to 1 when it is read.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def write_table(folder: Path, header: Header, rows: Mapping[str, Row]) -> Path:
     path = folder / file_name(header.query_language, header.document_language)
     sizes, data = pack(rows)
     line = header.model_copy(update={"sizes": sizes}).model_dump_json().encode() + b"\n"
-    packed = lzma.compress(line + data, format=lzma.FORMAT_XZ, preset=9 | lzma.PRESET_EXTREME)
+    packed = lzma.compress(line + data, format=lzma.FORMAT_XZ, preset=6 | lzma.PRESET_EXTREME)
     magic = _MAGIC + b"%d\n" % FORMAT
     write_file(path, magic + hashlib.sha256(packed).digest() + packed)
     return path
