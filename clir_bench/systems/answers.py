@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -56,6 +56,8 @@ class Answer:
         collection: The pair's own, with queries as the task has them.
         approximate: What an approximate index missed; None for exact search.
         method: How queries and documents were matched; see `PairResult`.
+        beside: Contents of further files that are stored beside the run, by the suffix of their
+            names: "translations.jsonl.gz", say.
     """
 
     prepared: PreparedPair
@@ -64,6 +66,7 @@ class Answer:
     cost: PairCost
     approximate: ApproximateSearch | None = None
     method: str = ""
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,16 @@ class Task:
         """Return the task for a part of a system, which has these of its leaves."""
         some = slice(first, first + n)
         return replace(self, stores=self.stores[some], n_texts=self.n_texts[some])
+
+
+def joined_files(parts: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:
+    """Return the files of several parts; one that another part has otherwise gets a number."""
+    files: dict[str, bytes] = {}
+    for number, part in enumerate(parts, start=1):
+        for name, data in part.items():
+            if files.setdefault(name, data) != data:
+                files[f"{number}.{name}"] = data
+    return files
 
 
 def failures_of(found: Sequence[GroupAnswers]) -> Mapping[LanguagePair, str]:

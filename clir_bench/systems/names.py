@@ -193,6 +193,7 @@ def _unbracketed(operand: str) -> str:
 
 _WRITTEN = {
     "hybrid": "hybrid:A+B",
+    "translate": "translate:HOW+SYSTEM",
 }
 """How the name of each kind is written."""
 _KINDS = tuple(_WRITTEN)
@@ -206,4 +207,8 @@ def _builder(kind: str) -> Callable[[Composition], System]:
         from clir_bench.systems.hybrid import build
 
         return build
+    if kind == "translate":
+        from clir_bench.systems.translate.queries import build as build_translate
+
+        return build_translate
     raise AssertionError(kind)
