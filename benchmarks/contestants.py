@@ -129,20 +129,22 @@ def _whole_run(data: Data, embeddings: str) -> Work:
     import faiss  # noqa: F401 - as above
     import ir_measures  # noqa: F401
 
-    from clir_bench.evaluation.evaluate import Settings, System, evaluate
+    from clir_bench.evaluation.evaluate import evaluate
+    from clir_bench.evaluation.settings import RunSettings
     from clir_bench.search.vectors.store import Keeping
+    from clir_bench.systems.system import EncoderSystem
     from clir_bench.tasks.cards import read_card
     from clir_bench.tasks.source import locate
 
     card, encoder = read_card(data.folder / "overhead.toml"), _encoder(data)
-    settings = Settings(top_k=data.k, embeddings=Keeping.parse(embeddings))
+    settings = RunSettings(top_k=data.k, embeddings=Keeping.parse(embeddings))
 
     def work() -> tuple[float, float]:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["CLIR_BENCH_CACHE"] = f"{folder}/cache"
             result = evaluate(
                 card,
-                System(encoder, "look-up", "clir-bench 0"),
+                EncoderSystem(encoder, "look-up", "clir-bench 0"),
                 output=Path(folder) / "results",
                 source=locate(card, "test", data.folder),
                 settings=settings,

@@ -20,9 +20,10 @@ from clir_bench.core import plugins as registry
 from clir_bench.core.progress import Bar
 from clir_bench.encoders import load_encoder
 from clir_bench.errors import ClirBenchError
-from clir_bench.evaluation.evaluate import System, evaluate
+from clir_bench.evaluation.evaluate import evaluate
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.store import read_scores, result_path
+from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.loading import Loader
@@ -102,7 +103,7 @@ def mean(scores: QueryScores, measure: str, query_ids: set[str] | None = None) -
 
 
 def compare(
-    card: TaskCard, system: System, rows: Sequence[Published], *, output: Path
+    card: TaskCard, system: EncoderSystem, rows: Sequence[Published], *, output: Path
 ) -> list[Comparison]:
     """Run the pairs that `rows` name, unless `output` has them, and compare every row."""
     pairs = list(dict.fromkeys(row.pair for row in rows))
@@ -168,7 +169,7 @@ def main() -> int:
     try:
         encoder = load_encoder(arguments.model, device=arguments.device, dtype="float32")
         package = registry.provider(registry.ENCODERS, arguments.model)
-        system = System(encoder, arguments.model, package)
+        system = EncoderSystem(encoder, arguments.model, package)
         worst = 0.0
         for task in arguments.tasks or list(dict.fromkeys(row.task for row in rows)):
             card = load_card(task)

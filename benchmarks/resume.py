@@ -119,8 +119,10 @@ def run_here(folder: Path, encoder_name: str, milliseconds: float, kill_after: i
     """Evaluate in this process, which kills itself when `kill_after` documents are encoded."""
     from clir_bench.encoders import load_encoder
     from clir_bench.encoders.contract import CheckedEncoder
-    from clir_bench.evaluation.evaluate import Settings, System, evaluate
+    from clir_bench.evaluation.evaluate import evaluate
+    from clir_bench.evaluation.settings import RunSettings
     from clir_bench.search.vectors.store import Keeping
+    from clir_bench.systems.system import EncoderSystem
     from clir_bench.tasks.cards import read_card
     from clir_bench.tasks.source import locate
 
@@ -145,10 +147,10 @@ def run_here(folder: Path, encoder_name: str, milliseconds: float, kill_after: i
     keeping = Keeping.parse("off" if os.environ["RESUME_EMBEDDINGS"] == "off" else "auto")
     evaluate(
         card,
-        System(encoder, encoder_name, "clir-bench 0"),
+        EncoderSystem(encoder, encoder_name, "clir-bench 0"),
         output=Path(os.environ["RESUME_OUTPUT"]),
         source=locate(card, "test", folder),
-        settings=Settings(embeddings=keeping),
+        settings=RunSettings(embeddings=keeping),
     )
     print(n_encoded)
 

@@ -20,8 +20,10 @@ from clir_bench.cli import main
 from clir_bench.core import plugins
 from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.encoders.hashing import DIM, HashingEncoder
-from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.evaluation.evaluate import evaluate
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.results.schema import Result
+from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks.cards import TaskCard, read_card
 from clir_bench.tasks.source import locate
 from clir_bench.types import EncoderInfo, LanguagePair, Vectors
@@ -198,11 +200,11 @@ def evaluate_folder(
     chosen = [LanguagePair(*name.split("-")) for name in pairs.split()] or None
     return evaluate(
         card,
-        System(CheckedEncoder(encoder or Watched()), "watched", "tests 1"),
+        EncoderSystem(CheckedEncoder(encoder or Watched()), "watched", "tests 1"),
         output=output,
         source=locate(card, "test"),
         pairs=chosen,
-        settings=Settings(
+        settings=RunSettings(
             measures=measures, top_k=top_k, limit=limit, overwrite=overwrite, n_resamples=50
         ),
     )

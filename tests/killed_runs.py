@@ -32,10 +32,12 @@ from folders import DOCUMENTS, Folder, make_folder, write_jsonl
 from clir_bench.core import provenance
 from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.encoders.hashing import HashingEncoder
-from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.evaluation.evaluate import evaluate
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.evaluation.sharded_encoding import Job, encode_job
 from clir_bench.search.vectors import store
 from clir_bench.search.vectors.store import Keeping
+from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks import outline
 from clir_bench.tasks.source import locate
 from clir_bench.types import Vectors
@@ -77,13 +79,13 @@ def small_shards() -> None:
     store.AUTO_DOCUMENTS = 0
 
 
-def system() -> System:
-    return System(CheckedEncoder(Counting()), "hashing", "clir-bench 0.0.0")
+def system() -> EncoderSystem:
+    return EncoderSystem(CheckedEncoder(Counting()), "hashing", "clir-bench 0.0.0")
 
 
 def run(folder: Folder, output: Path, keeping: Keeping, n_jobs: int = 1) -> None:
     """Evaluate on all pairs; with several jobs, each encodes its share first."""
-    settings = Settings(n_resamples=10, embeddings=keeping)
+    settings = RunSettings(n_resamples=10, embeddings=keeping)
     source = locate(folder.card, "test")
     for number in range(n_jobs if n_jobs > 1 else 0):
         pairs = folder.card.official_pairs()

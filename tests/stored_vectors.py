@@ -19,11 +19,13 @@ from killed_runs import WINDOW, larger_folder, left
 
 from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.encoders.hashing import DIM, HashingEncoder
-from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.evaluation.evaluate import evaluate
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.evaluation.sharded_encoding import Job, encode_job
 from clir_bench.results.schema import Result
 from clir_bench.search import search
 from clir_bench.search.vectors.store import Keeping
+from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks import outline
 from clir_bench.tasks.source import locate
 from clir_bench.types import EncoderInfo, Vectors
@@ -48,9 +50,9 @@ class Asked:
         self.info = EncoderInfo("asked", self.revision, weights, similarity=similarity)
         self._inner = HashingEncoder()
 
-    def system(self) -> System:
+    def system(self) -> EncoderSystem:
         encoder = CheckedTokenEncoder(self) if self.late else CheckedEncoder(self)
-        return System(encoder, "asked", "tests 1")
+        return EncoderSystem(encoder, "asked", "tests 1")
 
     def choosing(self, dtype: str) -> Asked:
         """Return it as of a machine where `--dtype auto` takes that arithmetic."""
@@ -100,7 +102,7 @@ def run(
         encoder.system(),
         output=folder.data.parent / output,
         source=locate(folder.card, "test"),
-        settings=Settings(n_resamples=10, embeddings=keeping, **settings),
+        settings=RunSettings(n_resamples=10, embeddings=keeping, **settings),
     )
 
 
@@ -166,5 +168,5 @@ def encode(folder: Folder, encoder: Asked, job: Job, vectors: Path) -> Any:
         source=locate(folder.card, "test"),
         split="test",
         pairs=folder.card.official_pairs(),
-        settings=Settings(embeddings=Keeping("keep", vectors)),
+        settings=RunSettings(embeddings=Keeping("keep", vectors)),
     )

@@ -18,11 +18,13 @@ from folders import install_plugin, write_plugin
 from killed_runs import larger_folder
 
 from clir_bench.encoders import provider
-from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.evaluation.evaluate import evaluate
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.results.schema import Result
 from clir_bench.search.vectors.store import Keeping
 from clir_bench.search.workers.executor import Loading
 from clir_bench.search.workers.plan import Workers
+from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks.source import locate
 
 NAME = "slow"
@@ -78,10 +80,10 @@ class Slow:
         with workers or self.workers(None) as staff:
             return evaluate(
                 self.folder.card,
-                System(staff.encoder, NAME, provider(NAME), staff if workers else None),
+                EncoderSystem(staff.encoder, NAME, provider(NAME), staff if workers else None),
                 output=self.root / output,
                 source=locate(self.folder.card, "test"),
-                settings=Settings(n_resamples=50, embeddings=Keeping("off")),
+                settings=RunSettings(n_resamples=50, embeddings=Keeping("off")),
             )
 
     def files(self, output: str) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from clir_bench.cli.output import echo
 from clir_bench.core import provenance
 from clir_bench.core.profiling import Profile, profiled
-from clir_bench.evaluation.system import System
+from clir_bench.systems.system import EncoderSystem, System
 
 STAGES = ("read", "tokenize", "encode", "write", "search", "score")
 
@@ -22,11 +22,12 @@ def reported(wanted: bool, label: str, system: System) -> Iterator[None]:
     with profiled() as profile:
         yield
     echo(profile_text(label, profile), err=True)
-    if (share := _share_text(profile, system)) is not None:
+    # The tokens of several encoders are counted together.
+    if len(system.leaves) == 1 and (share := _share_text(profile, system.leaves[0])) is not None:
         echo(share, err=True)
-    info = system.encoder.info
-    if info.dtype_reason:
-        echo(f"  {info.dtype}, because {info.dtype_reason}", err=True)
+    for leaf in system.leaves:
+        if leaf.info.dtype_reason:
+            echo(f"  {leaf.info.dtype}, because {leaf.info.dtype_reason}", err=True)
 
 
 def profile_text(label: str, profile: Profile) -> str:
@@ -47,7 +48,7 @@ def profile_text(label: str, profile: Profile) -> str:
     return "\n".join(lines)
 
 
-def _share_text(profile: Profile, system: System) -> str | None:
+def _share_text(profile: Profile, system: EncoderSystem) -> str | None:
     """Return the encoder's throughput, None for encoders that do not report their tokens."""
     operations = getattr(getattr(system.encoder, "inner", None), "operations", None)
     n_tokens, waited = profile.counts["tokens"], profile.seconds["encode"]
@@ -70,7 +71,7 @@ def _share_text(profile: Profile, system: System) -> str | None:
     )
 
 
-def _rate(system: System, threads: int | None) -> tuple[float, str]:
+def _rate(system: EncoderSystem, threads: int | None) -> tuple[float, str]:
     """Return the operations per second of a matrix product like the encoder's, and their type."""
     import torch
 

@@ -22,14 +22,16 @@ from clir_bench.cli.profile import reported
 from clir_bench.cli.tables import Printer
 from clir_bench.core.display import some_of
 from clir_bench.core.tables import Format
-from clir_bench.encoders import at_revision, check_name
+from clir_bench.encoders import at_revision
 from clir_bench.errors import ClirBenchError, OutputError, UsageError
-from clir_bench.evaluation.runs import Places, Request, encode_share, prepare_runs, run_plan
-from clir_bench.evaluation.selection import Plan, Selection, split_names
+from clir_bench.evaluation.runs import RunFolders, RunRequest, encode_share, prepare_runs, run_plan
+from clir_bench.evaluation.selection import PairSelection, RunPlan, split_names
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.evaluation.sharded_encoding import Job
-from clir_bench.evaluation.system import Settings, System, load_system, with_workers
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.store import Keeping
+from clir_bench.systems.names import check_name, load_system
+from clir_bench.systems.system import System, with_workers
 from clir_bench.tasks.measures import WHOLE, parse_measures
 
 _EPILOG = """\b
@@ -180,13 +182,13 @@ def run(
         raise UsageError("--address is for --executor ray")
     request = prepare_runs(
         asked.tasks,
-        Selection(
+        PairSelection(
             languages=split_names(asked.languages),
             pairs=split_names(asked.pairs),
             tiers=split_names(asked.tier),
             scheme=asked.tiers,
         ),
-        Settings(
+        RunSettings(
             measures=tuple(parse_measures(split_names(asked.measures))),
             top_k=asked.top_k,
             tiers=asked.tiers,
@@ -200,7 +202,7 @@ def run(
         ),
         split=asked.split,
         sample=asked.sample,
-        places=Places(asked.output, asked.data_dir, asked.tasks_dir),
+        places=RunFolders(asked.output, asked.data_dir, asked.tasks_dir),
     )
     models = [at_revision(model, asked.revision) for model in asked.models]
     for model in models:
@@ -239,9 +241,9 @@ def run(
         ctx.exit(1)
 
 
-def _run(plan: Plan, system: System, request: Request, printer: Printer) -> Iterator[str]:
+def _run(plan: RunPlan, system: System, request: RunRequest, printer: Printer) -> Iterator[str]:
     """Run one task or suite, print its table, and yield failures."""
-    name = f"{system.encoder.info.name} on {plan.card.id}"
+    name = f"{system.info.name} on {plan.card.id}"
     try:
         result = run_plan(plan, system, request)
     except UsageError:
@@ -264,10 +266,10 @@ def _run(plan: Plan, system: System, request: Request, printer: Printer) -> Iter
         yield str(error)
 
 
-def _encode(plan: Plan, job: Job, system: System, request: Request) -> Iterator[str]:
+def _encode(plan: RunPlan, job: Job, system: System, request: RunRequest) -> Iterator[str]:
     """Encode a share of a task's or suite's documents, print what was done, and yield failures."""
     for task in plan.tasks:
-        name = f"{system.encoder.info.name} on {task.card.id}"
+        name = f"{system.info.name} on {task.card.id}"
         try:
             done = encode_share(task, job, system, request)
         except UsageError:

@@ -2,7 +2,7 @@
 
 A package registers a function in the entry-point group `clir_bench.encoders`:
 
-    def load(request: EncoderRequest) -> Encoder | TokenEncoder
+    def load(request: EncoderRequest) -> Encoder | TokenEncoder | SparseEncoder
 
 `load_encoder` takes a text such as "st:my-model", finds the function by the name before the colon,
 and imports it only then. It checks the encoder and every vector that the encoder makes. A path that
@@ -19,7 +19,12 @@ from clir_bench.core import plugins
 from clir_bench.core.display import shown
 from clir_bench.core.guards import guarded
 from clir_bench.encoders import hub
-from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.encoders.contract import (
+    AnyChecked,
+    CheckedEncoder,
+    CheckedSparseEncoder,
+    CheckedTokenEncoder,
+)
 from clir_bench.encoders.statements import dim_problems, info_problems
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, PluginError, UnknownNameError, UsageError, near_names
@@ -32,7 +37,12 @@ DESCRIBED = ".toml"
 
 _Dtype = Literal["auto", "float32", "bfloat16", "mixed-bfloat16"]
 _SINGLE = ("encode_queries", "encode_documents")
-_TOKENS = ("encode_query_tokens", "encode_document_tokens")
+_METHODS = {
+    "maxsim": ("encode_query_tokens", "encode_document_tokens"),
+    "sparse": ("encode_query_terms", "encode_document_terms"),
+    "bm25": ("structure_queries", "encode_document_terms", "method"),
+}
+"""Of an encoder with each similarity; of any other: `_SINGLE`."""
 
 
 def load_encoder(
@@ -44,7 +54,7 @@ def load_encoder(
     trust_remote_code: bool = False,
     seed: int = 0,
     batch_tokens: int | None = None,
-) -> CheckedEncoder | CheckedTokenEncoder:
+) -> AnyChecked:
     """Return the encoder that `spec` names; it checks its own vectors.
 
     Args:
@@ -184,7 +194,7 @@ def _unknown(spec: str, name: str) -> UnknownNameError:
     return UnknownNameError("model", name if spec.startswith(f"{name}:") else spec, known, remedy)
 
 
-def under_contract(loaded: Any, spec: str, package: str) -> CheckedEncoder | CheckedTokenEncoder:
+def under_contract(loaded: Any, spec: str, package: str) -> AnyChecked:
     """Return an encoder that checks every vector of the one that an entry point returned.
 
     Raises:
@@ -197,14 +207,17 @@ def under_contract(loaded: Any, spec: str, package: str) -> CheckedEncoder | Che
             raise PluginError(
                 f"{where}: expected an attribute info of type EncoderInfo, found {shown(info)}"
             )
-        if problems := [*info_problems(info), *dim_problems(dim)]:
+        if problems := [*info_problems(info), *dim_problems(dim, info.similarity)]:
             raise PluginError(f"{where}: " + "; ".join(problems))
-        tokens = info.similarity == "maxsim"
-        needed = _TOKENS if tokens else _SINGLE
+        needed = _METHODS.get(info.similarity, _SINGLE)
         missing = [method for method in needed if not callable(getattr(loaded, method, None))]
     if missing:
         raise PluginError(
             f"{where} lacks the method {' and '.join(missing)}; an encoder whose similarity is "
             f"{info.similarity!r} has {' and '.join(needed)} (see clir_bench.types)"
         )
-    return CheckedTokenEncoder(loaded) if tokens else CheckedEncoder(loaded)
+    if needed is _SINGLE:
+        return CheckedEncoder(loaded)
+    if info.similarity == "maxsim":
+        return CheckedTokenEncoder(loaded)
+    return CheckedSparseEncoder(loaded)

@@ -18,7 +18,7 @@ from clir_bench.encoders import hub, weights
 from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UsageError
-from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
+from clir_bench.types import AnyEncoder, EncoderRequest
 
 _MAIN_WEIGHTS = "model.safetensors"
 
@@ -88,7 +88,7 @@ def find(name: str, *, trust: bool = False) -> Weights:
     return weights.resolve(name, trust=trust)
 
 
-def load(request: EncoderRequest) -> Encoder | TokenEncoder:
+def load(request: EncoderRequest) -> AnyEncoder:
     """Return the model whose short name is `request.name`, at its pinned revision.
 
     An argument is a folder with a copy of that model. A copy with the sha256 that the table states
@@ -111,7 +111,7 @@ def load(request: EncoderRequest) -> Encoder | TokenEncoder:
     return loading.build(request, found, stated)
 
 
-def load_checkpoint(request: EncoderRequest) -> Encoder | TokenEncoder:
+def load_checkpoint(request: EncoderRequest) -> AnyEncoder:
     """Return the sentence-transformers model `request.argument`, a Hub id or a folder.
 
     Raises:

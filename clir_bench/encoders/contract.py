@@ -6,13 +6,24 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from clir_bench.core import profiling
 from clir_bench.core.display import line_of, shortened
 from clir_bench.core.guards import guarded, passes, told
 from clir_bench.errors import EncoderError
-from clir_bench.types import Encoder, EncoderInfo, TokenEncoder, Vectors
+from clir_bench.types import (
+    AnyEncoder,
+    Encoder,
+    EncoderInfo,
+    Family,
+    LexicalEncoder,
+    SparseEncoder,
+    SparseRows,
+    StructuredQueries,
+    TokenEncoder,
+    Vectors,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +52,8 @@ class CheckedEncoder:
     Attributes:
         inner: The encoder as its package made it.
     """
+
+    family: Family = "single"
 
     def __init__(self, inner: Encoder) -> None:
         self.inner = inner
@@ -109,6 +122,8 @@ class CheckedTokenEncoder:
         inner: The encoder as its package made it.
     """
 
+    family: Family = "tokens"
+
     def __init__(self, inner: TokenEncoder) -> None:
         self.inner = inner
         self.info = _own(inner.info)
@@ -166,6 +181,105 @@ class CheckedTokenEncoder:
                 f"array of shape (n_tokens, {self.dim}) with at least one token, found {rows.shape}"
             )
         _require_usable(rows, [text] * len(rows), language, self.info)
+
+
+class CheckedSparseEncoder:
+    """A `SparseEncoder` or `LexicalEncoder` that returns one well-formed row for every text.
+
+    A row may be empty: such a text matches nothing.
+
+    Attributes:
+        inner: The encoder as its package made it.
+    """
+
+    family: Family = "sparse"
+
+    def __init__(self, inner: SparseEncoder | LexicalEncoder) -> None:
+        self.inner = inner
+        self.info = _own(inner.info)
+        self.dim: int = inner.dim
+
+    def encode_query_terms(self, texts: Sequence[str], *, language: str) -> SparseRows:
+        """Return one row per text, in the order of `texts`.
+
+        Raises:
+            EncoderError: The encoder failed or returned something unusable.
+        """
+        method: Any = getattr(self.inner, "encode_query_terms", None)
+        return self._encode(method, texts, language, "queries")
+
+    def encode_document_terms(self, texts: Sequence[str], *, language: str) -> SparseRows:
+        """Return one row per text, in the order of `texts`.
+
+        Raises:
+            EncoderError: The encoder failed or returned something unusable.
+        """
+        return self._encode(self.inner.encode_document_terms, texts, language, "documents")
+
+    def structure_queries(
+        self, texts: Sequence[str], *, language: str, document_languages: Sequence[str]
+    ) -> StructuredQueries:
+        """Return the queries of a `LexicalEncoder`, in the order of `texts`.
+
+        Raises:
+            EncoderError: The encoder failed or returned something unusable.
+        """
+        inner = cast(LexicalEncoder, self.inner)
+        with _calling(self.info.name, texts, language, "queries") as own_texts:
+            found = inner.structure_queries(
+                own_texts, language=language, document_languages=document_languages
+            )
+        where = f"model {self.info.name!r}, queries in {language!r}"
+        _require_rows(found.queries, len(texts), len(found.concepts), where)
+        _require_rows(found.concepts, len(found.concepts), 0, f"{where}, concepts")
+        return found
+
+    def _encode(
+        self, method: Callable[..., Any], texts: Sequence[str], language: str, what: str
+    ) -> SparseRows:
+        with _calling(self.info.name, texts, language, what) as own_texts:
+            found: SparseRows = method(own_texts, language=language)
+        where = f"model {self.info.name!r}, {what} in {language!r}"
+        _require_rows(found, len(texts), self.dim, where)
+        return found
+
+
+AnyChecked = CheckedEncoder | CheckedTokenEncoder | CheckedSparseEncoder
+
+
+def family_of(encoder: AnyEncoder) -> Family:
+    """Return what an encoder makes of a text."""
+    if isinstance(encoder, TokenEncoder):
+        return "tokens"
+    return "sparse" if isinstance(encoder, SparseEncoder | LexicalEncoder) else "single"
+
+
+def _require_rows(found: object, n_rows: int, dim: int, where: str) -> None:
+    """Refuse sparse rows that cannot be searched; ids have no bound if `dim` is 0."""
+    import numpy as np
+
+    if not isinstance(found, SparseRows):
+        raise EncoderError(f"{where}: expected SparseRows, found {type(found).__name__}")
+    starts, ids, weights = found.starts, found.ids, found.weights
+    kinds = [str(array.dtype) for array in (starts, ids, weights)]
+    if kinds != ["int64", "int64", "float32"] or {starts.ndim, ids.ndim, weights.ndim} != {1}:
+        raise EncoderError(
+            f"{where}: expected flat arrays of int64, int64 and float32 for starts, ids and "
+            f"weights, found {', '.join(kinds)}"
+        )
+    sizes = np.diff(starts)
+    if len(starts) != n_rows + 1 or starts[0] or (sizes < 0).any() or starts[-1] != len(ids):
+        raise EncoderError(
+            f"{where}: expected {n_rows} rows, one per text, with starts from 0 to the number "
+            f"of ids, {len(ids)}, found {len(found)}"
+        )
+    if len(weights) != len(ids) or not np.isfinite(weights).all():
+        raise EncoderError(f"{where}: expected one finite weight per id")
+    rises = ids[1:] > ids[:-1]
+    rises[starts[1:-1][(starts[1:-1] > 0) & (starts[1:-1] < len(ids))] - 1] = True
+    if not rises.all() or (ids < 0).any() or (dim and (ids >= dim).any()):
+        below = f" and below {dim}" if dim else ""
+        raise EncoderError(f"{where}: ids of terms must rise within a row, from 0{below}")
 
 
 @contextmanager

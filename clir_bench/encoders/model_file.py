@@ -29,7 +29,7 @@ from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import DataError, EncoderError, UnknownNameError, UsageError
 from clir_bench.tasks.languages import resolve
-from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
+from clir_bench.types import AnyEncoder, EncoderRequest
 
 _MAX_BYTES = 1 << 20
 
@@ -146,7 +146,7 @@ def read_description(path: Path) -> DescribedModel:
     return DescribedModel(path, hashlib.sha256(data).hexdigest(), stated)
 
 
-def load(request: EncoderRequest) -> Encoder | TokenEncoder:
+def load(request: EncoderRequest) -> AnyEncoder:
     """Return the model that the file `request.argument` describes.
 
     Raises:

@@ -16,14 +16,14 @@ from clir_bench.encoders import weights
 from clir_bench.encoders.contents import read_json
 from clir_bench.encoders.st import loading
 from clir_bench.errors import EncoderError, UsageError
-from clir_bench.types import Encoder, EncoderRequest, TokenEncoder
+from clir_bench.types import AnyEncoder, EncoderRequest
 
 CARD = "optical.json"
 SHIPPED = Path(__file__).parent / "optical_model"
 _KINDS = {"late": True, "pooled": False}
 
 
-def load(request: EncoderRequest) -> Encoder | TokenEncoder:
+def load(request: EncoderRequest) -> AnyEncoder:
     """Return the model in the folder `request.argument`, or the one of this package.
 
     The package's own model is named "optical", others "optical@<hash>". As pooled models they are

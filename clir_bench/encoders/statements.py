@@ -10,6 +10,7 @@ from clir_bench.core.display import shown
 from clir_bench.types import EncoderInfo
 
 _PLACEHOLDERS = {"main", "master", "latest", "head", "unknown", "none", "local", "no_revision"}
+SIMILARITIES = ("cosine", "dot", "maxsim", "sparse", "bm25")
 _LONGEST_NAME, _LARGEST_NUMBER = 300, 2**63 - 1
 
 
@@ -32,9 +33,12 @@ def info_problems(info: EncoderInfo) -> list[str]:
     return problems
 
 
-def dim_problems(dim: object) -> list[str]:
-    """Say what is wrong with the stated length of an encoder's vectors, if anything."""
-    if type(dim) is int and dim >= 1:
+def dim_problems(dim: object, similarity: str = "cosine") -> list[str]:
+    """Say what is wrong with the stated length of an encoder's vectors, if anything.
+
+    Term counts may have any ids: their `dim` is 0.
+    """
+    if type(dim) is int and (dim >= 1 or (dim == 0 and similarity == "bm25")):
         return []
     return [f"dim must be a positive integer, found {shown(dim)}"]
 
@@ -60,6 +64,12 @@ def _is_sha256(value: object) -> bool:
     return value is None or (isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)))
 
 
+def _are_lines(value: object) -> bool:
+    return (
+        isinstance(value, dict) and all(map(_is_name, value)) and all(map(_is_line, value.values()))
+    )
+
+
 def _are_languages(value: object) -> bool:
     return isinstance(value, tuple | list) and all(map(_is_name, value))
 
@@ -75,11 +85,12 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "dtype": (_is_name, 'the name of a type, as "float32"'),
     "n_parameters": (lambda value: value == 0 or _is_number(value), "a whole number or None"),
     "similarity": (
-        lambda value: isinstance(value, str) and value in ("cosine", "dot", "maxsim"),
-        "'cosine', 'dot' or 'maxsim'",
+        lambda value: isinstance(value, str) and value in SIMILARITIES,
+        ", ".join(map(repr, SIMILARITIES[:-1])) + f" or {SIMILARITIES[-1]!r}",
     ),
     "license": (lambda value: value is None or _is_name(value), "an SPDX id or None"),
     "training_languages": (_are_languages, "a tuple of language codes"),
     "description": (_is_line, "a text on one line"),
+    "details": (_are_lines, "a dictionary of texts, each on one line"),
 }
 """The check of each field, and the words for it in messages."""

@@ -3,8 +3,8 @@
 >>> import tempfile
 >>> from clir_bench.tasks.source import locate
 >>> from clir_bench.tasks.catalog import load_card
->>> from clir_bench.encoders import load_encoder
->>> card, system = load_card("xquad"), System(load_encoder("hashing"), spec="hashing")
+>>> from clir_bench.systems.names import load_system
+>>> card, system = load_card("xquad"), load_system("hashing")
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     source = locate(card, "sample")  # "validation" for the real data
 ...     result = evaluate(card, system, output=Path(folder), source=source, split="sample")
@@ -22,15 +22,18 @@ from pathlib import Path
 from clir_bench.core import provenance
 from clir_bench.core.progress import Progress, Silent
 from clir_bench.errors import ClirBenchError, UnknownNameError
+from clir_bench.evaluation.records import Matching
 from clir_bench.evaluation.result_builder import ResultBuilder
-from clir_bench.evaluation.scheduler import Answer, GroupAnswers, Passes, query_key
-from clir_bench.evaluation.system import DEFAULTS, Settings, System
+from clir_bench.evaluation.settings import DEFAULTS, RunSettings
 from clir_bench.metrics.scoring import score
 from clir_bench.results.schema import Cost, Result, SettingsRecord
 from clir_bench.results.store import check_writable, result_path
 from clir_bench.results.system_record import SystemRecord
 from clir_bench.search.approximate_search import check_index
 from clir_bench.search.vectors.cache_key import Corpus
+from clir_bench.search.vectors.store import EmbeddingStore
+from clir_bench.systems.answers import Answer, GroupAnswers, Task
+from clir_bench.systems.system import System
 from clir_bench.tasks.adapters import Source
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.languages import load_scheme
@@ -50,7 +53,7 @@ def evaluate(
     source: Source,
     split: str | None = None,
     pairs: Sequence[LanguagePair] | None = None,
-    settings: Settings = DEFAULTS,
+    settings: RunSettings = DEFAULTS,
     progress: Progress | None = None,
 ) -> Result:
     """Run a system on a task and store its result and files under `output`.
@@ -81,7 +84,8 @@ def evaluate(
     card = card_for(card, split)
     chosen = tuple(dict.fromkeys(pairs if pairs is not None else card.official_pairs()))
     check_pairs(card, chosen)
-    check_index(settings.index, system.encoder)
+    system.check(card, split, chosen)
+    check_index(settings.index, [leaf.encoder for leaf in system.leaves])
     check_depth(card, chosen, split, settings)
     loader = Loader(card, split, source, settings.limit)
     builder = new_builder(loader, system.record, chosen, output=output, settings=settings)
@@ -94,7 +98,7 @@ def new_builder(
     pairs: tuple[LanguagePair, ...],
     *,
     output: Path,
-    settings: Settings,
+    settings: RunSettings,
     elsewhere: bool = False,
 ) -> ResultBuilder:
     """Return the builder of a result, with the pairs that an earlier run has done.
@@ -136,7 +140,7 @@ def new_builder(
     return builder
 
 
-def stored_split(split: str, settings: Settings) -> str:
+def stored_split(split: str, settings: RunSettings) -> str:
     """Return the name under which a split's result is stored; a partial result has its own."""
     return split if settings.limit is None else f"{split}-limit{settings.limit}"
 
@@ -169,7 +173,7 @@ def check_pairs(card: TaskCard, pairs: Sequence[LanguagePair]) -> None:
 
 
 def check_depth(
-    card: TaskCard, pairs: Sequence[LanguagePair], split: str, settings: Settings
+    card: TaskCard, pairs: Sequence[LanguagePair], split: str, settings: RunSettings
 ) -> None:
     """Refuse measures that the user named and that look deeper than the rankings will go.
 
@@ -191,12 +195,12 @@ class _Evaluation:
         self,
         builder: ResultBuilder,
         system: System,
-        settings: Settings,
+        settings: RunSettings,
         progress: Progress,
     ) -> None:
         self.builder, self.loader, self.settings = builder, builder.loader, settings
         self.system = system
-        self.store = system.store(settings)
+        self.stores = [leaf.store(settings.embeddings, settings.seed) for leaf in system.leaves]
         self.progress = progress
 
     def run(self) -> Result:
@@ -206,9 +210,10 @@ class _Evaluation:
             # file. The first save keeps other runs out.
             todo = self._check()
             corpora = [Corpus.of(group, self.loader) for group in todo]
-            self.store.plan(corpora)
-            if self.settings.stored_only:
-                self.store.require(corpora)
+            for store in self.stores:
+                store.plan(corpora)
+                if self.settings.stored_only:
+                    store.require(corpora)
             try:
                 self._save()
                 self._run_groups(todo)
@@ -240,20 +245,19 @@ class _Evaluation:
         return todo
 
     def _run_groups(self, todo: Sequence[CorpusGroup]) -> None:
-        executor = self.system.executor(self._texts_left(todo))
-        passes = Passes(
+        task = Task(
             self.loader,
-            executor,
-            self.store,
+            self.stores,
             self.progress,
             top_k=self.builder.settings.top_k,
-            dim=self.system.encoder.dim,
-            device=self.system.device,
+            n_texts=[self._texts_left(store, todo) for store in self.stores],
             index=self.settings.index,
+            keeping=self.settings.embeddings,
         )
-        self.progress.begin("running", sum(group.n_documents for group in todo))
+        n_documents = sum(group.n_documents for group in todo)
+        self.progress.begin("running", n_documents * max(1, len(self.stores)))
         saved = save_seconds = 0.0
-        for found in passes.answers(todo):
+        for found in self.system.answers(todo, task):
             self._score(found)
             started = time.monotonic()
             if started - saved > save_seconds / _SAVING_SHARE:
@@ -261,14 +265,14 @@ class _Evaluation:
                 saved = time.monotonic()
                 save_seconds = saved - started
 
-    def _texts_left(self, todo: Sequence[CorpusGroup]) -> int:
-        """Return the number of texts still to encode."""
+    def _texts_left(self, store: EmbeddingStore, todo: Sequence[CorpusGroup]) -> int:
+        """Return the number of texts that the encoder of a store has still to encode."""
         queries = {
-            query_key(pair): pair.inspection.counts.queries
+            (pair.pair.query, pair.inspection.queries_sha256): pair.inspection.counts.queries
             for group in todo
             for pair in group.pairs
         }
-        documents = sum(self.store.documents_left(Corpus.of(group, self.loader)) for group in todo)
+        documents = sum(store.documents_left(Corpus.of(group, self.loader)) for group in todo)
         return documents + sum(queries.values())
 
     def _score(self, found: GroupAnswers) -> None:
@@ -290,30 +294,39 @@ class _Evaluation:
                 continue
             scored = time.perf_counter() - started
             cost = _cost(answer, scored)
-            self.builder.done(answer.prepared, answer.run, scores, cost, depth, answer.approximate)
+            self.builder.done(
+                answer.prepared,
+                answer.run,
+                scores,
+                cost,
+                depth,
+                answer.approximate,
+                Matching(answer.method, answer.beside),
+            )
         if all(pair.pair in self.builder.scores for pair in found.group.pairs):
-            self.store.finished(found.corpus)
+            for store in self.stores:
+                store.finished(found.corpus)
 
     def _save(self) -> Result:
         result = self.builder.save(tuple(dict.fromkeys(self.loader.source.unofficial)))
         # Only now: if the process is killed earlier, the pairs must run again.
-        self.store.discard_finished()
+        for store in self.stores:
+            store.discard_finished()
         return result
 
 
 def _cost(answer: Answer, score_seconds: float) -> Cost:
     cost, n_queries = answer.cost, len(answer.run.query_ids)
-    search_seconds = cost.search_seconds[answer.number]
     return Cost(
         documents_per_second=_rate(cost.n_documents, cost.encode_seconds),
-        queries_per_second=_rate(n_queries, answer.query_seconds + search_seconds),
-        encode_seconds=round(cost.encode_seconds + answer.query_seconds, 4),
+        queries_per_second=_rate(n_queries, cost.query_seconds + cost.search_seconds),
+        encode_seconds=round(cost.encode_seconds + cost.query_seconds, 4),
         index_seconds=round(cost.index_seconds + cost.store_seconds, 4),
-        search_seconds=round(search_seconds, 4),
+        search_seconds=round(cost.search_seconds, 4),
         score_seconds=round(score_seconds, 4),
         peak_memory_bytes=provenance.peak_memory_bytes(),
         index_size_bytes=cost.index_size_bytes,
-        pairs_sharing_corpus=len(cost.search_seconds),
+        pairs_sharing_corpus=cost.n_sharing,
     )
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from clir_bench.core.progress import Progress, Silent
 from clir_bench.errors import ClirBenchError, EncoderError, OutputError, UsageError
 from clir_bench.evaluation.evaluate import card_for, check_pairs
-from clir_bench.evaluation.system import Settings, System
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.search.document_vectors import DocumentVectors
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.search.vectors.entry import Entry
 from clir_bench.search.workers.executor import Executor
+from clir_bench.systems.system import System
 from clir_bench.tasks.adapters import Source
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.loading import Loader, corpus_of, prepare
@@ -66,7 +67,7 @@ def encode_job(
     source: Source,
     split: str,
     pairs: Sequence[LanguagePair],
-    settings: Settings,
+    settings: RunSettings,
     progress: Progress | None = None,
 ) -> JobDone:
     """Store this job's share of the shards of a task's corpora, and score nothing.
@@ -80,24 +81,30 @@ def encode_job(
     """
     card, progress = card_for(card, split), progress or Silent()
     check_pairs(card, pairs)
-    store, loader = system.store(settings), Loader(card, split, source, settings.limit)
-    if store.identity.untold:
-        raise EncoderError(f"jobs cannot share vectors: {store.identity.untold}")
-    done = JobDone()
+    system.check(card, split, pairs)
+    stores = [leaf.store(settings.embeddings, settings.seed) for leaf in system.leaves]
+    if not stores:
+        raise UsageError(f"jobs share the encoding of documents, and {system.spec} encodes none")
+    for store in stores:
+        if store.identity.untold:
+            raise EncoderError(f"jobs cannot share vectors: {store.identity.untold}")
+    loader, done = Loader(card, split, source, settings.limit), JobDone()
     try:
         progress.begin("checking data", None)
         preparation = prepare(loader, pairs, progress.advance)
         progress.end()
         done.failures += [f"{pair}: {error}" for pair, error in preparation.failures.items()]
         corpora = [Corpus.of(group, loader) for group in preparation.groups]
-        store.plan(corpora, all_of_them=True)
-        n_left = sum(store.documents_left(corpus) for corpus in corpora) // job.n_jobs
-        share = _Share(job, system.executor(n_left), done, progress)
-        progress.begin(f"encoding, job {job.number} of {job.n_jobs}", None)
-        for corpus, group in zip(corpora, preparation.groups, strict=True):
-            with store.opened(corpus, required=True) as entry:
-                if entry is not None:
-                    share.encode(entry, corpus_of(loader, group.corpus_pairs))
+        for leaf, store in zip(system.leaves, stores, strict=True):
+            store.plan(corpora, all_of_them=True)
+            n_left = sum(store.documents_left(corpus) for corpus in corpora) // job.n_jobs
+            share = _Share(job, leaf.executor(n_left), done, progress)
+            progress.begin(f"{leaf.info.name}, job {job.number} of {job.n_jobs}", None)
+            for corpus, group in zip(corpora, preparation.groups, strict=True):
+                with store.opened(corpus, required=True) as entry:
+                    if entry is not None:
+                        share.encode(entry, corpus_of(loader, group.corpus_pairs))
+            progress.end()
     finally:
         progress.end()
     return done

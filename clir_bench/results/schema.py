@@ -148,6 +148,9 @@ class PairResult(Record):
         depth: Documents of the longest ranking; None if only `settings.top_k` is known.
         cut: Whether rankings end at `depth` because they were cut there; False where they hold
             every document that could be ranked.
+        method: How the pair's queries and documents were matched, for systems that match terms or
+            translate; else empty.
+        files: Further files stored beside the run, such as translations, and their sha256.
         skip_same_id: Whether the document with a query's own id was taken out of its ranking; None
             where it was not recorded yet.
     """
@@ -183,6 +186,8 @@ class PairResult(Record):
         return depth
 
     skip_same_id: bool | None = None
+    method: str = ""
+    files: dict[FileName, str] = {}  # noqa: RUF012 (pydantic copies it)
 
 
 class Group(Record):

@@ -1,7 +1,8 @@
 """Writes results to disk and reads them.
 
 `<output>/<system>/<task>/<split>.json` is the result. The folder `<split>/` beside it has each
-pair's TREC run (`en-sw.run.gz`) and per-query values (`en-sw.values.tsv.gz`).
+pair's TREC run (`en-sw.run.gz`) and per-query values (`en-sw.values.tsv.gz`), and what else its
+result lists under `files`, such as translations (`en-sw.translations.jsonl.gz`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,7 +48,7 @@ _LARGEST_VALUE = 1e12
 """No measure of a query is larger; sums of millions of such values are still finite."""
 
 _RANDOM = rf"\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}"  # as `mkstemp` makes names
-_OF_PAIR = re.compile(rf"\..+\.(run|values\.tsv)\.gz{_RANDOM}")
+_OF_PAIR = re.compile(rf"\..+\.(run|values\.tsv|translations\.jsonl)\.gz{_RANDOM}")
 _SAME_MEAN = 1e-9
 """Means of the same values differ by no more than this, whichever tool computed them."""
 _STALE_SECONDS = 3600
@@ -160,11 +161,21 @@ def write_result(path: Path, result: Result | SuiteResult) -> None:
 def to_json(model: BaseModel, indent: int | None = None) -> str:
     """Return a result or a card as JSON with sorted keys, on one line unless indented."""
     values = model.model_dump(mode="json")
-    if values.get("later_commands") == []:
-        del values["later_commands"]  # files from before it came stay as they are
+    # Fields that came later stand only where they say something: older files stay as they are.
+    _drop(values, later_commands=[])
+    _drop(values.get("system"), details={}, parts=[])
+    for pair in values.get("pairs", {}).values():
+        _drop(pair, method="", files={})
     text = json.dumps(values, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
     # A file name that is not UTF-8 holds half a surrogate pair, which JSON can escape.
     return text.encode(errors="backslashreplace").decode()
+
+
+def _drop(values: Any, **empty: object) -> None:
+    """Remove the fields that hold these values."""
+    for name, value in empty.items():
+        if isinstance(values, dict) and values.get(name) == value:
+            del values[name]
 
 
 def write_run(path: Path, pair: LanguagePair, run: Run, tag: str) -> tuple[str, str]:
@@ -175,6 +186,14 @@ def write_run(path: Path, pair: LanguagePair, run: Run, tag: str) -> tuple[str, 
 def write_values(path: Path, pair: LanguagePair, scores: QueryScores) -> tuple[str, str]:
     """Store a pair's per-query values; return the file's name and sha256 as `write_run` does."""
     return _write_beside(path, f"{path.stem}/{pair}.values.tsv.gz", format_values(scores))
+
+
+def write_more(path: Path, pair: LanguagePair, contents: Mapping[str, bytes]) -> dict[str, str]:
+    """Store a pair's further files, named by suffix; return their names and sha256."""
+    return dict(
+        _write_beside(path, f"{path.stem}/{pair}.{suffix}", data)
+        for suffix, data in contents.items()
+    )
 
 
 def _write_beside(path: Path, name: str, data: bytes) -> tuple[str, str]:

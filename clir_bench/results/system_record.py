@@ -22,6 +22,7 @@ class SystemRecord(Record):
     Attributes:
         dtype_reason: Why `dtype` was chosen by `auto`; empty if the user stated it and in results
             older than this field.
+        parts: The systems that it is made of, in the order of its name.
     """
 
     name: str
@@ -40,11 +41,14 @@ class SystemRecord(Record):
     training_languages: tuple[str, ...]
     description: str
     dtype_reason: str = ""
+    details: dict[str, str] = {}
+    parts: tuple[SystemRecord, ...] = ()
 
     @classmethod
     def of(cls, info: EncoderInfo, *, dim: int, spec: str, package: str) -> SystemRecord:
         """Return the record of an encoder asked for as `spec`, provided by `package`."""
         fields = {name: getattr(info, name) for name in EncoderInfo.__dataclass_fields__}
+        fields["details"] = dict(info.details)
         return cls(spec=spec, package=package, dim=dim, **fields)
 
     def fingerprint(self) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from clir_bench.encoders.contract import family_of
 from clir_bench.errors import UsageError
 from clir_bench.results.schema import ApproximateSearch
 from clir_bench.search import exact
@@ -21,24 +22,31 @@ from clir_bench.search.document_vectors import DocumentVectors, PassCost
 from clir_bench.search.search import QuerySet, vector_blocks, without_same_id
 from clir_bench.search.topk import TopK, id_ranks
 from clir_bench.search.trial import check_usable
-from clir_bench.types import Encoder, Run, TokenEncoder
+from clir_bench.types import AnyEncoder, Run
+
+_FAMILIES = {"tokens": "makes one vector per token", "sparse": "makes weights of terms"}
 
 
-def check_index(index: IndexSpec | None, encoder: Encoder | TokenEncoder) -> None:
+def check_index(index: IndexSpec | None, encoders: Sequence[AnyEncoder]) -> None:
     """Refuse an impossible index before the first document is read.
 
+    Args:
+        index: The index, None for exact search.
+        encoders: Those of one system; the index is for those that make single vectors.
+
     Raises:
-        UsageError: FAISS does not make it for the encoder's vectors, it cannot be used, or the
-            encoder makes one vector per token.
+        UsageError: FAISS does not make it for the encoders' vectors, it cannot be used, or no
+            encoder makes single vectors.
     """
     if index is None:
         return
-    if isinstance(encoder, TokenEncoder):
-        raise UsageError(
-            f"--index {str(index)!r}: model {encoder.info.name!r} makes one vector per token, "
-            "which is searched exactly; leave --index out"
-        )
-    check_usable(index, encoder.dim)
+    single = [encoder for encoder in encoders if family_of(encoder) == "single"]
+    if not single:
+        makes = [f"{one.info.name!r} {_FAMILIES[family_of(one)]}" for one in encoders]
+        said = f"model {makes[0]}, which is searched exactly" if makes else "there are no vectors"
+        raise UsageError(f"--index {str(index)!r}: {said}; leave --index out")
+    for encoder in single:
+        check_usable(index, encoder.dim)
 
 
 def search_by_index(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clir_bench.types import Vectors
+from clir_bench.types import AnyVectors, SparseRows, Vectors
 
 _SPARE_DOCUMENTS = 1024
 """Room for the last vectors, which may make a block larger than needed."""
@@ -33,15 +33,19 @@ class VectorBlock:
         self.size_bytes = 0
         self._rows: Vectors | None = None
         self._ragged: list[Vectors] = []
+        self._sparse: list[SparseRows] = []
 
     @property
     def is_full(self) -> bool:
         """Whether to search it before adding more."""
         return self.n_documents >= self._max_documents or self.size_bytes >= self._max_bytes
 
-    def add(self, vectors: Vectors | list[Vectors]) -> None:
-        """Add vectors, `(n, dim)`, or one `(n_tokens, dim)` per document for late interaction."""
-        if isinstance(vectors, list):
+    def add(self, vectors: AnyVectors) -> None:
+        """Add vectors, of one family."""
+        if isinstance(vectors, SparseRows):
+            self._sparse.append(vectors)
+            self.size_bytes += vectors.nbytes
+        elif isinstance(vectors, list):
             self._ragged += vectors
             self.size_bytes += sum(item.nbytes for item in vectors)
         else:
@@ -61,7 +65,11 @@ class VectorBlock:
         return self._rows
 
     def take(self) -> Any:
-        """Return the added vectors, as one array or one list, and start anew."""
-        taken = self._ragged if self._rows is None else self._rows[: self.n_documents]
+        """Return the added vectors together, and start anew."""
+        taken: AnyVectors = self._ragged
+        if self._rows is not None:
+            taken = self._rows[: self.n_documents]
+        elif self._sparse:
+            taken = SparseRows.concatenated(self._sparse)
         self._empty()
         return taken

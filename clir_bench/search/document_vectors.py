@@ -113,7 +113,7 @@ class DocumentVectors:
     ) -> None:
         self.cost = PassCost()
         self.n_encoded_shards = 0
-        self.late = executor.late
+        self.family = executor.family
         self._executor, self._corpus = executor, corpus
         self._entry, self._numbers = entry, numbers
         self._ended, self._tokens = ended, tokens

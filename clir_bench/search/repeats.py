@@ -24,7 +24,7 @@ import numpy as np
 
 from clir_bench.errors import OutputError
 from clir_bench.tasks.outline import Text
-from clir_bench.types import Vectors
+from clir_bench.types import SPARSE_ENTRY, SparseRows, Vectors
 
 _MEMORY_BYTES = 32 * 2**20
 _DIGEST_BYTES = 16
@@ -97,6 +97,11 @@ class FirstVectors:
             self._file.close()
 
     def _unified(self, part: Any, repeated: Mapping[int, Repeated]) -> Any:
+        if isinstance(part, SparseRows):
+            entries = part.entries().view("<f4").reshape(len(part.ids), -1)
+            ragged = self._unified(np.split(entries, part.starts[1:-1]), repeated)
+            joined = np.ascontiguousarray(np.concatenate(ragged)).view(SPARSE_ENTRY).ravel()
+            return SparseRows.of_entries(joined, [len(rows) for rows in ragged])
         late = isinstance(part, list)
         rows = list(part) if late else np.array(part, dtype=np.float32)
         for row, one in repeated.items():

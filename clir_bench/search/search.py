@@ -15,19 +15,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
-from clir_bench.search import exact, gpu, maxsim
+from clir_bench.search import exact, gpu, maxsim, sparse
 from clir_bench.search.blocks import VectorBlock
 from clir_bench.search.document_vectors import DocumentVectors, PassCost
 from clir_bench.search.topk import TopK, id_ranks
 from clir_bench.search.workers.executor import Here, hand_out
-from clir_bench.types import Encoder, Query, Run, TokenEncoder, Vectors
+from clir_bench.types import AnyEncoder, AnyVectors, Query, Run
 
 _SEARCH_BLOCK_BYTES = 128 * 2**20
 _SEARCH_BLOCK_DOCUMENTS = 65_536
-
-QueryVectors: TypeAlias = "Vectors | list[Vectors]"
 
 
 @dataclass(frozen=True)
@@ -35,18 +33,17 @@ class QuerySet:
     """Queries of one pair, encoded.
 
     Attributes:
-        vectors: `(n_queries, dim)`, or one `(n_tokens, dim)` per query for late interaction.
+        vectors: `(n_queries, dim)`, one `(n_tokens, dim)` per query for late interaction, or
+            sparse rows.
         skip_same_id: As in `Collection`.
     """
 
     query_ids: Sequence[str]
-    vectors: QueryVectors
+    vectors: AnyVectors
     skip_same_id: bool = False
 
 
-def encode_queries(
-    encoder: Encoder | TokenEncoder, queries: Sequence[Query], language: str
-) -> QueryVectors:
+def encode_queries(encoder: AnyEncoder, queries: Sequence[Query], language: str) -> AnyVectors:
     """Encode queries as their encoder's family does, in this process."""
     texts = [query.text for query in queries]
     return hand_out(Here(encoder), "queries", texts, language).result().vectors
@@ -77,17 +74,20 @@ def search(
     rankings = [TopK(len(s.query_ids), k + s.skip_same_id) for s in query_sets]
     cost = documents.cost
     cost.search_seconds = [0.0] * len(query_sets)
-    on_gpu = device.startswith("cuda") and not documents.late
+    family = documents.family
+    on_gpu = device.startswith("cuda") and family == "single"
     static: bool | None = None
     for ids, vectors in vector_blocks(documents, advance):
         ranks = id_ranks(ids)
-        if documents.late and static is None:
+        if family == "tokens" and static is None:
             static = maxsim.are_static(vectors)
         there = gpu.placed(vectors, device) if on_gpu else None
         for number, (query_set, ranking) in enumerate(zip(query_sets, rankings, strict=True)):
             started = time.perf_counter()
             queries: Any = query_set.vectors
-            if documents.late:
+            if family == "sparse":
+                scores, rows = sparse.search_block(queries, vectors, ranking.k, ranks)
+            elif family == "tokens":
                 scores, rows = maxsim.search_block(
                     queries, vectors, ranking.k, ranks, static=bool(static)
                 )

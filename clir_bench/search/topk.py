@@ -30,10 +30,12 @@ class TopK:
     Args:
         n_queries: Number of queries.
         k: Documents kept for each.
+        partial: Whether a query may have fewer: the score -inf marks a place without a document.
     """
 
-    def __init__(self, n_queries: int, k: int) -> None:
+    def __init__(self, n_queries: int, k: int, *, partial: bool = False) -> None:
         self.k = k
+        self._partial = partial
         self._scores: Scores = np.empty((n_queries, 0), dtype=np.float32)
         self._places: Rows = np.empty((n_queries, 0), dtype=np.int64)
         """Positions in `_ids`."""
@@ -51,7 +53,7 @@ class TopK:
         Raises:
             EncoderError: A score is not finite.
         """
-        require_finite(scores)
+        require_finite(scores[scores > -np.inf] if self._partial else scores)
         n_known, (n_queries, n_ranked) = len(self._ids), self._scores.shape
         width = min(self.k, n_ranked + scores.shape[1])
         if width > n_ranked:
@@ -107,8 +109,13 @@ class TopK:
         places = np.cumsum(ranked) - 1
         # Every id becomes one string, however many rankings hold it.
         ids = np.array(self._ids.at(np.flatnonzero(ranked)), dtype=object)
-        doc_ids = tuple(tuple(ids[places[of_query]].tolist()) for of_query in self._places)
-        return Run(tuple(query_ids), doc_ids, tuple(self._scores))
+        held = (self._scores > -np.inf).sum(axis=1).tolist()  # -inf stands last
+        doc_ids = tuple(
+            tuple(ids[places[of_query[:n]]].tolist())
+            for of_query, n in zip(self._places, held, strict=True)
+        )
+        scores = tuple(of_query[:n] for of_query, n in zip(self._scores, held, strict=True))
+        return Run(tuple(query_ids), doc_ids, scores)
 
 
 def require_finite(scores: Scores) -> None:

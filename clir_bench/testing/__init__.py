@@ -30,11 +30,11 @@ from clir_bench.testing.encoder_checks import ENCODER_CHECKS, measured
 from clir_bench.testing.report import BoundCheck, Check, CheckReport, Outcome, examine
 from clir_bench.testing.subject import EncoderSubject, LoadOptions
 from clir_bench.testing.tasks import TaskSubject
-from clir_bench.types import Encoder, LanguagePair, TokenEncoder
+from clir_bench.types import AnyEncoder, LanguagePair
 
 __all__ = [
-    "ADAPTER_CHECKS", "ENCODER_CHECKS", "BoundCheck", "Check", "ConformanceError", "EncoderSubject",
-    "LoadOptions", "Outcome", "Report", "TaskSubject", "adapter_checks", "check_adapter",
+    "ADAPTER_CHECKS", "ENCODER_CHECKS", "BoundCheck", "Check", "CheckReport", "ConformanceError",
+    "EncoderSubject", "LoadOptions", "Outcome", "TaskSubject", "adapter_checks", "check_adapter",
     "check_encoder", "encoder_checks", "examine_adapter", "examine_encoder",
 ]  # fmt: skip
 
@@ -42,7 +42,7 @@ _DEFAULTS = LoadOptions()
 
 
 def encoder_checks(
-    encoder: str | Encoder | TokenEncoder, options: LoadOptions = _DEFAULTS
+    encoder: str | AnyEncoder, options: LoadOptions = _DEFAULTS
 ) -> list[BoundCheck[EncoderSubject]]:
     """Return every check of an encoder, to be called as a test each.
 
@@ -56,9 +56,7 @@ def encoder_checks(
     return [BoundCheck(check, subject) for check in ENCODER_CHECKS]
 
 
-def check_encoder(
-    encoder: str | Encoder | TokenEncoder, options: LoadOptions = _DEFAULTS
-) -> CheckReport:
+def check_encoder(encoder: str | AnyEncoder, options: LoadOptions = _DEFAULTS) -> CheckReport:
     """Make every check of an encoder and return the report.
 
     Raises:
@@ -67,9 +65,7 @@ def check_encoder(
     return examine_encoder(encoder, options).require()
 
 
-def examine_encoder(
-    encoder: str | Encoder | TokenEncoder, options: LoadOptions = _DEFAULTS
-) -> CheckReport:
+def examine_encoder(encoder: str | AnyEncoder, options: LoadOptions = _DEFAULTS) -> CheckReport:
     """Make every check of an encoder and return the report, whatever it says."""
     subject = EncoderSubject(encoder, options)
     outcomes = examine(subject, ENCODER_CHECKS)

@@ -12,10 +12,10 @@ import numpy as np
 from clir_bench.core.display import shortened
 from clir_bench.core.guards import guarded
 from clir_bench.encoders import load_encoder, provider, under_contract
-from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
-from clir_bench.testing.isolation import Apart, Places, observe
+from clir_bench.encoders.contract import AnyChecked, CheckedTokenEncoder
+from clir_bench.testing.isolation import Apart, ProcessSettings, observe
 from clir_bench.testing.report import BrokenPromiseError, NotApplicableError
-from clir_bench.types import Encoder, EncoderInfo, TokenEncoder, Vectors
+from clir_bench.types import AnyEncoder, EncoderInfo, Vectors
 
 Side = Literal["queries", "documents"]
 SIDES: tuple[Side, Side] = ("queries", "documents")
@@ -45,9 +45,7 @@ class EncoderSubject:
         options: How a named one is loaded.
     """
 
-    def __init__(
-        self, encoder: str | Encoder | TokenEncoder, options: LoadOptions = LoadOptions()
-    ) -> None:
+    def __init__(self, encoder: str | AnyEncoder, options: LoadOptions = LoadOptions()) -> None:
         self._given, self._options = encoder, options
 
     def __str__(self) -> str:
@@ -65,9 +63,9 @@ class EncoderSubject:
         )
 
     @cached_property
-    def encoder(self) -> CheckedEncoder | CheckedTokenEncoder:
+    def encoder(self) -> AnyChecked:
         """The encoder, its output checked as in every run."""
-        if isinstance(self._given, CheckedEncoder | CheckedTokenEncoder):
+        if isinstance(self._given, AnyChecked):
             return self._given
         if not isinstance(self._given, str):
             return under_contract(
@@ -94,7 +92,7 @@ class EncoderSubject:
         """
         if not isinstance(self._given, str):
             raise NotApplicableError("needs the encoder's name, to load it in another process")
-        return observe(self._given, self._options.__dict__, Places())
+        return observe(self._given, self._options.__dict__, ProcessSettings())
 
     def rows(self, side: Side, texts: Sequence[str], language: str = "en") -> list[Vectors]:
         """Return one `(n_vectors, dim)` array per text, with one row for a single-vector encoder.

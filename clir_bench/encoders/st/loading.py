@@ -21,7 +21,7 @@ from clir_bench.encoders.st.encoding import DenseEncoder, LateInteractionEncoder
 from clir_bench.encoders.st.precision import Arithmetic
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UsageError
-from clir_bench.types import Encoder, EncoderInfo, EncoderRequest, TokenEncoder
+from clir_bench.types import AnyEncoder, EncoderInfo, EncoderRequest
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +54,7 @@ class Stated:
     description: str = ""
 
 
-def build(request: EncoderRequest, found: Weights, stated: Stated) -> Encoder | TokenEncoder:
+def build(request: EncoderRequest, found: Weights, stated: Stated) -> AnyEncoder:
     """Load the model in `found.folder` and record in its info what was loaded.
 
     Raises:
@@ -188,12 +188,13 @@ def read(found: Weights, late: bool, device: str, dtype: torch.dtype, trust: boo
         except (MemoryError, EncoderError):
             raise
         except Exception as error:  # a model's own code may raise anything
-            raise EncoderError(_why(found, error)) from error
+            raise EncoderError(why(found, error)) from error
     # Modules that are not transformers models (static embeddings) ignore the requested dtype.
     return model.to(dtype).eval()
 
 
-def _why(found: Weights, error: Exception) -> str:
+def why(found: Weights, error: Exception) -> str:
+    """Say why a model cannot be loaded, and what to do."""
     text = f"{type(error).__name__}: {error}"
     if "trust_remote_code" in text:
         return (

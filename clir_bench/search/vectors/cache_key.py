@@ -100,6 +100,8 @@ def identify(info: EncoderInfo, *, dim: int, spec: str, package: str, seed: int)
         "similarity": info.similarity,
         "package": package,
     }
+    if info.details:
+        fields["details"] = json.dumps(dict(info.details), sort_keys=True)
     if info.weights_sha256 is not None or not own:
         versions = provenance.packages()
         fields |= {package: versions.get(package) for package in _RUNTIME}

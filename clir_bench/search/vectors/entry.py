@@ -31,7 +31,7 @@ from clir_bench.search.vectors.shards import (
     read_shard,
     write_beside,
 )
-from clir_bench.types import Vectors
+from clir_bench.types import AnyVectors, Family
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Entry:
         key: Everything the vectors depend on.
         corpus: The documents of the vectors.
         dim: Length of every vector.
-        late: Whether a document has several vectors.
+        family: What a document becomes.
         required: Fail when a shard cannot be written; otherwise warn once and go on without.
         stored_only: Fail when a shard is not there or damaged; otherwise it is encoded.
         disk_share: Share of the free disk that it may use.
@@ -64,7 +64,7 @@ class Entry:
     key: dict[str, str]
     corpus: Corpus
     dim: int
-    late: bool
+    family: Family
     required: bool = False
     stored_only: bool = False
     disk_share: float = 1.0
@@ -101,7 +101,7 @@ class Entry:
     def needed_bytes(self) -> int | None:
         """Return the bytes that the missing shards will take, None while that is unknown."""
         n_documents = self.documents_left()
-        if not self.late:
+        if self.family == "single":
             return n_documents * self.dim * 4
         for number in sorted(done_shards(self.folder)):
             with suppress(DamagedShardError):
@@ -174,7 +174,7 @@ class Entry:
 
     def _check_room(self) -> None:
         """Stop before the disk is full; the first shard tells how long the texts are."""
-        if not self.late:
+        if self.family == "single":
             return
         need, free = self.needed_bytes() or 0, shutil.disk_usage(self.folder).free
         room = int(self.disk_share * (free + self._written_bytes)) - self._written_bytes
@@ -209,11 +209,11 @@ class Writing:
         if not entry._writable:
             return
         try:
-            self._writer = ShardWriter(entry.folder, number, entry.dim, late=entry.late)
+            self._writer = ShardWriter(entry.folder, number, entry.dim, entry.family)
         except OSError as error:
             entry._give_up(error)
 
-    def add(self, vectors: Vectors | list[Vectors]) -> None:
+    def add(self, vectors: AnyVectors) -> None:
         """Write the vectors of the next texts."""
         if self._writer is None:
             return

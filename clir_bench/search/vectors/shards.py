@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clir_bench.core.files import let_read, written_beside
 from clir_bench.core.profiling import stage
-from clir_bench.types import Vectors
+from clir_bench.types import SPARSE_ENTRY, AnyVectors, Family, SparseRows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FLOAT, _LENGTH = np.dtype("<f4"), np.dtype("<i8")
+_FLOAT, _LENGTH, _ENTRY = np.dtype("<f4"), np.dtype("<i8"), np.dtype(SPARSE_ENTRY)
 _BUFFER = 1 << 20
 
 
@@ -30,8 +30,10 @@ class Manifest(BaseModel):
     Attributes:
         n_documents: Documents of the corpus that the shard covers.
         n_texts: Those of them that have a text, and so vectors.
-        n_rows: Vectors: as many as texts, or their tokens for late interaction.
-        late: Whether the number of tokens of each text follows the vectors.
+        n_rows: Vectors: as many as texts, or their tokens for late interaction. For sparse vectors,
+            the pairs of term and weight.
+        late: Whether the number of rows of each text follows the rows.
+        sparse: Whether the rows are pairs of term and weight.
         ids_sha256: Over the ids of the texts, in the order of their vectors.
         sha256: Over the bytes of the vectors' file.
         encode_seconds: Time in the encoder, which a run that reads the shard reports as its own.
@@ -44,8 +46,9 @@ class Manifest(BaseModel):
     n_documents: int = Field(ge=0)
     n_texts: int = Field(ge=0)
     n_rows: int = Field(ge=0)
-    dim: int = Field(ge=1)
+    dim: int = Field(ge=0)
     late: bool
+    sparse: bool = False
     ids_sha256: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     encode_seconds: float = Field(ge=0)
@@ -55,7 +58,12 @@ class Manifest(BaseModel):
     def size_bytes(self) -> int:
         """Bytes of the vectors' file."""
         lengths = self.n_texts * _LENGTH.itemsize if self.late else 0
-        return self.n_rows * self.dim * _FLOAT.itemsize + lengths
+        return self.n_rows * self.row_bytes + lengths
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return _ENTRY.itemsize if self.sparse else self.dim * _FLOAT.itemsize
 
 
 class DamagedShardError(Exception):
@@ -72,21 +80,26 @@ class Shard:
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.encode_seconds = manifest.encode_seconds
-        self._rows: Vectors = np.empty((0, manifest.dim), dtype=np.float32)
+        shape = (manifest.n_rows,) if manifest.sparse else (manifest.n_rows, manifest.dim)
+        dtype = _ENTRY if manifest.sparse else _FLOAT
+        self._rows: NDArray[Any] = np.empty(shape, dtype=dtype)
         self._ends: NDArray[np.int64] | None = None
+        self._sparse = manifest.sparse
         if manifest.n_rows:
-            shape = (manifest.n_rows, manifest.dim)
-            self._rows = np.asarray(np.memmap(path, dtype=_FLOAT, mode="r", shape=shape))
+            self._rows = np.asarray(np.memmap(path, dtype=dtype, mode="r", shape=shape))
         if manifest.late:
             with path.open("rb") as file:
-                file.seek(manifest.n_rows * manifest.dim * _FLOAT.itemsize)
+                file.seek(manifest.n_rows * manifest.row_bytes)
                 lengths = np.frombuffer(file.read(), dtype=_LENGTH)
             self._ends = np.concatenate([[0], np.cumsum(lengths)])
 
-    def vectors(self, first: int, last: int) -> Vectors | list[Vectors]:
+    def vectors(self, first: int, last: int) -> AnyVectors:
         """Return the vectors of texts `first` to `last` (exclusive), as the encoder made them."""
         if self._ends is None:
             return self._rows[first:last]
+        if self._sparse:
+            entries = self._rows[self._ends[first] : self._ends[last]]
+            return SparseRows.of_entries(entries, np.diff(self._ends[first : last + 1]).tolist())
         return [self._rows[self._ends[text] : self._ends[text + 1]] for text in range(first, last)]
 
 
@@ -97,15 +110,16 @@ class ShardWriter:
         folder: The entry's folder.
         number: Of the shard, from 0.
         dim: Length of every vector.
-        late: Whether a text has several.
+        family: What a text becomes.
 
     Raises:
         OSError: The folder cannot be written.
     """
 
-    def __init__(self, folder: Path, number: int, dim: int, *, late: bool) -> None:
+    def __init__(self, folder: Path, number: int, dim: int, family: Family) -> None:
         self._folder, self._number, self._dim = folder, number, dim
-        self._lengths: list[int] | None = [] if late else None
+        self._family = family
+        self._lengths: list[int] = []
         self._n_texts = self._n_rows = 0
         self._digest = hashlib.sha256()
         handle, name = tempfile.mkstemp(dir=folder, prefix=f".{number:06d}.")
@@ -113,14 +127,19 @@ class ShardWriter:
         self._file = os.fdopen(handle, "wb", buffering=_BUFFER)
 
     @stage("write")
-    def add(self, vectors: Vectors | list[Vectors]) -> None:
+    def add(self, vectors: AnyVectors) -> None:
         """Write the vectors of the next texts.
 
         Raises:
             OSError: The disk is full.
         """
         self._n_texts += len(vectors)
-        if self._lengths is None:
+        if isinstance(vectors, SparseRows):
+            self._lengths += np.diff(vectors.starts).tolist()
+            self._n_rows += len(vectors.ids)
+            self._put(vectors.entries())
+            return
+        if not isinstance(vectors, list):
             self._write(vectors)
             return
         for tokens in vectors:
@@ -142,7 +161,8 @@ class ShardWriter:
         Raises:
             OSError: The disk is full.
         """
-        if self._lengths is not None:
+        late = self._family != "single"
+        if late:
             self._put(np.array(self._lengths, dtype=_LENGTH))
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -152,7 +172,8 @@ class ShardWriter:
             n_texts=self._n_texts,
             n_rows=self._n_rows,
             dim=self._dim,
-            late=self._lengths is not None,
+            late=late,
+            sparse=self._family == "sparse",
             ids_sha256=ids_sha256(ids),
             sha256=self._digest.hexdigest(),
             encode_seconds=round(seconds, 6),
@@ -178,8 +199,9 @@ class ShardWriter:
 
     def _put(self, array: NDArray[Any]) -> None:
         if array.size:
-            self._digest.update(array.data)
-            self._file.write(array.data)
+            data = array.data.cast("B") if array.dtype != _ENTRY else array.tobytes()
+            self._digest.update(data)
+            self._file.write(data)
 
 
 @stage("read")

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 from clir_bench.core.display import line_of
+from clir_bench.encoders.contract import family_of
 from clir_bench.errors import EncoderError, MissingDataError, OutputError, ResultError, UsageError
 from clir_bench.search.vectors.cache_key import Corpus, Identity, key_of
 from clir_bench.search.vectors.description import EntryDescription, read_description
 from clir_bench.search.vectors.entry import KEPT, Entry, entry_folder, repair_remedy
 from clir_bench.search.vectors.removal import remove
 from clir_bench.tasks.cache import cache_directory
-from clir_bench.types import Encoder, TokenEncoder
+from clir_bench.types import AnyEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -81,12 +82,12 @@ class EmbeddingStore:
         self,
         keeping: Keeping,
         identity: Identity,
-        encoder: Encoder | TokenEncoder,
+        encoder: AnyEncoder,
     ) -> None:
         self.keeping, self.identity = keeping, identity
         self._model, self._dim = encoder.info.name, encoder.dim
         self._dtype, self._dtype_reason = encoder.info.dtype, encoder.info.dtype_reason
-        self._late = isinstance(encoder, TokenEncoder)
+        self._family = family_of(encoder)
         self._stored: set[Corpus] = set()
         self._stored_only = False
         self._disk_share = AUTO_SHARE if keeping.mode == "auto" else 1.0
@@ -106,7 +107,7 @@ class EmbeddingStore:
             key,
             corpus,
             self._dim,
-            self._late,
+            self._family,
             required=required,
             stored_only=self._stored_only,
             disk_share=self._disk_share,

@@ -14,10 +14,18 @@ import numpy as np
 from clir_bench.core import profiling, provenance
 from clir_bench.core.provenance import VERSION
 from clir_bench.encoders import load_encoder
-from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.encoders.contract import AnyChecked, family_of
 from clir_bench.tasks.outline import bounded
-from clir_bench.types import Encoder, TokenEncoder, Vectors
+from clir_bench.types import AnyEncoder, AnyVectors, Family, SparseRows, Vectors
 
+_METHODS = {
+    ("single", "queries"): "encode_queries",
+    ("single", "documents"): "encode_documents",
+    ("tokens", "queries"): "encode_query_tokens",
+    ("tokens", "documents"): "encode_document_tokens",
+    ("sparse", "queries"): "encode_query_terms",
+    ("sparse", "documents"): "encode_document_terms",
+}
 _RUNTIME = ("numpy", "sentence-transformers", "torch", "transformers")
 
 
@@ -33,7 +41,7 @@ class Loading:
     trust_remote_code: bool = False
     seed: int = 0
 
-    def load(self) -> CheckedEncoder | CheckedTokenEncoder:
+    def load(self) -> AnyChecked:
         """Return the encoder.
 
         Raises:
@@ -56,12 +64,13 @@ class EncodedTexts:
     """The vectors of a batch.
 
     Attributes:
-        vectors: `(n_texts, dim)`, or one `(n_tokens, dim)` per text for late interaction.
+        vectors: `(n_texts, dim)`, or one `(n_tokens, dim)` per text for late interaction, or
+            sparse rows.
         seconds: Time in the encoder.
         counts: A profile's counts, such as "tokens", if the encoder reports them.
     """
 
-    vectors: Vectors | list[Vectors]
+    vectors: AnyVectors
     seconds: float
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -87,11 +96,11 @@ class Executor(Protocol):
     """Turns batches into vectors.
 
     Attributes:
-        late: Whether a text has several vectors.
+        family: What a text becomes.
         ahead: Batches that may be handed out before the first one is requested.
     """
 
-    late: bool
+    family: Family
 
     @property
     def ahead(self) -> int: ...
@@ -110,9 +119,9 @@ class Here:
 
     ahead = 0
 
-    def __init__(self, encoder: Encoder | TokenEncoder) -> None:
+    def __init__(self, encoder: AnyEncoder) -> None:
         self._encoder = encoder
-        self.late = isinstance(encoder, TokenEncoder)
+        self.family = family_of(encoder)
 
     def has_room(self) -> bool:
         """Return False: handing out early gains nothing."""
@@ -126,7 +135,7 @@ class Here:
 class _Put:
     """A batch that is encoded when its vectors are requested."""
 
-    def __init__(self, encoder: Encoder | TokenEncoder, batch: TextBatch) -> None:
+    def __init__(self, encoder: AnyEncoder, batch: TextBatch) -> None:
         self._encoder, self._batch = encoder, batch
         self._encoded: EncodedTexts | None = None
 
@@ -184,8 +193,11 @@ class _Texts:
         for part in self._parts:
             part.discard()
 
-    def _each(self, parts: list[Any]) -> Vectors | list[Vectors]:
+    def _each(self, parts: list[Any]) -> AnyVectors:
         """Return the vectors of every text."""
+        if isinstance(parts[0], SparseRows):
+            sparse = SparseRows.concatenated(parts)
+            return sparse if self._places is None else sparse[self._places]
         if isinstance(parts[0], list):
             ragged: list[Vectors] = [vectors for part in parts for vectors in part]
             return ragged if self._places is None else [ragged[place] for place in self._places]
@@ -193,18 +205,13 @@ class _Texts:
         return rows if self._places is None else rows[self._places]
 
 
-def encode(encoder: Encoder | TokenEncoder, batch: TextBatch) -> EncodedTexts:
+def encode(encoder: AnyEncoder, batch: TextBatch) -> EncodedTexts:
     """Encode a batch in this process.
 
     Raises:
         EncoderError: The encoder failed or returned something unusable.
     """
-    method: Any
-    if isinstance(encoder, TokenEncoder):
-        queries, documents = encoder.encode_query_tokens, encoder.encode_document_tokens
-        method = queries if batch.kind == "queries" else documents
-    else:
-        method = encoder.encode_queries if batch.kind == "queries" else encoder.encode_documents
+    method = getattr(encoder, _METHODS[family_of(encoder), batch.kind])
     before = profiling.counted()
     started = time.perf_counter()
     vectors = method(batch.texts, language=batch.language)
@@ -212,7 +219,7 @@ def encode(encoder: Encoder | TokenEncoder, batch: TextBatch) -> EncodedTexts:
     return EncodedTexts(vectors, seconds, profiling.counted() - before)
 
 
-def identity_of(encoder: CheckedEncoder | CheckedTokenEncoder) -> dict[str, str]:
+def identity_of(encoder: AnyChecked) -> dict[str, str]:
     """Return, by name, the facts that must agree for two processes to make the same vectors."""
     info = asdict(encoder.info)
     for for_people in ("description", "dtype_reason", "license", "training_languages"):

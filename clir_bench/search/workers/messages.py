@@ -7,9 +7,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clir_bench.search.workers.executor import EncodedTexts, TextBatch
-from clir_bench.types import Vectors
+from clir_bench.types import SPARSE_ENTRY, AnyVectors, SparseRows
 
 
 def send(connection: Connection, message: dict[str, Any]) -> None:
@@ -63,9 +64,10 @@ def send_encoded(connection: Connection, number: int, encoded: EncodedTexts) -> 
             "counts": encoded.counts,
             "shape": rows.shape,
             "lengths": lengths,
+            "sparse": isinstance(encoded.vectors, SparseRows),
         },
     )
-    connection.send_bytes(np.ascontiguousarray(rows, dtype="<f4").tobytes())
+    connection.send_bytes(np.ascontiguousarray(rows).tobytes())
 
 
 def receive_encoded(connection: Connection, message: dict[str, Any]) -> EncodedTexts:
@@ -75,20 +77,25 @@ def receive_encoded(connection: Connection, message: dict[str, Any]) -> EncodedT
         EOFError: The worker ended between the halves.
         OSError: The same, noticed in another way.
     """
-    rows = np.frombuffer(connection.recv_bytes(), dtype="<f4").reshape(message["shape"])
+    dtype: Any = SPARSE_ENTRY if message["sparse"] else "<f4"
+    rows = np.frombuffer(connection.recv_bytes(), dtype=dtype).reshape(message["shape"])
     return EncodedTexts(parted(rows, message["lengths"]), message["seconds"], message["counts"])
 
 
-def joined(vectors: Vectors | list[Vectors]) -> tuple[Vectors, list[int] | None]:
-    """Return vectors as one array, and for late interaction the number of rows per text."""
+def joined(vectors: AnyVectors) -> tuple[NDArray[Any], list[int] | None]:
+    """Return vectors as one array, and the number of rows per text unless each has one."""
+    if isinstance(vectors, SparseRows):
+        return vectors.entries(), np.diff(vectors.starts).tolist()
     if not isinstance(vectors, list):
         return vectors, None
     rows = np.concatenate(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
     return rows, [len(tokens) for tokens in vectors]
 
 
-def parted(rows: Vectors, lengths: list[int] | None) -> Vectors | list[Vectors]:
+def parted(rows: NDArray[Any], lengths: list[int] | None) -> AnyVectors:
     """Undo `joined`."""
+    if rows.dtype == np.dtype(SPARSE_ENTRY):
+        return SparseRows.of_entries(rows, lengths or [])
     if lengths is None:
         return rows
     return np.split(rows, np.cumsum(lengths)[:-1]) if lengths else []

@@ -9,13 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import get_args
 
-from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.encoders.contract import AnyChecked, family_of
 from clir_bench.encoders.st.precision import Dtype
 from clir_bench.errors import UsageError
 from clir_bench.search.workers.executor import Executor, Here, Loading, identity_of
 from clir_bench.search.workers.local import LocalCrew
 from clir_bench.search.workers.pool import Crew, WorkerPool
-from clir_bench.types import TokenEncoder
 
 _WORTH_SECONDS = 60.0
 """Processes take some ten seconds to load torch and a model; shorter work stays here."""
@@ -42,7 +41,7 @@ class Workers:
         threads_each: What each worker of this machine was given; None while there are none.
     """
 
-    encoder: CheckedEncoder | CheckedTokenEncoder
+    encoder: AnyChecked
     loading: Loading
     number: int | None = None
     threads: int | None = None
@@ -82,8 +81,7 @@ class Workers:
             WorkerError: There is no cluster at the address.
         """
         if self._pool is None and n_texts and (crew := self._crew(n_texts)) is not None:
-            late = isinstance(self.encoder, TokenEncoder)
-            self._pool = WorkerPool(crew, identity_of(self.encoder), late=late)
+            self._pool = WorkerPool(crew, identity_of(self.encoder), family_of(self.encoder))
         return self._pool or Here(self.encoder)
 
     def close(self) -> None:
@@ -171,6 +169,6 @@ def _gpus(device: str, asked: str) -> list[str]:
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
 
 
-def _stated_dtype(encoder: CheckedEncoder | CheckedTokenEncoder, loading: Loading) -> str:
+def _stated_dtype(encoder: AnyChecked, loading: Loading) -> str:
     found = encoder.info.dtype
     return found if loading.dtype == "auto" and found in get_args(Dtype) else loading.dtype

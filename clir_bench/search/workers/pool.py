@@ -19,6 +19,7 @@ from clir_bench.core import profiling
 from clir_bench.core.display import shortened
 from clir_bench.errors import ClirBenchError, WorkerError
 from clir_bench.search.workers.executor import EncodedTexts, Pending, TextBatch
+from clir_bench.types import Family
 
 logger = logging.getLogger(__name__)
 
@@ -145,11 +146,11 @@ class WorkerPool:
     Args:
         crew: The workers.
         identity: The model and packages they must load, from `executor.identity_of`.
-        late: Whether a text has several vectors.
+        family: What a text becomes.
     """
 
-    def __init__(self, crew: Crew, identity: Mapping[str, str], *, late: bool) -> None:
-        self.late = late
+    def __init__(self, crew: Crew, identity: Mapping[str, str], family: Family) -> None:
+        self.family = family
         self._crew, self._identity = crew, identity
         self._staff = _Staff()
         self._tickets: dict[int, _Ticket] = {}
@@ -159,7 +160,7 @@ class WorkerPool:
     @property
     def ahead(self) -> int:
         """Batches that may be handed out before the first one is requested."""
-        return (_AHEAD_LATE if self.late else _AHEAD) * max(1, self._crew.wanted())
+        return (_AHEAD_LATE if self.family == "tokens" else _AHEAD) * max(1, self._crew.wanted())
 
     def has_room(self) -> bool:
         """Return whether a further batch would find, or soon find, a worker with nothing to do."""

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from clir_bench.core.guards import told
-from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
+from clir_bench.encoders.contract import AnyChecked
 from clir_bench.errors import ClirBenchError, EncoderError, UsageError, WorkerError
 from clir_bench.search.workers.executor import EncodedTexts, Loading, TextBatch, encode, identity_of
 from clir_bench.search.workers.messages import joined, parted
@@ -46,7 +46,7 @@ class EncodingActor:
 
     def __init__(self, loading: dict[str, Any]) -> None:
         self._loading = Loading(**loading)
-        self._encoder: CheckedEncoder | CheckedTokenEncoder | None = None
+        self._encoder: AnyChecked | None = None
 
     def load(self) -> dict[str, str] | str:
         """Load the encoder and return its identity, or the error."""

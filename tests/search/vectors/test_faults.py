@@ -64,7 +64,7 @@ def test_a_damaged_shard_is_noticed_and_encoded_again_alone(
 
 
 def test_a_shard_of_other_documents_is_not_taken(tmp_path: Path) -> None:
-    writer = ShardWriter(tmp_path, 0, 2, late=False)
+    writer = ShardWriter(tmp_path, 0, 2, "single")
     writer.add(np.ones((2, 2), dtype=np.float32))
     writer.finish(["a", "b"], 2, 0.1, {})
     assert read_shard(tmp_path, 0, ["a", "b"], 2) is not None
@@ -76,7 +76,7 @@ def test_a_shard_of_other_documents_is_not_taken(tmp_path: Path) -> None:
 
 def test_a_shard_without_any_text_is_a_shard(tmp_path: Path) -> None:
     for number, late in enumerate((False, True)):
-        ShardWriter(tmp_path, number, 3, late=late).finish([], 5, 0.0, {})
+        ShardWriter(tmp_path, number, 3, "tokens" if late else "single").finish([], 5, 0.0, {})
         shard = read_shard(tmp_path, number, [], 5)
         assert shard is not None
         assert len(shard.vectors(0, 0)) == 0

@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
     """A folder of one entry with one shard, and a folder that is somebody else's."""
     folder = tmp_path / "vectors" / NAME
     folder.mkdir(parents=True)
-    writer = ShardWriter(folder, 0, 2, late=False)
+    writer = ShardWriter(folder, 0, 2, "single")
     writer.add(np.ones((2, 2), dtype=np.float32))
     writer.finish(["a", "b"], 4, 0.1, {})
     other = folder.parent / "somebody-elses"
@@ -192,7 +192,7 @@ def test_an_entry_that_vanishes_while_it_is_looked_at_is_passed_over(
 
 def test_a_run_that_uses_a_broken_entry_writes_its_description_anew(root: Path) -> None:
     write(root, [1, 2])
-    entry = Entry(root / NAME, KEY, Corpus("c", 10, "sw", "{text}", "mine"), 2, late=False)
+    entry = Entry(root / NAME, KEY, Corpus("c", 10, "sw", "{text}", "mine"), 2, "single")
     with entry.opened(keep=False):
         pass
     (found,) = stored(root)
@@ -222,7 +222,7 @@ def test_a_folder_that_cannot_be_listed_holds_nothing(
 def entry_of(root: Path, key: dict[str, str] = KEY) -> Path:
     """Write an entry as a run does: two shards, one of them half written."""
     folder = entry_folder(root, "labse", key)
-    entry = Entry(folder, key, Corpus("c", 10, "sw", "{text}", "mine"), 4, late=False)
+    entry = Entry(folder, key, Corpus("c", 10, "sw", "{text}", "mine"), 4, "single")
     with entry.opened(keep=True):
         writing = Writing(entry, 0)
         writing.add(np.ones((2, 2), dtype=np.float32))

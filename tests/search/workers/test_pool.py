@@ -90,7 +90,7 @@ class Crew:
 
 
 def pool(crew: Crew) -> WorkerPool:
-    return WorkerPool(crew, IDENTITY, late=False)
+    return WorkerPool(crew, IDENTITY, "single")
 
 
 def submit(to: WorkerPool, *texts: str) -> list[Pending]:

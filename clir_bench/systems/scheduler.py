@@ -8,56 +8,54 @@ the search needs these, also those of the next corpus.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
-from clir_bench.core.progress import Progress
 from clir_bench.errors import ClirBenchError
 from clir_bench.results.schema import ApproximateSearch
-from clir_bench.search.approximate_index import ApproximateIndex, IndexSpec
+from clir_bench.search.approximate_index import ApproximateIndex
 from clir_bench.search.approximate_search import search_by_index
 from clir_bench.search.document_vectors import DocumentVectors, PassCost
+from clir_bench.search.lexical import LexicalQuerySet, search_terms
 from clir_bench.search.search import QuerySet, search
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.search.vectors.entry import Entry
-from clir_bench.search.vectors.store import EmbeddingStore
 from clir_bench.search.workers.executor import EncodedTexts, Executor, Pending, hand_out
-from clir_bench.tasks.loading import CorpusGroup, Loader, PreparedPair, corpus_of, load_again
-from clir_bench.types import Collection, LanguagePair, Query, Run
+from clir_bench.systems.answers import (
+    Answer,
+    Asked,
+    GroupAnswers,
+    PairCost,
+    Task,
+    as_written,
+    judged_queries,
+)
+from clir_bench.tasks.loading import CorpusGroup, PreparedPair, corpus_of, load_again
+from clir_bench.types import (
+    POOL,
+    AnyEncoder,
+    Collection,
+    LanguagePair,
+    LexicalEncoder,
+    Run,
+    StructuredQueries,
+)
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The ranking of one pair, and its cost.
-
-    Attributes:
-        cost: Cost of the pass over the corpus, which all pairs of the group share.
-        number: Number of the pair's query set in the pass.
-        query_seconds: Time encoding the queries; pairs with equal queries share it.
-        approximate: What an approximate index missed; None for exact search.
-    """
-
-    prepared: PreparedPair
-    collection: Collection
-    run: Run
-    cost: PassCost
-    number: int
-    query_seconds: float
-    approximate: ApproximateSearch | None = None
+_Key: TypeAlias = tuple[str, str, str]
 
 
-@dataclass(frozen=True)
-class GroupAnswers:
-    """The rankings and failures of the pairs of one corpus."""
+class LexicalQueries(NamedTuple):
+    """Structured queries, and the time it took to make them."""
 
-    group: CorpusGroup
-    corpus: Corpus
-    answers: list[Answer] = field(default_factory=list)
-    failures: dict[LanguagePair, str] = field(default_factory=dict)
+    queries: StructuredQueries
+    seconds: float
 
 
 @dataclass
@@ -66,8 +64,10 @@ class _Asked:
 
     prepared: PreparedPair
     collection: Collection
-    queries: list[Query]
-    pending: Pending
+    query_ids: list[str]
+    pending: Pending | LexicalQueries
+    method: str
+    seconds: float
 
 
 @dataclass
@@ -86,41 +86,30 @@ class Passes:
     """Answers groups of pairs in order.
 
     Args:
-        loader: Loads the collections.
-        executor: Encodes the texts.
-        store: Stores documents' vectors; it has planned for all groups.
-        progress: Receives the numbers of documents and tokens done.
-        top_k: Documents to rank per query.
-        dim: Length of every vector.
+        encoder: Makes the vectors.
+        executor: Has the encoder encode.
+        task: What all groups have in common, with one store.
         device: Where vectors are compared, as `search.search` takes it.
-        index: An approximate index to search, None for exact search.
     """
 
     def __init__(
-        self,
-        loader: Loader,
-        executor: Executor,
-        store: EmbeddingStore,
-        progress: Progress,
-        *,
-        top_k: int,
-        dim: int,
-        device: str = "cpu",
-        index: IndexSpec | None = None,
+        self, encoder: AnyEncoder, executor: Executor, task: Task, device: str = "cpu"
     ) -> None:
-        self._loader, self._executor, self._store = loader, executor, store
-        self._progress, self._top_k, self._dim, self._index = progress, top_k, dim, index
-        self._device = device
+        self._encoder, self._executor, self._task, self._device = encoder, executor, task, device
+        self._loader, self._progress = task.loader, task.progress
+        (self._store,) = task.stores
+        inner = getattr(encoder, "inner", encoder)
+        self._lexical = inner if isinstance(inner, LexicalEncoder) else None
         self._waiting: deque[CorpusGroup] = deque()
         self._begun: deque[_Begun] = deque()
-        self._queries: dict[tuple[str, str], Pending] = {}
-        self._uses: Counter[tuple[str, str]] = Counter()
+        self._queries: dict[_Key, Pending | LexicalQueries] = {}
+        self._uses: Counter[_Key] = Counter()
         self._is_looking = False
 
     def answers(self, groups: Sequence[CorpusGroup]) -> Iterator[GroupAnswers]:
         """Yield each group's answers; a pair or group that fails does not stop the others."""
         self._waiting.extend(groups)
-        self._uses.update(query_key(pair) for group in groups for pair in group.pairs)
+        self._uses.update(self._key(pair) for group in groups for pair in group.pairs)
         try:
             while self._waiting or self._begun:
                 if not self._begun:
@@ -173,34 +162,61 @@ class Passes:
         begun.open.callback(begun.documents.close)
         begun.documents.look_ahead()
 
+    def _key(self, prepared: PreparedPair) -> _Key:
+        """Return a key; pairs with equal keys share the encoding of their queries."""
+        pair, task = prepared.pair, self._task
+        own = self._lexical is None and task.rewrite is as_written
+        return pair.query, prepared.inspection.queries_sha256, "" if own else pair.document
+
     def _ask(self, prepared: PreparedPair) -> _Asked:
         """Hand out the judged queries of a pair; equal queries of equal language only once."""
         collection = load_again(self._loader, prepared)
-        judged = {qrel.query_id for qrel in collection.qrels}
-        queries = [query for query in collection.queries if query.query_id in judged]
-        key = query_key(prepared)
+        queries = judged_queries(collection)
+        asked = self._task.rewrite(prepared, queries)
+        key, languages = self._key(prepared), self._document_languages(prepared)
+        method = asked.method
+        if self._lexical is not None:
+            own = self._lexical.method(asked.language, languages)
+            method = f"{method}; {own}" if method else own
         if key not in self._queries:
-            texts = [query.text for query in queries]
-            self._queries[key] = hand_out(self._executor, "queries", texts, prepared.pair.query)
+            self._queries[key] = self._handed_out(asked, languages)
         pending = self._queries[key]
         self._uses[key] -= 1
         if not self._uses[key]:
             del self._queries[key]
-        return _Asked(prepared, collection, queries, pending)
+        ids = [query.query_id for query in queries]
+        return _Asked(prepared, collection, ids, pending, method, asked.seconds)
+
+    def _handed_out(
+        self, asked: Asked, document_languages: Sequence[str]
+    ) -> Pending | LexicalQueries:
+        if self._lexical is None:
+            return hand_out(self._executor, "queries", asked.texts, asked.language)
+        started = time.perf_counter()
+        checked: Any = self._encoder
+        queries = checked.structure_queries(
+            asked.texts, language=asked.language, document_languages=document_languages
+        )
+        return LexicalQueries(queries, time.perf_counter() - started)
+
+    def _document_languages(self, prepared: PreparedPair) -> Sequence[str]:
+        language = prepared.pair.document
+        return sorted(self._loader.card.languages) if language == POOL else [language]
 
     def _answer(self, begun: _Begun) -> None:
         """Wait for a group's vectors and search them."""
-        asked, query_sets, encoded = [], [], []
+        asked: list[_Asked] = []
+        query_sets: list[Any] = []
+        seconds: list[float] = []
         for one in begun.asked:
             try:
-                found = self._encoded(one.pending)
+                query_set, taken = self._query_set(one)
             except ClirBenchError as error:
                 begun.found.failures[one.prepared.pair] = str(error)
                 continue
-            ids = [query.query_id for query in one.queries]
-            query_sets.append(QuerySet(ids, found.vectors, one.collection.skip_same_id))
+            query_sets.append(query_set)
             asked.append(one)
-            encoded.append(found)
+            seconds.append(taken + one.seconds)
         try:
             if begun.error is not None:
                 raise begun.error
@@ -217,12 +233,19 @@ class Passes:
                     one.prepared,
                     one.collection,
                     runs[number],
-                    cost,
-                    number,
-                    encoded[number].seconds,
+                    _cost(cost, number, seconds[number]),
                     approximate[number] if approximate else None,
+                    one.method,
                 )
             )
+
+    def _query_set(self, asked: _Asked) -> tuple[QuerySet | LexicalQuerySet, float]:
+        """Return a pair's encoded queries, and the time encoding them."""
+        pending, skips = asked.pending, asked.collection.skip_same_id
+        if isinstance(pending, LexicalQueries):
+            return LexicalQuerySet(asked.query_ids, pending.queries, skips), pending.seconds
+        found = self._encoded(pending)
+        return QuerySet(asked.query_ids, found.vectors, skips), found.seconds
 
     def _encoded(self, pending: Pending) -> EncodedTexts:
         found = pending.result()
@@ -230,23 +253,34 @@ class Passes:
         return found
 
     def _search(
-        self, documents: DocumentVectors, query_sets: Sequence[QuerySet], entry: Entry | None
+        self, documents: DocumentVectors, query_sets: Sequence[Any], entry: Entry | None
     ) -> tuple[list[Run], PassCost, list[ApproximateSearch]]:
         """Search a corpus with the requested index; exact search returns no records."""
-        advance = self._progress.advance
-        if self._index is None or documents.late:
-            runs, cost = search(
-                documents, query_sets, k=self._top_k, advance=advance, device=self._device
-            )
+        advance, index, k = self._progress.advance, self._task.index, self._task.top_k
+        if self._lexical is not None:
+            k1, b = self._lexical.k1, self._lexical.b
+            runs, cost = search_terms(documents, query_sets, k=k, k1=k1, b=b, advance=advance)
+            return runs, cost, []
+        if index is None or documents.family != "single":
+            runs, cost = search(documents, query_sets, k=k, advance=advance, device=self._device)
             return runs, cost, []
         folder = entry.folder if entry is not None and self._store.keeps else None
-        index = ApproximateIndex(self._index, self._dim, folder)
-        return search_by_index(documents, query_sets, index, k=self._top_k, advance=advance)
+        made = ApproximateIndex(index, self._encoder.dim, folder)
+        return search_by_index(documents, query_sets, made, k=k, advance=advance)
 
 
-def query_key(prepared: PreparedPair) -> tuple[str, str]:
-    """Return a key; pairs with equal keys share the encoding of their queries."""
-    return prepared.pair.query, prepared.inspection.queries_sha256
+def _cost(cost: PassCost, number: int, query_seconds: float) -> PairCost:
+    """Return the cost of one of the query sets of a pass."""
+    return PairCost(
+        n_documents=cost.n_documents,
+        encode_seconds=cost.encode_seconds,
+        index_seconds=cost.index_seconds,
+        store_seconds=cost.store_seconds,
+        index_size_bytes=cost.index_size_bytes,
+        query_seconds=query_seconds,
+        search_seconds=cost.search_seconds[number],
+        n_sharing=len(cost.search_seconds),
+    )
 
 
 def _warn_of_ties(pair: LanguagePair, run: Run) -> None:

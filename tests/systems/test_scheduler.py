@@ -10,9 +10,11 @@ import pytest
 from folders import Folder, Watched, evaluate_folder, make_folder
 
 from clir_bench.encoders.contract import CheckedEncoder
-from clir_bench.evaluation.evaluate import Settings, System, evaluate
+from clir_bench.evaluation.evaluate import evaluate
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.results.schema import Result
 from clir_bench.search.workers.executor import EncodedTexts, Pending, TextBatch, encode
+from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks import outline
 from clir_bench.tasks.source import locate
 from clir_bench.types import Encoder
@@ -27,7 +29,7 @@ class Eager:
 
     encoder: Encoder
     ahead: int
-    late: bool = False
+    family: str = "single"
     log: list[tuple[str, str, str]] = field(default_factory=list)
     n_open: int = 0
     n_most: int = 0
@@ -85,10 +87,10 @@ def run(folder: Folder, executor: Eager, output: Path) -> Result:
     staff: Any = Staff(executor)
     return evaluate(
         folder.card,
-        System(CheckedEncoder(executor.encoder), "watched", "tests 1", staff),
+        EncoderSystem(CheckedEncoder(executor.encoder), "watched", "tests 1", staff),
         output=output,
         source=locate(folder.card, "test"),
-        settings=Settings(n_resamples=50),
+        settings=RunSettings(n_resamples=50),
     )
 
 

@@ -1,0 +1,1 @@
+"""What a lexical system counts: texts become terms by the rules of their language."""
