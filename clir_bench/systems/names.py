@@ -194,6 +194,7 @@ def _unbracketed(operand: str) -> str:
 _WRITTEN = {
     "hybrid": "hybrid:A+B",
     "translate": "translate:HOW+SYSTEM",
+    "translate-documents": "translate-documents:HOW+SYSTEM",
 }
 """How the name of each kind is written."""
 _KINDS = tuple(_WRITTEN)
@@ -211,4 +212,8 @@ def _builder(kind: str) -> Callable[[Composition], System]:
         from clir_bench.systems.translate.queries import build as build_translate
 
         return build_translate
+    if kind == "translate-documents":
+        from clir_bench.systems.translate.documents import build as build_translate_documents
+
+        return build_translate_documents
     raise AssertionError(kind)
