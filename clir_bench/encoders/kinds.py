@@ -31,6 +31,7 @@ _HEAD_TENSOR = re.compile(
     r"(^|\.)(classifier|pre_classifier|classification_head|score|lm_head|cls|qa_outputs|lm_loss"
     r"|generator_lm_head|vocab_projector|vocab_transform|predictions|discriminator_predictions)\."
 )
+_PAIRS = re.compile(r"(?i)cross_?encoder|logitscore")
 _LARGEST_HEADER = 100 << 20  # the most that the safetensors library reads
 
 _REMEDY = (
@@ -71,6 +72,18 @@ def is_late_interaction(found: Weights) -> bool:
     if not late:
         _require_pooling(found, architectures, stated=bool(types))
     return late
+
+
+def scores_pairs(found: Weights) -> bool:
+    """Return whether a model reads query and document together, by its files."""
+    settings = _object(found, "config_sentence_transformers.json")
+    types = _module_types(found)
+    if settings.get("model_type") == "CrossEncoder" or any(map(_PAIRS.search, types)):
+        return True
+    if settings.get("model_type") or types:
+        return False
+    adapted = _object(found, ADAPTER).get("task_type") == "SEQ_CLS"
+    return adapted or any(map(_scores_pairs, _architectures(found.folder)))
 
 
 def _require_pooling(found: Weights, architectures: list[str], *, stated: bool) -> None:
