@@ -10,7 +10,7 @@ import pytest
 
 from clir_bench.errors import UsageError
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.evaluation.sharded_encoding import Job, encode_job
 from clir_bench.results.schema import Result
 from clir_bench.systems.names import load_system
@@ -77,7 +77,7 @@ def run(
         source=locate(card, "sample"),
         split="sample",
         pairs=[LanguagePair.parse(pair) for pair in pairs],
-        settings=Settings(limit=limit),
+        settings=RunSettings(limit=limit, n_resamples=50),
     )
 
 
@@ -161,7 +161,7 @@ def test_jobs_cannot_share_documents_that_are_not_translated_yet(tmp_path: Path)
             source=locate(card, "sample"),
             split="sample",
             pairs=[LanguagePair("en", "sw")],
-            settings=Settings(),
+            settings=RunSettings(),
         )
 
 
