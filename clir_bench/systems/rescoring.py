@@ -183,12 +183,12 @@ def load(name: str, loading: Loading) -> Rescorer:
         EncoderError: It cannot be loaded, or is of a kind that scores no documents.
     """
     check_name(name)
-    if not _is_encoder(name):
+    name = full_name(name)
+    if name.startswith("st:"):
         argument = name.removeprefix("st:")
         found = weights.resolve(argument, trust=loading.trust_remote_code)
         if kinds.scores_pairs(found):
             return PairModel(cross_encoder.load(_request(argument, loading), found), name)
-        name = f"st:{argument}"
     encoder = Loading(**vars(loading) | {"spec": name}).load()
     if isinstance(getattr(encoder, "inner", encoder), LexicalEncoder):
         raise UsageError(
@@ -211,10 +211,14 @@ def check_name(name: str) -> None:
         encoders.check_name(name)
 
 
-def _is_encoder(name: str) -> bool:
-    registered = name.partition(":")[0]
-    known = registered in plugins.names(plugins.ENCODERS) and registered != "st"
-    return known or name.endswith(encoders.DESCRIBED)
+def full_name(name: str) -> str:
+    """Return a model's name as encoders have it, where Hub ids and folders follow "st:".
+
+    >>> full_name("acme/reranker"), full_name("labse")
+    ('st:acme/reranker', 'labse')
+    """
+    registered = name.partition(":")[0] in plugins.names(plugins.ENCODERS)
+    return name if registered or name.endswith(encoders.DESCRIBED) else f"st:{name}"
 
 
 def _request(argument: str, loading: Loading) -> EncoderRequest:
