@@ -10,6 +10,8 @@ from clir_bench.core.display import shown
 from clir_bench.types import EncoderInfo
 
 _PLACEHOLDERS = {"main", "master", "latest", "head", "unknown", "none", "local", "no_revision"}
+UNSTATED_REVISION = "not stated"
+"""The revision of a model on a server, where the user does not state one."""
 SIMILARITIES = ("cosine", "dot", "maxsim", "sparse", "bm25")
 _LONGEST_NAME, _LARGEST_NUMBER = 300, 2**63 - 1
 
