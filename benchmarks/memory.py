@@ -66,7 +66,11 @@ def measure(n_documents: int, n_queries: int, k: int) -> dict[str, float]:
     """Search one corpus in this process."""
     from clir_bench.encoders.contract import CheckedEncoder
     from clir_bench.metrics.scoring import score
-    from clir_bench.search.search import QuerySet, encode_queries, search_corpus
+    from clir_bench.search.document_vectors import DocumentVectors
+    from clir_bench.search.search import QuerySet, encode_queries, search
+    from clir_bench.search.vectors.cache_key import Corpus
+    from clir_bench.search.workers.executor import Here
+    from clir_bench.tasks.outline import outline_of
     from clir_bench.types import Qrel, Query
 
     encoder = CheckedEncoder(LookUp())
@@ -74,14 +78,11 @@ def measure(n_documents: int, n_queries: int, k: int) -> dict[str, float]:
     vectors = encode_queries(encoder, queries, "en")
     query_set = QuerySet([query.query_id for query in queries], vectors)
     wall, processor = time.perf_counter(), time.process_time()
-    (run,), _ = search_corpus(
-        encoder,
-        Documents(n_documents),  # type: ignore[arg-type]
-        [query_set],
-        k=k,
-        language="en",
-        document_text="{text}",
-    )
+    documents: Any = Documents(n_documents)
+    outline = outline_of(documents, language="en", document_text="{text}")
+    corpus = Corpus("", n_documents, "en", "{text}", "documents", outline)
+    vectors = DocumentVectors(documents, Here(encoder), corpus)
+    (run,), _ = search(vectors, [query_set], k=k)
     qrels = [Qrel(query.query_id, f"d{int(query.text)}", 1) for query in queries]
     scores = score(run, qrels, ["nDCG@10"])
     return {

@@ -389,10 +389,7 @@ def test_a_suites_line_is_called_by_the_depth(
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Submitted:
-    folder = make_folder(tmp_path / "tasks")
-    widened(folder)
-    monkeypatch.setattr("submissions.make_folder", lambda _: folder)
-    return make_submission(tmp_path, monkeypatch)
+    return make_submission(tmp_path, monkeypatch, widened)
 
 
 def test_a_submission_shallower_than_boards_is_refused_in_one_line(made: Submitted) -> None:

@@ -224,7 +224,7 @@ def test_too_small_a_corpus_is_an_error_that_says_so() -> None:
 )
 def test_impossible_index_is_refused_before_anything_is_read(text: str, problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
-        check_index(IndexSpec.parse(text), ENCODER)
+        check_index(IndexSpec.parse(text), [ENCODER])
 
 
 @pytest.mark.parametrize("text", ["NSG16", "NSG8,SQ8", "IDMap,Flat", "IDMap,PQ8", "PCA8,NSG8"])
@@ -233,24 +233,24 @@ def test_index_that_cannot_grow_block_by_block_is_refused_before_anything_is_rea
 ) -> None:
     problem = r"cannot be filled block by block; expected exact, or .* HNSW32"
     with pytest.raises(UsageError, match=problem):
-        check_index(IndexSpec.parse(text), ENCODER)
+        check_index(IndexSpec.parse(text), [ENCODER])
 
 
 @pytest.mark.parametrize("text", ["HNSW8,PQ8", "HNSW16_4+PQ8"])
 def test_index_that_ranks_by_distance_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="it ranks by distance"):
-        check_index(IndexSpec.parse(text), ENCODER)
+        check_index(IndexSpec.parse(text), [ENCODER])
 
 
 @pytest.mark.parametrize("text", ["IVF4,Flat;nprobe=0", "IVF4,Flat,RFlat;k_factor_rf=0"])
 def test_parameters_that_no_search_takes_are_refused_before_anything_is_read(text: str) -> None:
     with pytest.raises(UsageError, match=r"cannot be used: .* failed"):
-        check_index(IndexSpec.parse(text), ENCODER)
+        check_index(IndexSpec.parse(text), [ENCODER])
 
 
 @pytest.mark.parametrize("text", ["IVF65536_HNSW32,SQ8", "OPQ8_16,IVF1024,PQ8x12", "PCA8,HNSW8"])
 def test_index_that_can_be_used_passes_without_its_cost(text: str) -> None:
-    check_index(IndexSpec.parse(text), ENCODER)
+    check_index(IndexSpec.parse(text), [ENCODER])
 
 
 @pytest.mark.parametrize(

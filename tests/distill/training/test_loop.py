@@ -313,10 +313,10 @@ def test_a_full_disk_keeps_the_last_checkpoint(
     ],
 )
 def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(
-    teacher: Path, bitext: Path, tmp_path: Path, name: str, change: Any, message: str
-) -> None:
-    output = tmp_path / "model"
-    tiny.run(teacher, bitext, output)
+    teacher: Path, bitext: Path, finished: Path, tmp_path: Path,
+    name: str, change: Any, message: str,
+) -> None:  # fmt: skip
+    output = shutil.copytree(finished, tmp_path / "model")
     (output / "optical.json").unlink()
     path = output / ".training/step-00000020" / name
     path.write_bytes(change(path.read_bytes()))
@@ -326,10 +326,9 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(
 
 
 def test_a_training_is_not_gone_on_with_under_another_recipe(
-    teacher: Path, bitext: Path, tmp_path: Path
+    teacher: Path, bitext: Path, finished: Path, tmp_path: Path
 ) -> None:
-    output = tmp_path / "model"
-    tiny.run(teacher, bitext, output)
+    output = shutil.copytree(finished, tmp_path / "model")
     with pytest.raises(UsageError, match="already holds a finished model"):
         tiny.run(teacher, bitext, output)
     (output / "optical.json").unlink()
