@@ -50,7 +50,9 @@ class ModelDescription(Described):
         sha256: The expected `weights_sha256` of a result: other weights are refused.
         max_tokens: Longer texts are cut; the model's own limit applies where it is lower. More
             tokens than the model has positions for are refused where nothing lower applies.
-        dim: The expected length of the vectors.
+        dim: How many of a vector's first numbers are kept, for models trained so (Matryoshka); the
+            rest is cut off, and the system is called NAME@DIM. The model's own number changes
+            nothing.
         dtype: Arithmetic of the forward pass; `--dtype` decides where not stated.
         similarity: How vectors are compared; the model's own where not stated. "maxsim" is for
             models of late interaction, and for these alone; so is "sparse" for sparse ones.
@@ -145,9 +147,10 @@ def load(request: EncoderRequest) -> AnyEncoder:
             f"model {model.path} states similarity {stated.similarity!r}, but the files of "
             f"{found.name} are of a model with {kind}; correct `similarity`, or leave it out"
         )
-    shared = {field.name for field in fields(loading.Stated)} - {"description"}
+    shared = {field.name for field in fields(loading.Stated)} - {"description", "dim"}
     settings = loading.Stated(
         **stated.model_dump(include=shared),
+        truncated_dim=stated.dim,
         must_fit=stated.max_tokens is not None,
         family=family,
         description=_origin(model, found.name),

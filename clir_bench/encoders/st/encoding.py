@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clir_bench.core import profiling
+from clir_bench.encoders.instructions import filled
 from clir_bench.encoders.st.batching import TextBatches, TokenBatches, release_memory
 from clir_bench.encoders.st.rates import operations
 from clir_bench.errors import UsageError
@@ -121,7 +122,7 @@ class LoadedModel:
 
 
 class DenseEncoder(LoadedModel):
-    """A SentenceTransformer: one vector per text."""
+    """A SentenceTransformer: one vector per text, cut after `dim` numbers."""
 
     def __init__(
         self,
@@ -136,7 +137,7 @@ class DenseEncoder(LoadedModel):
 
     def encode_queries(self, texts: Sequence[str], *, language: str) -> Vectors:
         """Return float32 `(len(texts), dim)`; the query prompt is put before every text."""
-        return self._encode(texts, self.info.query_prompt, "query")
+        return self._encode(texts, filled(self.info.query_prompt), "query")
 
     def encode_documents(self, texts: Sequence[str], *, language: str) -> Vectors:
         """Return float32 `(len(texts), dim)`; the document prompt is put before every text."""
@@ -148,7 +149,8 @@ class DenseEncoder(LoadedModel):
         rows = self._filled(texts, prompt, task)
         if rows is None:
             encode = self._model.encode_query if task == "query" else self._model.encode_document
-            rows = np.asarray(_by_texts(encode, texts, prompt, self._texts), dtype=np.float32)
+            whole = np.asarray(_by_texts(encode, texts, prompt, self._texts), dtype=np.float32)
+            rows = np.ascontiguousarray(whole[:, : self.dim])
         if self.info.similarity != "cosine":
             return rows
         # In float32 here rather than in the model: a bfloat16 division leaves lengths off by 0.4%.
@@ -165,7 +167,7 @@ class DenseEncoder(LoadedModel):
         found = np.zeros((len(texts), self.dim), dtype=np.float32)
 
         def take(rows: NDArray[np.intp], vectors: Any) -> None:
-            found[rows] = vectors.cpu().numpy()
+            found[rows] = vectors[:, : self.dim].cpu().numpy()
 
         done = self._in_token_batches(self._tokens, texts, prompt, task, take)
         return found if done else None
@@ -187,7 +189,7 @@ class LateInteractionEncoder(LoadedModel):
         language: str,
     ) -> list[Vectors]:
         """Return one float32 `(n_tokens_i, dim)` per text, expansion tokens included."""
-        return self._encode(self._model.encode_query, texts, self.info.query_prompt)
+        return self._encode(self._model.encode_query, texts, filled(self.info.query_prompt))
 
     def encode_document_tokens(
         self,
@@ -223,7 +225,7 @@ class SparseModelEncoder(LoadedModel):
 
     def encode_query_terms(self, texts: Sequence[str], *, language: str) -> SparseRows:
         """Return one row per text; the query prompt is put before every text."""
-        return self._encode(texts, self.info.query_prompt, "query")
+        return self._encode(texts, filled(self.info.query_prompt), "query")
 
     def encode_document_terms(self, texts: Sequence[str], *, language: str) -> SparseRows:
         """Return one row per text; the document prompt is put before every text."""

@@ -47,6 +47,7 @@ class Stated:
         max_tokens: An upper limit; the model's own applies where it is lower.
         must_fit: Whether `max_tokens` beyond the model's positions is an error.
         dim: The expected dimension of the model.
+        truncated_dim: How many of a vector's first numbers are kept; the others are cut off.
         family: What texts become, if the model's files serve as several kinds.
     """
 
@@ -55,6 +56,7 @@ class Stated:
     max_tokens: int | None = None
     must_fit: bool = False
     dim: int | None = None
+    truncated_dim: int | None = None
     family: Family | None = None
     similarity: Similarity | None = None
     license: str | None = None
@@ -87,8 +89,15 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> AnyEncoder
     weights.require_unchanged(found)
     limit = limit_tokens(model, stated.max_tokens, found.name, must_fit=stated.must_fit)
     put = _prompts(model, found, stated)
+    own_dim = (_width if family == "sparse" else _dimension)(model, found.name)
+    if stated.dim is not None and own_dim != stated.dim:
+        raise EncoderError(
+            f"model {found.name!r}: expected vectors of {stated.dim} numbers, found {own_dim}; "
+            f"{found.folder} holds another model"
+        )
+    dim = _kept(own_dim, family, stated, found.name)
     info = EncoderInfo(
-        name=found.name,
+        name=found.name if dim == own_dim else f"{found.name}@{dim}",
         revision=found.revision,
         weights_sha256=found.sha256,
         query_prompt=put.query,
@@ -107,16 +116,11 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> AnyEncoder
     texts, tokens = batches_for(request, device, family, has_layers=has_layers)
     encoder: DenseEncoder | LateInteractionEncoder | SparseModelEncoder
     if family == "sparse":
-        encoder = SparseModelEncoder(model, info, _width(model, found.name), texts, tokens)
+        encoder = SparseModelEncoder(model, info, dim, texts, tokens)
     elif family == "tokens":
-        encoder = LateInteractionEncoder(model, info, _dimension(model, found.name), texts)
+        encoder = LateInteractionEncoder(model, info, dim, texts)
     else:
-        encoder = DenseEncoder(model, info, _dimension(model, found.name), texts, tokens)
-    if stated.dim is not None and encoder.dim != stated.dim:
-        raise EncoderError(
-            f"model {found.name!r}: expected vectors of {stated.dim} numbers, found {encoder.dim}; "
-            f"{found.folder} holds another model"
-        )
+        encoder = DenseEncoder(model, info, dim, texts, tokens)
     return encoder
 
 
@@ -314,6 +318,26 @@ def _dimension(model: Any, name: str) -> int:
         if isinstance(dim, int):
             return dim
     raise EncoderError(f"model {name!r} does not say how long its vectors are")
+
+
+def _kept(own: int, family: Family, stated: Stated, name: str) -> int:
+    """Return how many numbers of a vector are kept.
+
+    Raises:
+        EncoderError: More than there are, or the model's vectors cannot be cut.
+    """
+    wanted = own if stated.truncated_dim is None else stated.truncated_dim
+    if wanted > own:
+        raise EncoderError(
+            f"model {name!r}: dim = {wanted:,} is stated, and its vectors have {own:,} numbers; "
+            f"state at most {own:,}, or leave dim out"
+        )
+    if wanted < own and family != "single":
+        raise EncoderError(
+            f"model {name!r}: dim = {wanted:,} is stated; only models with one vector per text can "
+            f"be cut. State {own:,}, or leave dim out"
+        )
+    return wanted
 
 
 def _width(model: Any, name: str) -> int:
