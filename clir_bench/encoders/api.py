@@ -33,6 +33,7 @@ from pydantic import Field, ValidationError, field_validator
 from clir_bench.core import profiling
 from clir_bench.core.display import line_of
 from clir_bench.encoders.described import Described, Line
+from clir_bench.encoders.instructions import filled
 from clir_bench.encoders.statements import UNSTATED_REVISION
 from clir_bench.errors import EncoderError, UsageError
 from clir_bench.types import EncoderInfo, EncoderRequest, Vectors
@@ -159,7 +160,7 @@ class ApiEncoder:
 
     def encode_queries(self, texts: Sequence[str], *, language: str) -> Vectors:
         """Return float32 `(len(texts), dim)`; the query prompt is put before every text."""
-        return self._encode(texts, self.info.query_prompt)
+        return self._encode(texts, filled(self.info.query_prompt))
 
     def encode_documents(self, texts: Sequence[str], *, language: str) -> Vectors:
         """Return float32 `(len(texts), dim)`; the document prompt is put before every text."""

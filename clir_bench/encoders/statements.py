@@ -93,6 +93,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "license": (lambda value: value is None or _is_name(value), "an SPDX id or None"),
     "training_languages": (_are_languages, "a tuple of language codes"),
     "description": (_is_line, "a text on one line"),
+    "instruction": (_is_line, "a text on one line"),
     "details": (_are_lines, "a dictionary of texts, each on one line"),
 }
 """The check of each field, and the words for it in messages."""

@@ -43,6 +43,7 @@ def dense(rows: SparseRows, dim: int) -> np.ndarray:
     return found
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor")
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_and_metrics_equal_those_of_sentence_transformers(
     folders: dict[str, Path], kind: str
