@@ -113,8 +113,8 @@ def read_description(path: Path) -> DescribedModel:
     except DataError as error:
         raise UsageError(f"model {error}") from None
     raw = parse_toml(data, f"model {path}", UsageError)
-    served = isinstance(raw, dict) and "url" in raw
-    kind = api.ApiDescription if served else ModelDescription
+    kind: type[ModelDescription | api.ApiDescription]
+    kind = api.ApiDescription if "url" in raw else ModelDescription
     stated = validated(kind, raw, f"model {path}", UsageError)
     return DescribedModel(path, hashlib.sha256(data).hexdigest(), stated)
 
