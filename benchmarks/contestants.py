@@ -130,14 +130,14 @@ def _whole_run(data: Data, embeddings: str) -> Work:
     import ir_measures  # noqa: F401
 
     from clir_bench.evaluation.evaluate import evaluate
-    from clir_bench.evaluation.settings import Settings
+    from clir_bench.evaluation.settings import RunSettings
     from clir_bench.search.vectors.store import Keeping
     from clir_bench.systems.system import EncoderSystem
     from clir_bench.tasks.cards import read_card
     from clir_bench.tasks.source import locate
 
     card, encoder = read_card(data.folder / "overhead.toml"), _encoder(data)
-    settings = Settings(top_k=data.k, embeddings=Keeping.parse(embeddings))
+    settings = RunSettings(top_k=data.k, embeddings=Keeping.parse(embeddings))
 
     def work() -> tuple[float, float]:
         with tempfile.TemporaryDirectory() as folder:

@@ -25,7 +25,7 @@ from clir_bench.core import provenance as environment
 from clir_bench.encoders import load_encoder
 from clir_bench.encoders.st import precision, speeds
 from clir_bench.encoders.st.rates import matrix_rate, operations
-from clir_bench.evaluation.evaluate import Settings
+from clir_bench.evaluation.evaluate import RunSettings
 from clir_bench.metrics.scoring import score
 from clir_bench.search.search import QuerySet, encode_queries, search_corpus
 from clir_bench.tasks.catalog import load_card
@@ -237,7 +237,7 @@ def _ndcg(encoder: Any, loader: Loader, pair: LanguagePair) -> float:
         encoder,
         documents,
         [QuerySet([query.query_id for query in collection.queries], vectors)],
-        k=Settings().top_k,
+        k=RunSettings().top_k,
         language=pair.document,
         document_text=loader.card.document_text,
     )

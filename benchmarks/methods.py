@@ -20,12 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from clir_bench.analysis.comparison.paired import Difference, paired_differences
-from clir_bench.analysis.comparison.paired import Settings as Resampling
+from clir_bench.analysis.comparison.paired import Difference, ResamplingSettings, paired_differences
 from clir_bench.distill.bitext.mixture import BitextCorpus
 from clir_bench.distill.distillation import (
     STUDENT,
-    Places,
+    DistillFolders,
     distill,
     first_student,
     read_corpus,
@@ -34,7 +33,7 @@ from clir_bench.distill.model.teacher import Teacher
 from clir_bench.distill.recipe import Recipe, check_recipe, read_recipe
 from clir_bench.encoders import load_encoder
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.metrics.scoring import QueryScores
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, read_scores
@@ -74,7 +73,7 @@ def recipe_of(method: str, seed: int, student: Path | None) -> Recipe:
 def train(output: Path, bitext: Path, cache: Path | None, seeds: list[int]) -> None:
     """Train and run what is not there yet, seed by seed."""
     first = recipe_of(METHODS[0], 0, None)
-    places = Places(output, bitext, cache)
+    places = DistillFolders(output, bitext, cache)
     corpus = read_corpus(first, places)
     teacher = Teacher(first.teacher.model, layer=first.teacher.layer, device="cpu")
     first_student(first, corpus, teacher, output, Quiet())
@@ -87,7 +86,7 @@ def train(output: Path, bitext: Path, cache: Path | None, seeds: list[int]) -> N
                 recipe = recipe_of(method, seed, student)
                 distill(
                     recipe,
-                    Places(folder / "model", bitext, cache),
+                    DistillFolders(folder / "model", bitext, cache),
                     device="cpu",
                     watch=Quiet(),
                     corpus=corpus,
@@ -109,7 +108,7 @@ def run(folder: Path, corpus: BitextCorpus) -> None:
                 output=folder / kind,
                 source=locate(card, card.default_split),
                 pairs=pairs_of(card, corpus),
-                settings=Settings(top_k=20),
+                settings=RunSettings(top_k=20),
             )
 
 
@@ -148,7 +147,7 @@ def against(baseline: Scores, scores: Scores, task: str) -> dict[str, Difference
         TASKS[task],
         scheme=load_scheme("joshi"),
         parallel_queries=task == "xquad-r",
-        settings=Resampling(),
+        settings=ResamplingSettings(),
     )
     return {d.target.name: d for d in found if d.target.level in ("tier", "overall", "gap")}
 

@@ -120,7 +120,7 @@ def run_here(folder: Path, encoder_name: str, milliseconds: float, kill_after: i
     from clir_bench.encoders import load_encoder
     from clir_bench.encoders.contract import CheckedEncoder
     from clir_bench.evaluation.evaluate import evaluate
-    from clir_bench.evaluation.settings import Settings
+    from clir_bench.evaluation.settings import RunSettings
     from clir_bench.search.vectors.store import Keeping
     from clir_bench.systems.system import EncoderSystem
     from clir_bench.tasks.cards import read_card
@@ -150,7 +150,7 @@ def run_here(folder: Path, encoder_name: str, milliseconds: float, kill_after: i
         EncoderSystem(encoder, encoder_name, "clir-bench 0"),
         output=Path(os.environ["RESUME_OUTPUT"]),
         source=locate(card, "test", folder),
-        settings=Settings(embeddings=keeping),
+        settings=RunSettings(embeddings=keeping),
     )
     print(n_encoded)
 

@@ -201,7 +201,8 @@ class EncoderInfo:
         n_parameters: Number of weights, None when there are none.
         similarity: "cosine" (rows are unit length), "dot" or "maxsim"; "sparse" is the inner
             product of sparse vectors, "bm25" of term counts (see `search.lexical`); "fused" is of
-            systems that are made of others.
+            systems that are made of others, "pairs" of models that read query and document
+            together, and "none" of bounds.
         license: SPDX id where known.
         training_languages: Codes of the languages seen in training, empty when not known.
         description: One line for people.
@@ -218,7 +219,9 @@ class EncoderInfo:
     max_tokens: int | None = None
     dtype: str = "float32"
     n_parameters: int | None = None
-    similarity: Literal["cosine", "dot", "maxsim", "sparse", "bm25", "fused"] = "cosine"
+    similarity: Literal["cosine", "dot", "maxsim", "sparse", "bm25", "fused", "pairs", "none"] = (
+        "cosine"
+    )
     license: str | None = None
     training_languages: tuple[str, ...] = ()
     description: str = ""

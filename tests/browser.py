@@ -217,7 +217,7 @@ def _page_address(file: Path, process: subprocess.Popen[bytes]) -> str:
     while True:
         assert process.poll() is None, "the browser ended at once"
         assert time.monotonic() < end, "the browser does not answer"
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, IndexError):
             port = int(file.read_text(encoding="utf-8").split()[0])
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
                 pages = [page for page in json.load(answer) if page["type"] == "page"]

@@ -21,7 +21,7 @@ from clir_bench.core import plugins
 from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.encoders.hashing import DIM, HashingEncoder
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.results.schema import Result
 from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks.cards import TaskCard, read_card
@@ -204,7 +204,7 @@ def evaluate_folder(
         output=output,
         source=locate(card, "test"),
         pairs=chosen,
-        settings=Settings(
+        settings=RunSettings(
             measures=measures, top_k=top_k, limit=limit, overwrite=overwrite, n_resamples=50
         ),
     )

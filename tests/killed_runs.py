@@ -33,7 +33,7 @@ from clir_bench.core import provenance
 from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.encoders.hashing import HashingEncoder
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.evaluation.sharded_encoding import Job, encode_job
 from clir_bench.search.vectors import store
 from clir_bench.search.vectors.store import Keeping
@@ -85,7 +85,7 @@ def system() -> EncoderSystem:
 
 def run(folder: Folder, output: Path, keeping: Keeping, n_jobs: int = 1) -> None:
     """Evaluate on all pairs; with several jobs, each encodes its share first."""
-    settings = Settings(n_resamples=10, embeddings=keeping)
+    settings = RunSettings(n_resamples=10, embeddings=keeping)
     source = locate(folder.card, "test")
     for number in range(n_jobs if n_jobs > 1 else 0):
         pairs = folder.card.official_pairs()

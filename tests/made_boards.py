@@ -9,13 +9,13 @@ from clir_bench.leaderboard.board import (
     BoardRow,
     BoardSystem,
     PairFacts,
-    Reference,
+    PublishedValues,
     Section,
     Speed,
     TaskFacts,
 )
 from clir_bench.metrics.means import Estimate
-from clir_bench.results.system_card import Kind, Training
+from clir_bench.results.system_card import Kind, TrainingData
 from clir_bench.tasks.languages import resolve
 from clir_bench.types import Tier
 
@@ -47,7 +47,7 @@ def made_system(name: str, kind: Kind = "dense", **changed: object) -> BoardSyst
         "url": "https://example.org/model",
         "license": "Apache-2.0",
         "contact": "nobody",
-        "training": Training(
+        "training": TrainingData(
             languages=("en", "sw"), bitext=("made-up en-sw",), corpora=(), evaluation_data_seen="no"
         ),
         "revision": "1",
@@ -157,7 +157,7 @@ def made_section(
             for system, group in zip(systems, groups, strict=False)
         ),
         references=(
-            Reference(
+            PublishedValues(
                 system="published-model",
                 version="revision 1",
                 measure="nDCG@10",

@@ -20,7 +20,7 @@ from killed_runs import WINDOW, larger_folder, left
 from clir_bench.encoders.contract import CheckedEncoder, CheckedTokenEncoder
 from clir_bench.encoders.hashing import DIM, HashingEncoder
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.evaluation.sharded_encoding import Job, encode_job
 from clir_bench.results.schema import Result
 from clir_bench.search import search
@@ -102,7 +102,7 @@ def run(
         encoder.system(),
         output=folder.data.parent / output,
         source=locate(folder.card, "test"),
-        settings=Settings(n_resamples=10, embeddings=keeping, **settings),
+        settings=RunSettings(n_resamples=10, embeddings=keeping, **settings),
     )
 
 
@@ -168,5 +168,5 @@ def encode(folder: Folder, encoder: Asked, job: Job, vectors: Path) -> Any:
         source=locate(folder.card, "test"),
         split="test",
         pairs=folder.card.official_pairs(),
-        settings=Settings(embeddings=Keeping("keep", vectors)),
+        settings=RunSettings(embeddings=Keeping("keep", vectors)),
     )

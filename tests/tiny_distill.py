@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from clir_bench.distill.distillation import Places, distill
+from clir_bench.distill.distillation import DistillFolders, distill
 from clir_bench.distill.recipe import Recipe, check_recipe
 
 WORDS = {
@@ -103,5 +103,5 @@ def recipe_values(teacher: Path, **tables: Any) -> dict[str, Any]:
 def run(teacher: Path, bitext: Path, output: Path, **tables: Any) -> tuple[Recipe, dict[str, Any]]:
     """Distill into `output`; return the recipe and the card."""
     recipe = check_recipe(recipe_values(teacher, **tables), "recipe")
-    places = Places(output, bitext, bitext / "cache")
+    places = DistillFolders(output, bitext, bitext / "cache")
     return recipe, distill(recipe, places, device="cpu", watch=Silence())

@@ -97,6 +97,18 @@ def write_late(folder: Path, seed: int) -> Path:
     return folder
 
 
+def write_cross(folder: Path, seed: int, n_labels: int = 1) -> Path:
+    """Write a CrossEncoder, as transformers saves it, with weights that spread its scores."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    write_bert(folder, seed)
+    config = BertConfig.from_pretrained(folder, num_labels=n_labels, initializer_range=0.4)
+    torch.manual_seed(seed)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
 def copy_of(folder: Path, target: Path) -> Path:
     return Path(shutil.copytree(folder, target))
 

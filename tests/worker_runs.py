@@ -19,7 +19,7 @@ from killed_runs import larger_folder
 
 from clir_bench.encoders import provider
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.results.schema import Result
 from clir_bench.search.vectors.store import Keeping
 from clir_bench.search.workers.executor import Loading
@@ -83,7 +83,7 @@ class Slow:
                 EncoderSystem(staff.encoder, NAME, provider(NAME), staff if workers else None),
                 output=self.root / output,
                 source=locate(self.folder.card, "test"),
-                settings=Settings(n_resamples=50, embeddings=Keeping("off")),
+                settings=RunSettings(n_resamples=50, embeddings=Keeping("off")),
             )
 
     def files(self, output: str) -> dict[str, bytes]:

@@ -9,19 +9,15 @@ import click
 
 from clir_bench.analysis.comparison.files import comparison_record, comparison_rows
 from clir_bench.analysis.comparison.groups import ALPHA
-from clir_bench.analysis.comparison.paired import N_RESAMPLES, Settings
-from clir_bench.analysis.comparison.report import Selection, compare
-from clir_bench.analysis.comparison.systems import find_systems, put_first
+from clir_bench.analysis.comparison.paired import N_RESAMPLES, ResamplingSettings
+from clir_bench.analysis.comparison.stored import compare_results
 from clir_bench.analysis.comparison.tables import comparison_tables
 from clir_bench.cli import options
 from clir_bench.cli.output import echo, show
 from clir_bench.core.files import write_file
 from clir_bench.core.tables import Format, json_line, written
-from clir_bench.evaluation.selection import split_names
 from clir_bench.metrics.significance import N_FLIPS
 from clir_bench.results.store import check_writable
-from clir_bench.tasks.languages import load_scheme
-from clir_bench.tasks.measures import parse_measures
 
 _EPILOG = """\b
 Examples:
@@ -104,17 +100,16 @@ def command(
     for file in (json_file, csv_file):
         if file is not None:
             check_writable(file)
-    comparison = compare(
-        put_first(find_systems(paths), baseline),
-        scheme=load_scheme(tiers),
-        settings=Settings(n_flips=flips, n_resamples=resamples, seed=seed),
+    comparison = compare_results(
+        *paths,
+        baseline=baseline,
+        tasks=tasks,
+        pairs=pairs,
+        measures=measures,
+        tiers=tiers,
+        common_pairs=common_pairs,
         alpha=alpha,
-        selection=Selection(
-            tasks=tasks,
-            measures=tuple(parse_measures(split_names(measures))),
-            pairs=_rules(pairs),
-            common_pairs=common_pairs,
-        ),
+        settings=ResamplingSettings(n_flips=flips, n_resamples=resamples, seed=seed),
     )
     record, rows = comparison_record(comparison), [comparison_rows(comparison)]
     if json_file is not None:
@@ -126,13 +121,5 @@ def command(
         echo(json_line(record))
     else:
         show(rows if form == "csv" else comparison_tables(comparison, by_pair=by_pair), form)
-    for refusal in comparison.refused:
-        echo(f"refused: {refusal}", err=True)
     if comparison.refused:
         ctx.exit(1)
-
-
-def _rules(pairs: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the rules of `--pairs`; empty for all pairs."""
-    rules = tuple(rule.strip() for rule in ",".join(pairs).split(",") if rule.strip())
-    return () if rules == ("all",) else rules

@@ -87,7 +87,7 @@ def command(
     The same command continues a stopped training. Ctrl-C and SIGTERM write a checkpoint first; a
     second signal stops at once.
     """
-    from clir_bench.distill.distillation import Places, distill, size_bytes
+    from clir_bench.distill.distillation import DistillFolders, distill, size_bytes
     from clir_bench.distill.recipe import check_recipe, read_recipe
 
     values = read_recipe(recipe) if recipe else {}
@@ -102,7 +102,9 @@ def command(
     root = bitext_root or (recipe.parent if recipe and not bitext else Path())
     watch = _Watch()
     try:
-        card = distill(checked, Places(output, root.resolve(), cache), device=device, watch=watch)
+        card = distill(
+            checked, DistillFolders(output, root.resolve(), cache), device=device, watch=watch
+        )
     finally:
         watch.end()
     if as_json:

@@ -11,7 +11,7 @@ from clir_bench.cli.output import echo, say
 from clir_bench.encoders import at_revision
 from clir_bench.errors import UsageError
 from clir_bench.evaluation.downloads import fetch_all
-from clir_bench.evaluation.selection import Selection, plan_runs, split_names
+from clir_bench.evaluation.selection import PairSelection, plan_runs, split_names
 from clir_bench.tasks.catalog import load_card
 
 
@@ -53,7 +53,7 @@ def command(
     wanted = [at_revision(model, revision) for model in models]
     plans, notes = plan_runs(
         [load_card(task, tasks_dir) for task in tasks],
-        Selection(languages=split_names(languages), pairs=split_names(pairs)),
+        PairSelection(languages=split_names(languages), pairs=split_names(pairs)),
         split=split,
         tasks_dir=tasks_dir,
     )

@@ -119,7 +119,7 @@ dtype = click.option(
 batch_size = click.option("--batch-size", type=click.IntRange(1), help="Texts per forward pass.")
 
 
-def _tokens(_: click.Context, __: click.Parameter, value: str) -> int | None:
+def _auto_or_number(_: click.Context, __: click.Parameter, value: str) -> int | None:
     if value == "auto":
         return None
     if not value.isdecimal() or int(value) < 1:
@@ -131,7 +131,7 @@ batch_tokens = click.option(
     "--batch-tokens",
     default="auto",
     show_default=True,
-    callback=_tokens,
+    callback=_auto_or_number,
     metavar="N",
     help="Tokens per forward pass, halved when memory runs out.",
 )
@@ -169,20 +169,12 @@ index = click.option(
 )
 
 
-def _workers(_: click.Context, __: click.Parameter, value: str) -> int | None:
-    if value == "auto":
-        return None
-    if not value.isdecimal() or int(value) < 1:
-        raise click.BadParameter(f"{value!r}: expected auto or a number of at least 1")
-    return int(value)
-
-
 workers = click.option(
     "--workers",
     metavar="auto|N",
     default="auto",
     show_default=True,
-    callback=_workers,
+    callback=_auto_or_number,
     help="Processes that encode. auto: one per GPU or per core, where the work is worth it; 1: "
     "this process alone.",
 )

@@ -24,9 +24,9 @@ from clir_bench.core.display import some_of
 from clir_bench.core.tables import Format
 from clir_bench.encoders import at_revision
 from clir_bench.errors import ClirBenchError, OutputError, UsageError
-from clir_bench.evaluation.runs import Places, Request, encode_share, prepare_runs, run_plan
-from clir_bench.evaluation.selection import Plan, Selection, split_names
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.runs import RunFolders, RunRequest, encode_share, prepare_runs, run_plan
+from clir_bench.evaluation.selection import PairSelection, RunPlan, split_names
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.evaluation.sharded_encoding import Job
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.store import Keeping
@@ -182,13 +182,13 @@ def run(
         raise UsageError("--address is for --executor ray")
     request = prepare_runs(
         asked.tasks,
-        Selection(
+        PairSelection(
             languages=split_names(asked.languages),
             pairs=split_names(asked.pairs),
             tiers=split_names(asked.tier),
             scheme=asked.tiers,
         ),
-        Settings(
+        RunSettings(
             measures=tuple(parse_measures(split_names(asked.measures))),
             top_k=asked.top_k,
             tiers=asked.tiers,
@@ -202,7 +202,7 @@ def run(
         ),
         split=asked.split,
         sample=asked.sample,
-        places=Places(asked.output, asked.data_dir, asked.tasks_dir),
+        places=RunFolders(asked.output, asked.data_dir, asked.tasks_dir),
     )
     models = [at_revision(model, asked.revision) for model in asked.models]
     for model in models:
@@ -241,7 +241,7 @@ def run(
         ctx.exit(1)
 
 
-def _run(plan: Plan, system: System, request: Request, printer: Printer) -> Iterator[str]:
+def _run(plan: RunPlan, system: System, request: RunRequest, printer: Printer) -> Iterator[str]:
     """Run one task or suite, print its table, and yield failures."""
     name = f"{system.info.name} on {plan.card.id}"
     try:
@@ -266,7 +266,7 @@ def _run(plan: Plan, system: System, request: Request, printer: Printer) -> Iter
         yield str(error)
 
 
-def _encode(plan: Plan, job: Job, system: System, request: Request) -> Iterator[str]:
+def _encode(plan: RunPlan, job: Job, system: System, request: RunRequest) -> Iterator[str]:
     """Encode a share of a task's or suite's documents, print what was done, and yield failures."""
     for task in plan.tasks:
         name = f"{system.info.name} on {task.card.id}"

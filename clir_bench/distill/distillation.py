@@ -55,7 +55,7 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True)
-class Places:
+class DistillFolders:
     """The folders of a distillation.
 
     Attributes:
@@ -71,7 +71,7 @@ class Places:
     data: Path | None = None
 
 
-def read_corpus(recipe: Recipe, places: Places) -> BitextCorpus:
+def read_corpus(recipe: Recipe, places: DistillFolders) -> BitextCorpus:
     """Return a recipe's bitext, cleaned, compared with the evaluation tasks and split.
 
     Raises:
@@ -89,7 +89,7 @@ def read_corpus(recipe: Recipe, places: Places) -> BitextCorpus:
 
 def distill(
     recipe: Recipe,
-    places: Places,
+    places: DistillFolders,
     *,
     device: str,
     watch: Watch,

@@ -29,7 +29,7 @@ _LARGEST_JSON_BYTES = 512 * 2**20
 _DEEPEST = 4  # models that refer to models that refer to models
 
 
-class Reference(NamedTuple):
+class FileReference(NamedTuple):
     """A reference from a model's folder to files elsewhere.
 
     Attributes:
@@ -127,7 +127,7 @@ def _walk(folder: Path, modules: set[Path], above: frozenset[Path]) -> Iterator[
             yield entry
 
 
-def references(folder: Path, *, trust: bool = False) -> list[Reference]:
+def references(folder: Path, *, trust: bool = False) -> list[FileReference]:
     """Return a model folder's references to files elsewhere that are loaded with it.
 
     Args:
@@ -137,14 +137,14 @@ def references(folder: Path, *, trust: bool = False) -> list[Reference]:
     Raises:
         EncoderError: A list of weight files names files outside the folder.
     """
-    found: list[Reference] = []
+    found: list[FileReference] = []
     for place in module_folders(folder):
         inside = place.relative_to(folder)
         base = read_json(place, ADAPTER)
         if isinstance(base, dict) and base.get("base_model_name_or_path"):
             where = (inside / ADAPTER).as_posix()
             target = str(base["base_model_name_or_path"])
-            found.append(Reference(f"{where} base_model_name_or_path", target))
+            found.append(FileReference(f"{where} base_model_name_or_path", target))
         for path in sorted(place.glob("sentence_*config.json")):
             where = (inside / path.name).as_posix()
             found += _paths(read_json(place, path.name), where)
@@ -157,7 +157,7 @@ def references(folder: Path, *, trust: bool = False) -> list[Reference]:
     return list(dict.fromkeys(found))
 
 
-def _paths(settings: Any, where: str) -> Iterator[Reference]:
+def _paths(settings: Any, where: str) -> Iterator[FileReference]:
     """Yield the fields of a module's settings that name a model or file, nested ones too."""
     if not isinstance(settings, dict):
         return
@@ -165,10 +165,10 @@ def _paths(settings: Any, where: str) -> Iterator[Reference]:
         if isinstance(value, dict):
             yield from _paths(value, f"{where} {name}")
         elif isinstance(value, str) and value and name.endswith(("_path", "_file")):
-            yield Reference(f"{where} {name}", value)
+            yield FileReference(f"{where} {name}", value)
 
 
-def _code(settings: Any, where: str) -> Iterator[Reference]:
+def _code(settings: Any, where: str) -> Iterator[FileReference]:
     """Yield the repositories of classes written "owner/name--module.Class"."""
     classes = settings.get("auto_map") if isinstance(settings, dict) else None
     if not isinstance(classes, dict):
@@ -176,7 +176,7 @@ def _code(settings: Any, where: str) -> Iterator[Reference]:
     for value in classes.values():
         for name in value if isinstance(value, list) else [value]:
             if isinstance(name, str) and "--" in name:
-                yield Reference(f"{where} auto_map", name.partition("--")[0], code=True)
+                yield FileReference(f"{where} auto_map", name.partition("--")[0], code=True)
 
 
 def _check_shards(path: Path, index: Any) -> None:
@@ -192,19 +192,19 @@ def _check_shards(path: Path, index: Any) -> None:
             )
 
 
-def parts(folder: Path, *, trust: bool = False) -> list[tuple[Reference | None, Path]]:
+def parts(folder: Path, *, trust: bool = False) -> list[tuple[FileReference | None, Path]]:
     """Return all folders of a model: its own first, then those it refers to.
 
     Raises:
         EncoderError: One is not there, or they refer to each other without end.
     """
-    found: list[tuple[Reference | None, Path]] = [(None, folder)]
+    found: list[tuple[FileReference | None, Path]] = [(None, folder)]
     _collect(folder, trust, found, depth=0)
     return found
 
 
 def _collect(
-    folder: Path, trust: bool, found: list[tuple[Reference | None, Path]], depth: int
+    folder: Path, trust: bool, found: list[tuple[FileReference | None, Path]], depth: int
 ) -> None:
     for reference in references(folder, trust=trust):
         if depth == _DEEPEST:
@@ -218,7 +218,7 @@ def _collect(
             _collect(place, trust, found, depth + 1)
 
 
-def resolved(folder: Path, reference: Reference) -> Path:
+def resolved(folder: Path, reference: FileReference) -> Path:
     """Return the folder of a model's reference, at the commit in the Hub's cache.
 
     Raises:
@@ -244,8 +244,8 @@ def resolved(folder: Path, reference: Reference) -> Path:
 
 
 def hashed(
-    model: list[tuple[Reference | None, Path]], *, trust: bool = False
-) -> Iterator[tuple[Reference | None, list[tuple[str, Path]]]]:
+    model: list[tuple[FileReference | None, Path]], *, trust: bool = False
+) -> Iterator[tuple[FileReference | None, list[tuple[str, Path]]]]:
     """Yield the files of every folder that `parts` returned, in the order of their names.
 
     Of a repository used only for code, the other files depend on earlier fetches.
@@ -258,7 +258,7 @@ def hashed(
 
 
 def state(
-    model: list[tuple[Reference | None, Path]], *, trust: bool = False
+    model: list[tuple[FileReference | None, Path]], *, trust: bool = False
 ) -> tuple[tuple[str, int, int, int], ...]:
     """Return a cheap state of the files, which changes when a file is replaced."""
     paths = [path for _, found in hashed(model, trust=trust) for _, path in found]

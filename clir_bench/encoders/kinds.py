@@ -33,6 +33,7 @@ _HEAD_TENSOR = re.compile(
     r"(^|\.)(classifier|pre_classifier|classification_head|score|lm_head|cls|qa_outputs|lm_loss"
     r"|generator_lm_head|vocab_projector|vocab_transform|predictions|discriminator_predictions)\."
 )
+_PAIRS = re.compile(r"(?i)cross_?encoder|logitscore")
 _LARGEST_HEADER = 100 << 20  # the most that the safetensors library reads
 
 _REMEDY = (
@@ -109,6 +110,18 @@ def _require_term_head(found: Weights, types: list[str]) -> None:
             f"model whose name ends in {_WORD_HEAD}. Save the whole model with "
             "SparseEncoder.save_pretrained(FOLDER)"
         )
+
+
+def scores_pairs(found: Weights) -> bool:
+    """Return whether a model reads query and document together, by its files."""
+    settings = _object(found, "config_sentence_transformers.json")
+    types = _module_types(found)
+    if settings.get("model_type") == "CrossEncoder" or any(map(_PAIRS.search, types)):
+        return True
+    if settings.get("model_type") or types:
+        return False
+    adapted = _object(found, ADAPTER).get("task_type") == "SEQ_CLS"
+    return adapted or any(map(_scores_pairs, _architectures(found.folder)))
 
 
 def _require_pooling(found: Weights, architectures: list[str], *, stated: bool) -> None:

@@ -148,7 +148,7 @@ def fingerprint(folder: Path, *, trust: bool = False) -> str:
     return _sha256_of(contents.parts(folder, trust=trust), trust)
 
 
-def _sha256_of(model: list[tuple[contents.Reference | None, Path]], trust: bool) -> str:
+def _sha256_of(model: list[tuple[contents.FileReference | None, Path]], trust: bool) -> str:
     digest = hashlib.sha256()
     for reference, found in contents.hashed(model, trust=trust):
         # A model in one folder has the hash of that folder's files alone.

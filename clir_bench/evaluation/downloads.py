@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from clir_bench.encoders import fetch
 from clir_bench.errors import ClirBenchError
-from clir_bench.evaluation.selection import Plan, TaskPlan
+from clir_bench.evaluation.selection import RunPlan, TaskPlan
 from clir_bench.tasks.adapters.irds import prefetch, uses_ir_datasets
 from clir_bench.tasks.download import download_all
 from clir_bench.tasks.source import locate
@@ -28,7 +28,7 @@ class Fetched(NamedTuple):
     error: str = ""
 
 
-def fetch_all(plans: Sequence[Plan], models: Sequence[str] = ()) -> Iterator[Fetched]:
+def fetch_all(plans: Sequence[RunPlan], models: Sequence[str] = ()) -> Iterator[Fetched]:
     """Fetch models, then the data of tasks, and yield each when it is there.
 
     What cannot be fetched does not stop the others. An interrupted download continues.

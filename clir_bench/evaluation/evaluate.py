@@ -23,7 +23,7 @@ from clir_bench.core import provenance
 from clir_bench.core.progress import Progress, Silent
 from clir_bench.errors import ClirBenchError, UnknownNameError
 from clir_bench.evaluation.result_builder import ResultBuilder
-from clir_bench.evaluation.settings import DEFAULTS, Settings
+from clir_bench.evaluation.settings import DEFAULTS, RunSettings
 from clir_bench.metrics.scoring import score
 from clir_bench.results.schema import Cost, Result, SettingsRecord
 from clir_bench.results.store import check_writable, result_path
@@ -52,7 +52,7 @@ def evaluate(
     source: Source,
     split: str | None = None,
     pairs: Sequence[LanguagePair] | None = None,
-    settings: Settings = DEFAULTS,
+    settings: RunSettings = DEFAULTS,
     progress: Progress | None = None,
 ) -> Result:
     """Run a system on a task and store its result and files under `output`.
@@ -98,7 +98,7 @@ def new_builder(
     pairs: tuple[LanguagePair, ...],
     *,
     output: Path,
-    settings: Settings,
+    settings: RunSettings,
     elsewhere: bool = False,
 ) -> ResultBuilder:
     """Return the builder of a result, with the pairs that an earlier run has done.
@@ -140,7 +140,7 @@ def new_builder(
     return builder
 
 
-def stored_split(split: str, settings: Settings) -> str:
+def stored_split(split: str, settings: RunSettings) -> str:
     """Return the name under which a split's result is stored; a partial result has its own."""
     return split if settings.limit is None else f"{split}-limit{settings.limit}"
 
@@ -173,7 +173,7 @@ def check_pairs(card: TaskCard, pairs: Sequence[LanguagePair]) -> None:
 
 
 def check_depth(
-    card: TaskCard, pairs: Sequence[LanguagePair], split: str, settings: Settings
+    card: TaskCard, pairs: Sequence[LanguagePair], split: str, settings: RunSettings
 ) -> None:
     """Refuse measures that the user named and that look deeper than the rankings will go.
 
@@ -195,7 +195,7 @@ class _Evaluation:
         self,
         builder: ResultBuilder,
         system: System,
-        settings: Settings,
+        settings: RunSettings,
         progress: Progress,
     ) -> None:
         self.builder, self.loader, self.settings = builder, builder.loader, settings
@@ -252,6 +252,7 @@ class _Evaluation:
             top_k=self.builder.settings.top_k,
             n_texts=[self._texts_left(store, todo) for store in self.stores],
             index=self.settings.index,
+            keeping=self.settings.embeddings,
         )
         n_documents = sum(group.n_documents for group in todo)
         self.progress.begin("running", n_documents * max(1, len(self.stores)))

@@ -10,14 +10,14 @@ from clir_bench.core.progress import Bar
 from clir_bench.evaluation.evaluate import check_depth, evaluate, stored_split
 from clir_bench.evaluation.selection import (
     EVERYTHING,
-    Plan,
-    Selection,
+    PairSelection,
+    RunPlan,
     TaskPlan,
     one_folder,
     plan_runs,
     sample_or,
 )
-from clir_bench.evaluation.settings import DEFAULTS, Settings
+from clir_bench.evaluation.settings import DEFAULTS, RunSettings
 from clir_bench.evaluation.sharded_encoding import Job, JobDone, encode_job
 from clir_bench.evaluation.suite import run_suite
 from clir_bench.results.schema import Result
@@ -32,7 +32,7 @@ _DEFAULT_OUTPUT = Path("results")
 
 
 @dataclass(frozen=True)
-class Places:
+class RunFolders:
     """Where the files of runs are.
 
     Attributes:
@@ -46,11 +46,11 @@ class Places:
     tasks: Path | None = None
 
 
-_HERE = Places()
+_HERE = RunFolders()
 
 
 @dataclass(frozen=True)
-class Request:
+class RunRequest:
     """What every system shall run.
 
     Attributes:
@@ -58,21 +58,21 @@ class Request:
         left_out: Which parts of the selection some tasks lack, one sentence each.
     """
 
-    plans: tuple[Plan, ...]
+    plans: tuple[RunPlan, ...]
     left_out: tuple[str, ...]
-    settings: Settings
-    places: Places
+    settings: RunSettings
+    places: RunFolders
 
 
 def prepare_runs(
     tasks: Sequence[str | AnyCard],
-    selection: Selection = EVERYTHING,
-    settings: Settings = DEFAULTS,
+    selection: PairSelection = EVERYTHING,
+    settings: RunSettings = DEFAULTS,
     *,
     split: str | None = None,
     sample: bool = False,
-    places: Places = _HERE,
-) -> Request:
+    places: RunFolders = _HERE,
+) -> RunRequest:
     """Check all of a run that needs neither data nor a model.
 
     Args:
@@ -96,10 +96,10 @@ def prepare_runs(
         for task in plan.tasks:
             check_depth(task.card, task.pairs, task.split, settings)
     one_folder(places.data, sum(len(plan.tasks) for plan in plans))
-    return Request(tuple(plans), tuple(left_out), settings, places)
+    return RunRequest(tuple(plans), tuple(left_out), settings, places)
 
 
-def run_plan(plan: Plan, system: System, request: Request) -> EvaluationResult:
+def run_plan(plan: RunPlan, system: System, request: RunRequest) -> EvaluationResult:
     """Run a system on a task or suite, and return the stored result.
 
     Pairs that are already done are kept. A failing pair, or a failing task of a suite, does not
@@ -125,7 +125,7 @@ def run_plan(plan: Plan, system: System, request: Request) -> EvaluationResult:
     return EvaluationResult(path, None, suite, tuple(parts))
 
 
-def encode_share(task: TaskPlan, job: Job, system: System, request: Request) -> JobDone:
+def encode_share(task: TaskPlan, job: Job, system: System, request: RunRequest) -> JobDone:
     """Encode and store one job's share of a task's documents, and score nothing.
 
     Raises:
@@ -143,7 +143,7 @@ def encode_share(task: TaskPlan, job: Job, system: System, request: Request) -> 
     )
 
 
-def _run_task(task: TaskPlan, system: System, request: Request) -> tuple[Path, Result]:
+def _run_task(task: TaskPlan, system: System, request: RunRequest) -> tuple[Path, Result]:
     card, output, name = task.card, request.places.output, system.info.name
     result = evaluate(
         card,

@@ -12,7 +12,7 @@ from clir_bench.errors import ClirBenchError, DataError, OutputError, ResultErro
 from clir_bench.evaluation.evaluate import new_builder
 from clir_bench.evaluation.records import deeper_than
 from clir_bench.evaluation.result_builder import ResultBuilder
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.metrics.scoring import score
 from clir_bench.results.schema import Result
 from clir_bench.results.system_record import SystemRecord
@@ -44,7 +44,7 @@ def score_files(
     output: Path,
     source: Source,
     split: str,
-    settings: Settings,
+    settings: RunSettings,
     progress: Progress,
 ) -> tuple[Result, list[str]]:
     """Score TREC runs, one per pair, and store the result under the system's name.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clir_bench.errors import CardError, ClirBenchError, UnknownNameError, UsageError
 from clir_bench.evaluation.evaluate import card_for, check_pairs
-from clir_bench.tasks.cards import SAMPLE, AnyCard, Part, TaskCard, expand_rules
+from clir_bench.tasks.cards import SAMPLE, AnyCard, SuitePart, TaskCard, expand_rules
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.languages import (
     PIVOT,
@@ -39,7 +39,7 @@ def split_names(names: Names) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Selection:
+class PairSelection:
     """Which pairs of tasks to run.
 
     Attributes:
@@ -64,7 +64,7 @@ class Selection:
                 raise UnknownNameError("tier", name, TIERS)
 
 
-EVERYTHING = Selection()
+EVERYTHING = PairSelection()
 """All pairs that run when none are asked for."""
 
 
@@ -80,11 +80,11 @@ class TaskPlan:
     card: TaskCard
     split: str
     pairs: tuple[LanguagePair, ...]
-    part: Part | None = None
+    part: SuitePart | None = None
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """The tasks and pairs to run of a task or suite.
 
     Attributes:
@@ -99,11 +99,11 @@ class Plan:
 
 def plan_runs(
     cards: Sequence[AnyCard],
-    selection: Selection = EVERYTHING,
+    selection: PairSelection = EVERYTHING,
     *,
     split: str | None = None,
     tasks_dir: Path | None = None,
-) -> tuple[list[Plan], list[str]]:
+) -> tuple[list[RunPlan], list[str]]:
     """Return the plan of each task that has any of the selection, and notes on what is left out.
 
     Args:
@@ -117,7 +117,7 @@ def plan_runs(
         CardError: A suite is wrong.
         UsageError: Nothing is left of any task.
     """
-    whole = [Plan(card, _tasks(card, split, tasks_dir)) for card in cards]
+    whole = [RunPlan(card, _tasks(card, split, tasks_dir)) for card in cards]
     if not whole:
         return [], []
     chosen, notes = _select([task for plan in whole for task in plan.tasks], selection)
@@ -125,7 +125,7 @@ def plan_runs(
     for plan in whole:
         tasks = tuple(task for task in islice(remaining, len(plan.tasks)) if task.pairs)
         if tasks:
-            plans.append(Plan(plan.card, tasks, is_whole=tasks == plan.tasks))
+            plans.append(RunPlan(plan.card, tasks, is_whole=tasks == plan.tasks))
     return plans, notes
 
 
@@ -137,7 +137,7 @@ def select_pairs(card: TaskCard, pairs: Names, languages: Names = None) -> list[
         UsageError: Nothing is left.
     """
     task = TaskPlan(card, card.default_split, tuple(card.official_pairs()))
-    selection = Selection(languages=split_names(languages), pairs=split_names(pairs))
+    selection = PairSelection(languages=split_names(languages), pairs=split_names(pairs))
     return list(_select([task], selection)[0][0].pairs)
 
 
@@ -180,7 +180,7 @@ def _tasks(card: AnyCard, split: str | None, tasks_dir: Path | None) -> tuple[Ta
     return tuple(tasks)
 
 
-def _part_card(part: Part, tasks_dir: Path | None = None) -> TaskCard:
+def _part_card(part: SuitePart, tasks_dir: Path | None = None) -> TaskCard:
     """Return the card of a suite's part.
 
     Raises:
@@ -197,7 +197,7 @@ def _part_card(part: Part, tasks_dir: Path | None = None) -> TaskCard:
     return card
 
 
-def _part_pairs(part: Part, card: TaskCard, split: str) -> list[LanguagePair]:
+def _part_pairs(part: SuitePart, card: TaskCard, split: str) -> list[LanguagePair]:
     """Return the pairs that a part covers, as far as the task has them.
 
     A sample has fewer languages than its task; pairs of the others are left out.
@@ -218,7 +218,9 @@ def _part_pairs(part: Part, card: TaskCard, split: str) -> list[LanguagePair]:
     return pairs
 
 
-def _select(tasks: Sequence[TaskPlan], selection: Selection) -> tuple[list[TaskPlan], list[str]]:
+def _select(
+    tasks: Sequence[TaskPlan], selection: PairSelection
+) -> tuple[list[TaskPlan], list[str]]:
     """Return the selected pairs of each task, and what each task lacks."""
     scheme = load_scheme(selection.scheme)
     wanted, missing = _languages(tasks, selection.languages)

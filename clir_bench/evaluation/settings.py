@@ -10,7 +10,7 @@ from clir_bench.tasks.measures import WHOLE
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunSettings:
     """The settings of a run.
 
     Attributes:
@@ -41,4 +41,4 @@ class Settings:
     index: IndexSpec | None = None
 
 
-DEFAULTS = Settings()
+DEFAULTS = RunSettings()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from clir_bench.core.progress import Progress, Silent
 from clir_bench.errors import ClirBenchError, EncoderError, OutputError, UsageError
 from clir_bench.evaluation.evaluate import card_for, check_pairs
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.search.document_vectors import DocumentVectors
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.search.vectors.entry import Entry
@@ -67,7 +67,7 @@ def encode_job(
     source: Source,
     split: str,
     pairs: Sequence[LanguagePair],
-    settings: Settings,
+    settings: RunSettings,
     progress: Progress | None = None,
 ) -> JobDone:
     """Store this job's share of the shards of a task's corpora, and score nothing.

@@ -19,16 +19,16 @@ from typing import Any, TypedDict, Unpack
 from clir_bench.core.progress import Bar
 from clir_bench.errors import UnknownNameError, UsageError
 from clir_bench.evaluation.evaluate import card_for
-from clir_bench.evaluation.runs import Places, prepare_runs, run_plan
+from clir_bench.evaluation.runs import RunFolders, prepare_runs, run_plan
 from clir_bench.evaluation.score_runs import score_files
 from clir_bench.evaluation.selection import (
     Names,
-    Selection,
+    PairSelection,
     sample_or,
     select_pairs,
     split_names,
 )
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.results.store import result_path
 from clir_bench.results.views import EvaluationResult
 from clir_bench.search.approximate_index import IndexSpec
@@ -44,18 +44,10 @@ from clir_bench.types import AnyEncoder, LanguagePair
 logger = logging.getLogger(__name__)
 
 
-class LoadOptions(TypedDict, total=False):
-    """How a model is loaded, as `load_system` takes it."""
-
-    device: str
-    dtype: str
-    batch_size: int
-    batch_tokens: int
-    trust_remote_code: bool
-
-
-class Options(LoadOptions, total=False):
+class Options(TypedDict, total=False):
     """Further options of `clir-bench run`, by the same names.
+
+    `load_system` says what `device` to `trust_remote_code` mean.
 
     Attributes:
         tier: Keep the pairs of these tiers: "low", or ["low", "mid"].
@@ -73,6 +65,11 @@ class Options(LoadOptions, total=False):
         address: Address of the Ray cluster that encodes; "" takes $RAY_ADDRESS.
     """
 
+    device: str
+    dtype: str
+    batch_size: int
+    batch_tokens: int
+    trust_remote_code: bool
     tier: Names
     tiers: str
     data_dir: str | Path
@@ -108,6 +105,7 @@ class ScoreOptions(TypedDict, total=False):
     command: str
 
 
+_LOADING = ("device", "dtype", "batch_size", "batch_tokens", "trust_remote_code")
 _SETTINGS = ("top_k", "tiers", "limit", "seed", "overwrite")
 
 
@@ -156,12 +154,12 @@ def evaluate(
         "measures": measures, "output": output,
     }  # fmt: skip
     given: dict[str, Any] = {**options}
-    loading = {name: given[name] for name in LoadOptions.__annotations__ if name in given}
+    loading = {name: given[name] for name in _LOADING if name in given}
     if loading and not isinstance(model, str):
         raise UnknownNameError(
             "option", min(loading), [], "The model is loaded already; name it, or load it so."
         )
-    settings = Settings(
+    settings = RunSettings(
         **{name: given[name] for name in _SETTINGS if name in given},
         measures=tuple(parse_measures(split_names(measures))),
         embeddings=Keeping.parse(str(options.get("embeddings", "auto"))),
@@ -170,7 +168,7 @@ def evaluate(
     )
     request = prepare_runs(
         [str(task) if isinstance(task, Path) else task],
-        Selection(
+        PairSelection(
             languages=split_names(languages),
             pairs=split_names(pairs),
             tiers=split_names(options.get("tier")),
@@ -179,7 +177,7 @@ def evaluate(
         settings,
         split=split,
         sample=sample,
-        places=Places(
+        places=RunFolders(
             Path(output), _path(options.get("data_dir")), _path(options.get("tasks_dir"))
         ),
     )
@@ -256,7 +254,7 @@ def score_runs(
         files[pairs[0]] = Path(path)
     said = [system, _name(task), {name: str(path) for name, path in named}]
     asked = {"split": split, "sample": sample, "measures": measures, "output": output, **given}
-    settings = Settings(
+    settings = RunSettings(
         **{name: given[name] for name in _SETTINGS if name in given},
         measures=tuple(parse_measures(split_names(measures))),
         command=command or _call("score_runs", said, asked),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from clir_bench.errors import ClirBenchError, ResultError
 from clir_bench.evaluation.evaluate import stored_split
-from clir_bench.evaluation.selection import Plan, TaskPlan
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.selection import RunPlan, TaskPlan
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.metrics.means import Summary, mean_of_tasks, summarise
 from clir_bench.results.schema import Result, SuitePart, SuiteResult
 from clir_bench.results.store import (
@@ -29,12 +29,12 @@ from clir_bench.tasks.measures import at_depth, parse_measures, too_deep
 
 def run_suite(
     suite: SuiteCard,
-    plan: Plan,
+    plan: RunPlan,
     run_task: Callable[[TaskPlan], Result],
     *,
     output: Path,
     system: SystemRecord,
-    settings: Settings,
+    settings: RunSettings,
 ) -> tuple[Path | None, SuiteResult]:
     """Run every task, store the suite's line, and return the line's path and the line.
 

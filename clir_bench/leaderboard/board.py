@@ -2,8 +2,8 @@
 
 A `Board` holds one or more `Section`s. A section is one ranking: one task, some of its language
 pairs, one primary measure. Each `BoardRow` is a system whose results are stored here. Each
-`Reference` is a system with values published elsewhere; boards show it separately and never rank
-it.
+`PublishedValues` is a system with values published elsewhere; boards show it separately and never
+rank it.
 
 Every number is rounded to six decimals when the board is made, so that equal results give equal
 bytes on any machine. Every text about a system comes from a submission and must not be trusted; the
@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clir_bench.metrics.means import Estimate
-from clir_bench.results.system_card import Kind, Training
+from clir_bench.results.system_card import Kind, TrainingData
 from clir_bench.tasks.languages import TIERS
 from clir_bench.types import Tier
 
@@ -106,7 +106,7 @@ class BoardSystem:
     url: str
     license: str
     contact: str
-    training: Training
+    training: TrainingData
     revision: str
     package: str
     n_parameters: int | None
@@ -183,7 +183,7 @@ class BoardRow:
 
 
 @dataclass(frozen=True)
-class Reference:
+class PublishedValues:
     """Values published elsewhere for a section's measure; shown apart, never ranked.
 
     Attributes:
@@ -242,7 +242,7 @@ class Section:
     languages: tuple[BoardLanguage, ...]
     pairs: Mapping[str, PairFacts]
     rows: tuple[BoardRow, ...]
-    references: tuple[Reference, ...]
+    references: tuple[PublishedValues, ...]
     left_out: tuple[LeftOut, ...]
     absent: tuple[str, ...]
 

@@ -55,7 +55,7 @@ class AcceptedResult:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class LeftOutResult:
     """A result that a section leaves out, and why."""
 
     path: Path
@@ -93,7 +93,7 @@ class Submissions:
         for system in self.systems:
             system.problems += [alike[system.folder]] if system.folder in alike else []
 
-    def find(self, section: SectionDefinition) -> tuple[list[AcceptedResult], list[Refusal]]:
+    def find(self, section: SectionDefinition) -> tuple[list[AcceptedResult], list[LeftOutResult]]:
         """Return the results that a section takes, by folder name, and the refused ones.
 
         Raises:
@@ -101,7 +101,7 @@ class Submissions:
         """
         _check_pinned(section, self.official)
         entries: list[AcceptedResult] = []
-        refusals: list[Refusal] = []
+        refusals: list[LeftOutResult] = []
         paths = []
         for system in self.systems:
             name = system.folder.name
@@ -114,7 +114,7 @@ class Submissions:
             if submitted is not None:
                 problems += submitted.problems
             if problems or submitted is None or system.card is None:
-                refusals.append(Refusal(path, self._reason(path, problems)))
+                refusals.append(LeftOutResult(path, self._reason(path, problems)))
                 continue
             taken = _entry(path, system.card, system.results[path], submitted.scores, section)
             if isinstance(taken, AcceptedResult):
@@ -154,16 +154,18 @@ def _entry(
     result: Result,
     scores: Mapping[LanguagePair, QueryScores],
     section: SectionDefinition,
-) -> AcceptedResult | Refusal:
+) -> AcceptedResult | LeftOutResult:
     """Return what a section shows of a result without problems."""
     task = result.task
     if missing := [measure for measure in section.measures if measure not in task.measures]:
-        return Refusal(path, f"it has no {', '.join(missing)}; submit it again with these measures")
+        return LeftOutResult(
+            path, f"it has no {', '.join(missing)}; submit it again with these measures"
+        )
     shown_scores = {
         pair: scores[pair].only(section.measures) for pair in section.chosen_pairs if pair in scores
     }
     if not shown_scores:
-        return Refusal(path, "no pair of this section is done")
+        return LeftOutResult(path, "no pair of this section is done")
     return AcceptedResult(path.parts[-3], path, card, result, _date(result), shown_scores)
 
 

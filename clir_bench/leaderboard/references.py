@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from clir_bench.leaderboard.board import BoardLanguage, Reference
+from clir_bench.leaderboard.board import BoardLanguage, PublishedValues
 from clir_bench.leaderboard.definition import SectionDefinition
 from clir_bench.tasks.cards import TaskId, expand_rules
 from clir_bench.tasks.languages import TIERS
@@ -25,7 +25,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Source(_Strict):
+class Publication(_Strict):
     """The publisher of values."""
 
     title: str
@@ -62,7 +62,7 @@ class Published(_Strict):
 class References(_Strict):
     """The whole file."""
 
-    sources: dict[str, Source]
+    sources: dict[str, Publication]
     references: tuple[Published, ...]
 
     @model_validator(mode="after")
@@ -81,7 +81,7 @@ def read_references() -> References:
 
 def references_of(
     section: SectionDefinition, languages: Sequence[BoardLanguage]
-) -> tuple[Reference, ...]:
+) -> tuple[PublishedValues, ...]:
     """Return the values published for a section, highest mean first, those without one last."""
     known = read_references()
     found = [
@@ -94,8 +94,8 @@ def references_of(
 
 
 def _reference(
-    published: Published, source: Source, languages: Sequence[BoardLanguage]
-) -> Reference:
+    published: Published, source: Publication, languages: Sequence[BoardLanguage]
+) -> PublishedValues:
     means = {
         language.code: fmean(published.values[pair] for pair in language.pairs)
         for language in languages
@@ -106,7 +106,7 @@ def _reference(
     }
     stated = published.overall
     mean = _mean_of(means, [one.code for one in languages]) if stated is None else stated
-    return Reference(
+    return PublishedValues(
         system=published.system,
         version=published.version,
         measure=published.measure,

@@ -62,7 +62,7 @@ Line = Annotated[str, AfterValidator(_plain)]
 _Names = Annotated[tuple[Line, ...], Field(max_length=200)]
 
 
-class Training(BaseModel):
+class TrainingData(BaseModel):
     """The training data of the system and its base model.
 
     Attributes:
@@ -84,7 +84,7 @@ class Training(BaseModel):
     note: Annotated[str, AfterValidator(lambda value: value and _plain(value))] = ""
 
     @model_validator(mode="after")
-    def _explained(self) -> Training:
+    def _explained(self) -> TrainingData:
         if self.evaluation_data_seen != "no" and not self.note:
             raise ValueError(
                 f"evaluation_data_seen is {self.evaluation_data_seen!r}: say in note which data "
@@ -112,7 +112,7 @@ class SystemCard(BaseModel):
     url: Annotated[str, AfterValidator(_url)]
     license: Line
     contact: Line
-    training: Training
+    training: TrainingData
 
     @model_validator(mode="after")
     def _trained_on_something(self) -> SystemCard:

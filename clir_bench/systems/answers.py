@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from clir_bench.core.progress import Progress
 from clir_bench.results.schema import ApproximateSearch
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.cache_key import Corpus
-from clir_bench.tasks.loading import CorpusGroup, Loader, PreparedPair
+from clir_bench.search.vectors.store import EmbeddingStore, Keeping
+from clir_bench.tasks.loading import CorpusGroup, Loader, PreparedPair, corpus_of
+from clir_bench.tasks.outline import Text, read_again
 from clir_bench.types import Collection, LanguagePair, Query, Run
 
-if TYPE_CHECKING:
-    from clir_bench.search.vectors.store import EmbeddingStore
+NOT_KEPT = Keeping("off")
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class Task:
         n_texts: Texts that each encoder still has to encode, in the order of `stores`.
         index: An approximate index to search, None for exact search.
         rewrite: What is done to queries before they are asked.
+        keeping: Where vectors and scores of pairs are kept.
     """
 
     loader: Loader
@@ -131,11 +133,35 @@ class Task:
     n_texts: Sequence[int]
     index: IndexSpec | None = None
     rewrite: Rewrite = as_written
+    keeping: Keeping = NOT_KEPT
 
     def of_leaves(self, first: int, n: int) -> Task:
         """Return the task for a part of a system, which has these of its leaves."""
         some = slice(first, first + n)
         return replace(self, stores=self.stores[some], n_texts=self.n_texts[some])
+
+
+def judged_queries(collection: Collection) -> list[Query]:
+    """Return the queries that are searched: those with a judgment."""
+    judged = {qrel.query_id for qrel in collection.qrels}
+    return [query for query in collection.queries if query.query_id in judged]
+
+
+def read_texts(group: CorpusGroup, loader: Loader) -> Iterator[list[Text]]:
+    """Read the corpus of a group once more, and yield its documents that have a text.
+
+    Raises:
+        DataError: They are not those that were checked.
+    """
+    corpus = Corpus.of(group, loader)
+    for window in read_again(
+        corpus_of(loader, group.corpus_pairs),
+        corpus.outline,
+        language=corpus.language,
+        document_text=corpus.document_text,
+        where=corpus.label,
+    ):
+        yield [text for text in window if text.text.strip()]
 
 
 def failures_of(found: Sequence[GroupAnswers]) -> Mapping[LanguagePair, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from clir_bench.core.provenance import VERSION
 from clir_bench.results.system_record import SystemRecord
@@ -15,8 +16,22 @@ _REVISION_DIGITS = 12
 PACKAGE = f"clir-bench {VERSION}"
 
 
+class Part(Protocol):
+    """A system or a model that a system is made of."""
+
+    @property
+    def info(self) -> EncoderInfo:
+        """Its description."""
+        ...
+
+    @property
+    def record(self) -> SystemRecord:
+        """What results state about it."""
+        ...
+
+
 def composed_info(
-    name: str, parts: Sequence[System], details: Mapping[str, str], **fields: object
+    name: str, parts: Sequence[Part], details: Mapping[str, str], **fields: object
 ) -> EncoderInfo:
     """Return the description of a system made of parts; any other part gives another revision.
 
@@ -41,7 +56,7 @@ def composed_info(
     return EncoderInfo(name=name, revision=digest[:_REVISION_DIGITS], **known | fields)  # type: ignore[arg-type]
 
 
-def record_of(system: System, parts: Sequence[System]) -> SystemRecord:
+def record_of(system: System, parts: Sequence[Part]) -> SystemRecord:
     """Return what results state about a system made of parts."""
     own = SystemRecord.of(system.info, dim=0, spec=system.spec, package=PACKAGE)
     return own.model_copy(update={"parts": tuple(part.record for part in parts)})

@@ -27,7 +27,6 @@ from clir_bench.tasks.loading import CorpusGroup
 from clir_bench.types import EncoderInfo, LanguagePair, Run
 
 K = 60
-_LARGEST_K = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def build(composition: Composition) -> System:
     if len({*options} & {"k", "weights"}) == 2:
         raise composition.wrong("k is of reciprocal rank fusion; leave it or the weights out")
     weights = _weights(composition, options["weights"]) if "weights" in options else None
-    k = _whole(composition, options.get("k", str(K)))
+    k = composition.whole("k", default=K, least=1)
     parts = tuple(composition.system(operand) for operand in operands)
     return HybridSystem(composition.spec, parts, k, weights)
 
@@ -195,9 +194,3 @@ def _weights(composition: Composition, text: str) -> tuple[float, ...]:
     if len(weights) != n or not all(0 < weight < math.inf for weight in weights):
         raise composition.wrong(f"weights={text}: expected {n} positive numbers, one per system")
     return weights
-
-
-def _whole(composition: Composition, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= _LARGEST_K:
-        raise composition.wrong(f"k={text}: expected a whole number from 1")
-    return int(text)

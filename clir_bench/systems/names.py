@@ -7,20 +7,24 @@ A name is that of an encoder (`encoders.load_encoder`), of a system that another
     hybrid:A+B+weights=0.7,0.3   options follow the systems
     rerank:MODEL+SYSTEM          ranks the first documents of SYSTEM again
     translate:HOW+SYSTEM         translates queries before SYSTEM gets them
+    run:FOLDER                   takes the stored runs of a system's results
+    random, oracle               bounds: by chance, and by the judgments
 
-What stands after the `+` of `rerank` and `translate` is one name, whatever it holds. Brackets keep
-a name together elsewhere: `hybrid:(translate:given+bm25)+optical`.
+What stands after the `+` of `rerank` and `translate` is one name, whatever it holds, and so is the
+folder of `run`. Brackets keep a name together elsewhere: `hybrid:(translate:given+bm25)+optical`.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from clir_bench import encoders
 from clir_bench.errors import UsageError
 from clir_bench.search.workers.executor import Loading
+from clir_bench.systems import rescoring
 from clir_bench.systems.system import EncoderSystem, System
 
 _OPTION = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
@@ -58,6 +62,20 @@ class Composition:
     def wrong(self, what: str) -> UsageError:
         """Return an error about the name."""
         return UsageError(f"--model {self.spec}: {what}")
+
+    def whole(self, option: str, *, default: int, least: int) -> int:
+        """Return the whole number that an option states.
+
+        Raises:
+            UsageError: It is none, or too small or large.
+        """
+        text = self.options.get(option, str(default))
+        is_number = text.isascii() and text.isdigit() and len(text) < 10
+        if not is_number or int(text) < least:
+            raise self.wrong(
+                f"{option}={text}: expected a whole number from {least} to 999,999,999"
+            )
+        return int(text)
 
     def known_options(self, *names: str) -> None:
         """Refuse options that the kind does not have.
@@ -117,7 +135,9 @@ def check_name(name: str) -> None:
     if composition is None:
         encoders.check_name(name)
         return
-    first = 1 if composition.kind in _LEADING else 0
+    if composition.kind == "rerank":
+        rescoring.check_name(composition.operands[0])
+    first = 0 if _KINDS[composition.kind].n_leading is None else 1
     for operand in composition.operands[first:]:
         check_name(operand)
 
@@ -132,17 +152,18 @@ def parse(name: str, loading: Loading, depth: int = 0) -> Composition | None:
         UsageError: Brackets do not match, a part is missing, or it is too deep.
     """
     kind, colon, rest = name.partition(":")
-    if not colon or kind not in _KINDS:
+    known = _KINDS.get(kind)
+    if known is None or not (colon or known.is_alone):
         return None
     if depth > _DEEPEST:
         raise UsageError(f"--model {name[:60]}...: more than {_DEEPEST} systems inside each other")
-    parts = _split(name, rest)
-    operands: list[str] = []
+    operands: list[str] = [rest] if known.n_leading == 0 else []
     options: dict[str, str] = {}
+    parts = _split(name, rest) if known.n_leading != 0 and colon else []
     while parts:
         if option := _OPTION.fullmatch(parts[0]):
             options[option[1]] = option[2]
-        elif kind in _LEADING and operands:
+        elif operands and known.n_leading == len(operands):
             operands.append("+".join(parts))
             break
         else:
@@ -150,15 +171,19 @@ def parse(name: str, loading: Loading, depth: int = 0) -> Composition | None:
         parts.pop(0)
     operands = [_unbracketed(operand) for operand in operands]
     composition = Composition(name, kind, tuple(operands), options, loading, depth)
-    if not all(operands) or not operands:
-        raise composition.wrong(f"a part of it is empty; write {_WRITTEN[kind]}")
+    if not all(operands) or not (operands or known.is_alone):
+        raise composition.wrong(f"a part of it is empty; write {known.written}")
+    if known.is_alone and operands:
+        raise composition.wrong(f"{kind} is made of no other systems; write {known.written}")
     return composition
 
 
 def _load(name: str, loading: Loading, depth: int = 0) -> System:
     composition = parse(name, loading, depth)
     if composition is not None:
-        return _builder(composition.kind)(composition)
+        module = importlib.import_module(f"clir_bench.systems.{_KINDS[composition.kind].module}")
+        system: System = module.build(composition)
+        return system
     own = Loading(**vars(loading) | {"spec": name})
     return EncoderSystem(own.load(), name, encoders.provider(name), loading=own)
 
@@ -191,19 +216,27 @@ def _unbracketed(operand: str) -> str:
     return operand[1:-1]
 
 
-_WRITTEN = {
-    "hybrid": "hybrid:A+B",
+class _Kind(NamedTuple):
+    """A kind of names.
+
+    Attributes:
+        module: Module of this package; its `build` returns the system of a `Composition`.
+        written: How such a name is written.
+        n_leading: Operands before the one that is the whole rest of the name; the first operand is
+            then no system. None where every `+` ends an operand.
+        is_alone: Whether it is made of no operands, and needs no colon.
+    """
+
+    module: str
+    written: str
+    n_leading: int | None = None
+    is_alone: bool = False
+
+
+_KINDS = {
+    "hybrid": _Kind("hybrid", "hybrid:A+B"),
+    "rerank": _Kind("rerank", "rerank:MODEL+SYSTEM", n_leading=1),
+    "run": _Kind("stored_runs", "run:FOLDER", n_leading=0),
+    "random": _Kind("bounds", "random", is_alone=True),
+    "oracle": _Kind("bounds", "oracle", is_alone=True),
 }
-"""How the name of each kind is written."""
-_KINDS = tuple(_WRITTEN)
-_LEADING = ("rerank", "translate", "translate-documents")
-"""Kinds whose last operand is the whole rest of the name."""
-
-
-def _builder(kind: str) -> Callable[[Composition], System]:
-    """Return what builds the systems of a kind; only its module is imported."""
-    if kind == "hybrid":
-        from clir_bench.systems.hybrid import build
-
-        return build
-    raise AssertionError(kind)

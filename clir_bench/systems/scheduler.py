@@ -25,7 +25,15 @@ from clir_bench.search.search import QuerySet, search
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.search.vectors.entry import Entry
 from clir_bench.search.workers.executor import EncodedTexts, Executor, Pending, hand_out
-from clir_bench.systems.answers import Answer, Asked, GroupAnswers, PairCost, Task, as_written
+from clir_bench.systems.answers import (
+    Answer,
+    Asked,
+    GroupAnswers,
+    PairCost,
+    Task,
+    as_written,
+    judged_queries,
+)
 from clir_bench.tasks.loading import CorpusGroup, PreparedPair, corpus_of, load_again
 from clir_bench.types import (
     POOL,
@@ -164,8 +172,7 @@ class Passes:
     def _ask(self, prepared: PreparedPair) -> _Asked:
         """Hand out the judged queries of a pair; equal queries of equal language only once."""
         collection = load_again(self._loader, prepared)
-        judged = {qrel.query_id for qrel in collection.qrels}
-        queries = [query for query in collection.queries if query.query_id in judged]
+        queries = judged_queries(collection)
         asked = self._task.rewrite(prepared, queries)
         key, languages = self._key(prepared), self._document_languages(prepared)
         method = asked.method

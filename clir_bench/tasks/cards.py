@@ -74,7 +74,7 @@ class Sample(_Strict):
     official: tuple[str, ...] = ()
 
 
-class Submission(_Strict):
+class SubmissionRules(_Strict):
     """What boards use of a result.
 
     Attributes:
@@ -135,7 +135,7 @@ class TaskCard(_Strict):
     counts: dict[str, dict[str, Counts]] = {}
     missing_judged: dict[str, dict[str, Annotated[int, Field(strict=True, ge=1)]]] = {}
     sample: Sample = Sample()
-    submission: Submission = Submission()
+    submission: SubmissionRules = SubmissionRules()
     mteb: str = ""
     instruction: Instruction = ""
     unofficial: str | None = None
@@ -257,7 +257,7 @@ class TaskCard(_Strict):
         return _digest(self, without=_NOT_SCORED)
 
 
-class Part(_Strict):
+class SuitePart(_Strict):
     """One task inside a suite.
 
     Attributes:
@@ -271,7 +271,7 @@ class Part(_Strict):
     measure: str
 
     @model_validator(mode="after")
-    def _known_measure(self) -> Part:
+    def _known_measure(self) -> SuitePart:
         if problems := _measure_problems(self.measure):
             raise ValueError("; ".join(problems))
         return self
@@ -287,7 +287,7 @@ class SuiteCard(_Strict):
     description: str
     homepage: str = ""
     version: int = 1
-    parts: Annotated[tuple[Part, ...], Field(min_length=1)]
+    parts: Annotated[tuple[SuitePart, ...], Field(min_length=1)]
     license: str
     citation: str = ""
     directory: Path | None = Field(default=None, exclude=True)

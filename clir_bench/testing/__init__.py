@@ -33,8 +33,8 @@ from clir_bench.testing.tasks import TaskSubject
 from clir_bench.types import AnyEncoder, LanguagePair
 
 __all__ = [
-    "ADAPTER_CHECKS", "ENCODER_CHECKS", "BoundCheck", "Check", "ConformanceError", "EncoderSubject",
-    "LoadOptions", "Outcome", "Report", "TaskSubject", "adapter_checks", "check_adapter",
+    "ADAPTER_CHECKS", "ENCODER_CHECKS", "BoundCheck", "Check", "CheckReport", "ConformanceError",
+    "EncoderSubject", "LoadOptions", "Outcome", "TaskSubject", "adapter_checks", "check_adapter",
     "check_encoder", "encoder_checks", "examine_adapter", "examine_encoder",
 ]  # fmt: skip
 

@@ -25,7 +25,7 @@ _SHOWN_LINES = 3
 
 
 @dataclass(frozen=True)
-class Places:
+class ProcessSettings:
     """Settings with which the process starts, for tests."""
 
     timeout_seconds: float = TIMEOUT_SECONDS
@@ -59,7 +59,7 @@ class Apart:
     peak_bytes: int = 0
 
 
-def observe(spec: str, options: Mapping[str, Any], places: Places) -> Apart:
+def observe(spec: str, options: Mapping[str, Any], places: ProcessSettings) -> Apart:
     """Load and try the encoder `spec` in a separate process.
 
     Raises:
@@ -69,7 +69,9 @@ def observe(spec: str, options: Mapping[str, Any], places: Places) -> Apart:
     return Apart(**found, printed=printed)
 
 
-def run_apart(what: str, request: Mapping[str, Any], places: Places) -> tuple[dict[str, Any], str]:
+def run_apart(
+    what: str, request: Mapping[str, Any], places: ProcessSettings
+) -> tuple[dict[str, Any], str]:
     """Return what `isolated.py` found about an encoder or an adapter, and what was printed.
 
     Raises:

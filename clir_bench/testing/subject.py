@@ -13,7 +13,7 @@ from clir_bench.core.display import shortened
 from clir_bench.core.guards import guarded
 from clir_bench.encoders import load_encoder, provider, under_contract
 from clir_bench.encoders.contract import AnyChecked
-from clir_bench.testing.isolation import Apart, Places, observe
+from clir_bench.testing.isolation import Apart, ProcessSettings, observe
 from clir_bench.testing.report import BrokenPromiseError, NotApplicableError
 from clir_bench.types import (
     AnyEncoder,
@@ -101,7 +101,7 @@ class EncoderSubject:
         """
         if not isinstance(self._given, str):
             raise NotApplicableError("needs the encoder's name, to load it in another process")
-        return observe(self._given, self._options.__dict__, Places())
+        return observe(self._given, self._options.__dict__, ProcessSettings())
 
     def rows(self, side: Side, texts: Sequence[str], language: str = "en") -> list[Vectors]:
         """Return one `(n_vectors, dim)` array per text, with one row unless it is late interaction.

@@ -13,7 +13,7 @@ from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.checks import inspect, inspect_corpus
 from clir_bench.tasks.loading import Loader
 from clir_bench.tasks.source import locate
-from clir_bench.testing.isolation import Places, run_apart
+from clir_bench.testing.isolation import ProcessSettings, run_apart
 from clir_bench.testing.report import NotApplicableError
 from clir_bench.types import Collection, LanguagePair
 
@@ -121,7 +121,7 @@ class TaskSubject:
             "pairs": [str(pair) for pair in self.pairs],
             "data_dir": str(self._data_dir) if self._data_dir else "",
         }
-        found, _ = run_apart("adapter", request, Places())
+        found, _ = run_apart("adapter", request, ProcessSettings())
         return dict(found["sha256"])
 
     @cached_property

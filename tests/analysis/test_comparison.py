@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from clir_bench.analysis.comparison.groups import rank_groups
-from clir_bench.analysis.comparison.paired import Counts, Difference, Settings, paired_differences
+from clir_bench.analysis.comparison.paired import (
+    Difference,
+    ResamplingSettings,
+    WinCounts,
+    paired_differences,
+)
 from clir_bench.analysis.comparison.targets import overall_weights, targets_of
 from clir_bench.errors import DataError, UsageError
 from clir_bench.metrics import significance
@@ -23,7 +28,7 @@ from clir_bench.types import LanguagePair
 
 MEASURE = "nDCG@10"
 SCHEME = TierScheme("test", "", {"sw": "low", "so": "low", "hi": "mid", "de": "high", "en": "high"})
-FAST = Settings(n_flips=999, n_resamples=400)
+FAST = ResamplingSettings(n_flips=999, n_resamples=400)
 
 
 def one_block(values: Any, seed: int = 0) -> list[Block]:
@@ -47,7 +52,7 @@ def scipy_p(values: Any) -> float:
 
 
 def differences(
-    baseline: Any, system: Any, *, parallel: bool = True, settings: Settings = FAST
+    baseline: Any, system: Any, *, parallel: bool = True, settings: ResamplingSettings = FAST
 ) -> dict[str, Difference]:
     found = paired_differences(
         scores_of(baseline), scores_of(system), MEASURE,
@@ -189,7 +194,7 @@ def test_pair_is_as_worked_by_hand() -> None:
     # of which four are at least as far from zero as the observed 0.8.
     assert row.difference.mean == pytest.approx(0.2)
     assert row.effect_size == pytest.approx(0.2 / (0.38 / 3) ** 0.5)
-    assert row.counts == Counts(wins=2, ties=1, losses=1)
+    assert row.counts == WinCounts(wins=2, ties=1, losses=1)
     assert row.p_value == 4 / 8
     assert row.exact
 
@@ -213,7 +218,9 @@ def test_interval_of_a_pair_is_scipys_percentile_interval() -> None:
     generator = np.random.default_rng(5)
     baseline, system = generator.random(80), generator.random(80)
     row = differences(
-        {"sw-en": baseline}, {"sw-en": system}, settings=Settings(n_flips=100, n_resamples=5000)
+        {"sw-en": baseline},
+        {"sw-en": system},
+        settings=ResamplingSettings(n_flips=100, n_resamples=5000),
     )["pair sw-en"]
     theirs = stats.bootstrap(
         (system - baseline,), np.mean, n_resamples=5000, method="percentile",
@@ -260,7 +267,7 @@ def gap_p_values(common: float, gap: float, n: int = 12, times: int = 150) -> ND
         ids = {name: [f"{name}{i:02}" for i in range(n)] for name in names}
         rows = paired_differences(
             scores_of(zero, ids=ids), scores_of(system, ids=ids), MEASURE, scheme=SCHEME,
-            parallel_queries=False, settings=Settings(n_flips=199, n_resamples=100),
+            parallel_queries=False, settings=ResamplingSettings(n_flips=199, n_resamples=100),
         )  # fmt: skip
         found.append(next(row.p_value for row in rows if row.target.level == "gap"))
     return np.array(found)

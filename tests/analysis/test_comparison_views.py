@@ -12,7 +12,7 @@ import pytest
 from comparisons import store
 
 from clir_bench.analysis.comparison.files import comparison_rows
-from clir_bench.analysis.comparison.paired import Settings
+from clir_bench.analysis.comparison.paired import ResamplingSettings
 from clir_bench.analysis.comparison.report import Comparison, compare
 from clir_bench.analysis.comparison.systems import find_systems
 from clir_bench.core.tables import written
@@ -33,7 +33,7 @@ SYSTEMS = {
 def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     folder = tmp_path_factory.mktemp("comparison")
     paths = [store(folder, name, values) for name, values in SYSTEMS.items()]
-    settings = Settings(n_flips=999, n_resamples=200)
+    settings = ResamplingSettings(n_flips=999, n_resamples=200)
     return compare(find_systems(paths), scheme=load_scheme("joshi"), settings=settings)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from comparisons import changed, store
 
-from clir_bench.analysis.comparison.paired import Settings
-from clir_bench.analysis.comparison.report import Selection, compare
+from clir_bench.analysis.comparison.paired import ResamplingSettings
+from clir_bench.analysis.comparison.report import ComparisonSelection, compare
 from clir_bench.analysis.comparison.systems import find_systems, put_first
 from clir_bench.cli import main
 from clir_bench.errors import ResultError, UnknownNameError, UsageError
@@ -178,7 +178,7 @@ def test_markdown_escapes_names(
 def test_family_grows_with_the_systems_compared(tmp_path: Path, one: Path) -> None:
     paths = [one, *(store(tmp_path / name, name, BETTER) for name in ("beta", "gamma", "delta"))]
     comparison = compare(
-        find_systems(paths), scheme=load_scheme("joshi"), settings=Settings(999, 100)
+        find_systems(paths), scheme=load_scheme("joshi"), settings=ResamplingSettings(999, 100)
     )
     sizes = {row.found.target.level: row.n_family for row in comparison.tasks[0].rows}
     assert sizes == {"pair": 9, "language": 9, "tier": 6, "overall": 3, "gap": 3}
@@ -208,7 +208,7 @@ def test_pool_of_languages_is_compared_apart(tmp_path: Path) -> None:
         write_result(path, result.model_copy(update={"pool": pool}))
         paths.append(path)
     task = compare(
-        find_systems(paths), scheme=load_scheme("joshi"), settings=Settings(999, 100)
+        find_systems(paths), scheme=load_scheme("joshi"), settings=ResamplingSettings(999, 100)
     ).tasks[0]
     pooled = {(r.found.target.level, r.found.target.name) for r in task.rows_of("beta", pool=True)}
     assert ("pair", "sw-mul") in pooled
@@ -262,7 +262,7 @@ def test_unreadable_file_is_left_out_of_a_folder_and_refused_by_name(
 
 def test_fewer_than_two_systems_are_no_comparison(tmp_path: Path, one: Path) -> None:
     with pytest.raises(UsageError, match="two or more systems"):
-        compare(find_systems([one]), scheme=load_scheme("joshi"), settings=Settings())
+        compare(find_systems([one]), scheme=load_scheme("joshi"), settings=ResamplingSettings())
     with pytest.raises(UsageError, match="given twice"):
         find_systems([one, one])
     with pytest.raises(ResultError, match="no result in this folder"):
@@ -277,8 +277,8 @@ def test_task_that_none_has_is_named(tmp_path: Path, one: Path) -> None:
         compare(
             find_systems([one, two]),
             scheme=load_scheme("joshi"),
-            settings=Settings(),
-            selection=Selection(tasks=("tatoeba",)),
+            settings=ResamplingSettings(),
+            selection=ComparisonSelection(tasks=("tatoeba",)),
         )
 
 

@@ -8,11 +8,11 @@ import pytest
 from folders import clir, make_folder
 
 from clir_bench.errors import UnknownNameError, UsageError
-from clir_bench.evaluation.selection import Selection, plan_runs, split_names
+from clir_bench.evaluation.selection import PairSelection, plan_runs, split_names
 from clir_bench.tasks.catalog import load_card
 
 
-def planned(selection: Selection, *tasks: str) -> tuple[dict[str, list[str]], list[str]]:
+def planned(selection: PairSelection, *tasks: str) -> tuple[dict[str, list[str]], list[str]]:
     """Return the pairs that are run of each task, and the notes."""
     plans, notes = plan_runs([load_card(task) for task in tasks], selection)
     return {
@@ -21,40 +21,40 @@ def planned(selection: Selection, *tasks: str) -> tuple[dict[str, list[str]], li
 
 
 def test_each_task_runs_the_languages_that_it_has() -> None:
-    runs, notes = planned(Selection(languages=("sw", "de", "th")), "miracl", "xquad")
+    runs, notes = planned(PairSelection(languages=("sw", "de", "th")), "miracl", "xquad")
     assert runs == {"miracl": ["de-de", "sw-sw", "th-th"], "xquad": ["de-de", "th-th"]}
     assert notes == ["task 'xquad' does not have sw: left out there"]
 
 
 def test_a_task_that_has_nothing_of_the_selection_is_left_out() -> None:
-    runs, notes = planned(Selection(languages=("yo",)), "miracl", "xquad")
+    runs, notes = planned(PairSelection(languages=("yo",)), "miracl", "xquad")
     assert runs == {"miracl": ["yo-yo"]}
     assert notes == ["task 'xquad' is left out: it has no pair of that selection"]
-    runs, notes = planned(Selection(pairs=("sw-sw", "el-el")), "miracl", "xquad")
+    runs, notes = planned(PairSelection(pairs=("sw-sw", "el-el")), "miracl", "xquad")
     assert runs == {"miracl": ["sw-sw"], "xquad": ["el-el"]}
     assert len(notes) == 2
-    runs, notes = planned(Selection(tiers=("low",)), "miracl", "mtop-intent")
+    runs, notes = planned(PairSelection(tiers=("low",)), "miracl", "mtop-intent")
     assert list(runs) == ["miracl"]
     assert notes == ["task 'mtop-intent' is left out: it has no pair of that selection"]
 
 
 def test_what_no_task_has_is_an_error_with_near_names() -> None:
     with pytest.raises(UnknownNameError, match="Swahilli'; did you mean Swahili"):
-        planned(Selection(languages=("sw", "Swahilli")), "miracl", "xquad")
+        planned(PairSelection(languages=("sw", "Swahilli")), "miracl", "xquad")
     with pytest.raises(UnknownNameError, match=r"'ha'.* The tasks 'miracl', 'xquad' have: ar, bn"):
-        planned(Selection(languages=("sw", "ha")), "miracl", "xquad")
+        planned(PairSelection(languages=("sw", "ha")), "miracl", "xquad")
     with pytest.raises(UnknownNameError, match="unknown pair 'sw-te'"):
-        planned(Selection(pairs=("sw-sw", "sw-te")), "miracl", "xquad")
+        planned(PairSelection(pairs=("sw-sw", "sw-te")), "miracl", "xquad")
     with pytest.raises(UsageError, match="none of the tasks miracl, xquad has a pair"):
-        planned(Selection(languages=("en",), tiers=("low",)), "miracl", "xquad")
+        planned(PairSelection(languages=("en",), tiers=("low",)), "miracl", "xquad")
 
 
 def test_a_suite_runs_the_pairs_that_its_tasks_have() -> None:
-    runs, notes = planned(Selection(languages=("de", "fr")), "mtop")
+    runs, notes = planned(PairSelection(languages=("de", "fr")), "mtop")
     assert set(runs) == {"mtop-translation", "mtop-intent"}
     assert all({"de", "fr"} & set(pair.split("-")) for pairs in runs.values() for pair in pairs)
     assert notes == []
-    runs, _ = planned(Selection(pairs=("sw-en",)), "xtreme-r")
+    runs, _ = planned(PairSelection(pairs=("sw-en",)), "xtreme-r")
     assert runs == {"tatoeba": ["sw-en"]}
 
 

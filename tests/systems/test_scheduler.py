@@ -11,7 +11,7 @@ from folders import Folder, Watched, evaluate_folder, make_folder
 
 from clir_bench.encoders.contract import CheckedEncoder
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.results.schema import Result
 from clir_bench.search.workers.executor import EncodedTexts, Pending, TextBatch, encode
 from clir_bench.systems.system import EncoderSystem
@@ -90,7 +90,7 @@ def run(folder: Folder, executor: Eager, output: Path) -> Result:
         EncoderSystem(CheckedEncoder(executor.encoder), "watched", "tests 1", staff),
         output=output,
         source=locate(folder.card, "test"),
-        settings=Settings(n_resamples=50),
+        settings=RunSettings(n_resamples=50),
     )
 
 

@@ -15,9 +15,9 @@ from clir_bench.tasks.cache import read_manifest
 from clir_bench.tasks.cards import (
     SAMPLE,
     Counts,
-    Part,
     Sample,
     SuiteCard,
+    SuitePart,
     TaskCard,
     expand_rules,
     parse_card,
@@ -434,7 +434,7 @@ def test_missing_judged_documents_are_stated_as_counts_are() -> None:
 
 
 def test_every_required_field_is_explained_where_it_is_missing() -> None:
-    for model, table in ((TaskCard, ""), (SuiteCard, ""), (Part, "parts.")):
+    for model, table in ((TaskCard, ""), (SuiteCard, ""), (SuitePart, "parts.")):
         fields = model.model_fields.items()
         needed = {name for name, field in fields if field.is_required()} - {"parts"}
         assert {table + name for name in needed} <= REQUIRED.keys()

@@ -18,7 +18,7 @@ from stored_vectors import (  # noqa: F401 - fixtures
 
 from clir_bench.core.progress import Silent
 from clir_bench.errors import DataError
-from clir_bench.evaluation.evaluate import Settings, evaluate
+from clir_bench.evaluation.evaluate import RunSettings, evaluate
 from clir_bench.evaluation.score_runs import score_files
 from clir_bench.evaluation.sharded_encoding import Job, encode_job
 from clir_bench.results.schema import Result
@@ -150,7 +150,7 @@ def meddled(folder: Folder, change: Callable[[], object], keeping: Keeping) -> R
         Asked().system(),
         output=folder.data.parent / "out",
         source=locate(folder.card, "test"),
-        settings=Settings(n_resamples=10, embeddings=keeping),
+        settings=RunSettings(n_resamples=10, embeddings=keeping),
         progress=Meddler(change),
     )
 
@@ -226,7 +226,7 @@ def test_runs_are_not_scored_on_documents_that_changed(folder: Folder, tmp_path:
         output=tmp_path / "scored",
         source=locate(folder.card, "test"),
         split="test",
-        settings=Settings(n_resamples=10),
+        settings=RunSettings(n_resamples=10),
         progress=AtTheEnd(),
     )
     assert "expected 15 documents, found 3" in errors(result)["en-de"]
@@ -243,7 +243,7 @@ def test_a_job_stores_no_shard_of_documents_that_changed(folder: Folder, vectors
         source=locate(folder.card, "test"),
         split="test",
         pairs=folder.card.official_pairs(),
-        settings=Settings(embeddings=Keeping("keep", vectors)),
+        settings=RunSettings(embeddings=Keeping("keep", vectors)),
         progress=Meddler(change),
     )
     assert "documents changed after they were checked" in done.failures[0]

@@ -15,7 +15,7 @@ from clir_bench.core import plugins
 from clir_bench.encoders import load_encoder
 from clir_bench.errors import DataError
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks.cache import folder_name
 from clir_bench.tasks.cards import SAMPLE, TaskCard
@@ -153,7 +153,7 @@ def test_sample_runs_end_to_end_and_is_never_official(card: TaskCard, tmp_path: 
         split=SAMPLE,
         source=locate(card, SAMPLE),
         pairs=pairs,
-        settings=Settings(n_resamples=10),
+        settings=RunSettings(n_resamples=10),
     )
     assert {scored.status for scored in result.pairs.values()} >= {"done"}
     assert not result.task.official

@@ -24,7 +24,7 @@ from clir_bench.testing import (
     encoder_checks,
     examine_encoder,
 )
-from clir_bench.testing.isolation import Places, observe
+from clir_bench.testing.isolation import ProcessSettings, observe
 from clir_bench.testing.report import BrokenPromiseError
 from clir_bench.testing.texts import (
     INVISIBLE,
@@ -419,11 +419,11 @@ def test_a_plugin_that_hangs_or_dies_does_not_take_the_checks_with_it(
     code: str, seconds: float, expected: str, install: Install
 ) -> None:
     with pytest.raises(BrokenPromiseError, match=expected):
-        observe(install(code), {}, Places(timeout_seconds=seconds))
+        observe(install(code), {}, ProcessSettings(timeout_seconds=seconds))
 
 
 def test_a_plugin_that_ends_the_program_is_an_error_of_the_checks(install: Install) -> None:
-    found = observe(install("raise SystemExit('no licence')"), {}, Places())
+    found = observe(install("raise SystemExit('no licence')"), {}, ProcessSettings())
     assert found.error.startswith("import: ")
     assert "SystemExit: no licence" in found.error
 

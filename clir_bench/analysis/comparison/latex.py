@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from clir_bench.analysis.comparison.paired import Settings, paired_differences
+from clir_bench.analysis.comparison.paired import ResamplingSettings, paired_differences
 from clir_bench.analysis.comparison.rows import TaskComparison
 from clir_bench.core.display import fixed
 from clir_bench.core.latex import Markup
@@ -18,7 +18,7 @@ _MARKS = {"better": "+", "worse": "-", "larger": "+", "smaller": "-"}
 
 def comparison_latex(
     task: TaskComparison,
-    settings: Settings,
+    settings: ResamplingSettings,
     alpha: float,
     *,
     caption: str | None,
@@ -60,7 +60,7 @@ def comparison_latex(
 def best_groups(
     task: TaskComparison,
     means: Mapping[Line, Mapping[str, float]],
-    settings: Settings,
+    settings: ResamplingSettings,
     alpha: float,
 ) -> dict[Line, Sequence[str]]:
     """Return the first rank group of every line: its best system, and those not told apart from it.
@@ -94,7 +94,9 @@ def best_groups(
     return found
 
 
-def _p_values(task: TaskComparison, one: str, other: str, settings: Settings) -> dict[Line, float]:
+def _p_values(
+    task: TaskComparison, one: str, other: str, settings: ResamplingSettings
+) -> dict[Line, float]:
     """Return the p-value of every line's difference between two systems."""
     known = {
         row.line: row.found.p_value

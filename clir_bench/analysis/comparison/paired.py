@@ -41,7 +41,7 @@ _Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Settings:
+class ResamplingSettings:
     """How differences are tested.
 
     Attributes:
@@ -56,7 +56,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Counts:
+class WinCounts:
     """Number of queries in which the system's value is higher, equal and lower."""
 
     wins: int
@@ -88,7 +88,7 @@ class Difference:
     effect_size: float | None
     p_value: float
     exact: bool
-    counts: Counts | None
+    counts: WinCounts | None
 
 
 def paired_differences(
@@ -98,7 +98,7 @@ def paired_differences(
     *,
     scheme: TierScheme,
     parallel_queries: bool,
-    settings: Settings,
+    settings: ResamplingSettings,
 ) -> list[Difference]:
     """Return the difference of every mean of a task.
 
@@ -154,7 +154,7 @@ def _test(
     groups: Sequence[QuestionGroup],
     targets: Sequence[Target],
     weights: _Floats,
-    settings: Settings,
+    settings: ResamplingSettings,
 ) -> FlipTest:
     """Test all targets at once: one column per pair, and one more for the gap."""
     pairs = list(columns)
@@ -209,7 +209,7 @@ def _effect_sizes(columns: Mapping[LanguagePair, _Floats], weights: _Floats) -> 
     return sizes
 
 
-def _counts(columns: Mapping[LanguagePair, _Floats], weights: _Floats) -> list[Counts]:
+def _counts(columns: Mapping[LanguagePair, _Floats], weights: _Floats) -> list[WinCounts]:
     by_pair = np.array(
         [
             [(values > _EQUAL).sum(), (np.abs(values) <= _EQUAL).sum(), (values < -_EQUAL).sum()]
@@ -217,7 +217,7 @@ def _counts(columns: Mapping[LanguagePair, _Floats], weights: _Floats) -> list[C
         ]
     )
     totals = (weights != 0).T.astype(np.int64) @ by_pair
-    return [Counts(*row) for row in totals.tolist()]
+    return [WinCounts(*row) for row in totals.tolist()]
 
 
 def _estimate(summary: Summary, target: Target, measure: str) -> Estimate:

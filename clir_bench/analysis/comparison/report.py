@@ -20,7 +20,7 @@ from clir_bench.analysis.comparison.comparable import (
 from clir_bench.analysis.comparison.figures import comparison_figure, comparison_html
 from clir_bench.analysis.comparison.groups import ALPHA, rank_groups
 from clir_bench.analysis.comparison.latex import comparison_latex
-from clir_bench.analysis.comparison.paired import Difference, Settings, paired_differences
+from clir_bench.analysis.comparison.paired import Difference, ResamplingSettings, paired_differences
 from clir_bench.analysis.comparison.rows import ComparisonRow, SystemScores, TaskComparison
 from clir_bench.analysis.comparison.systems import ComparedSystem, StoredResult, TaskSplit
 from clir_bench.analysis.comparison.targets import LEVELS, Level
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Selection:
+class ComparisonSelection:
     """What of the results to compare.
 
     Attributes:
@@ -54,7 +54,7 @@ class Selection:
     common_pairs: bool = False
 
 
-_EVERYTHING = Selection()
+_EVERYTHING = ComparisonSelection()
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Comparison:
 
     tasks: tuple[TaskComparison, ...]
     refused: tuple[Refusal, ...]
-    settings: Settings
+    settings: ResamplingSettings
     alpha: float
 
     def rows(self) -> list[dict[str, Any]]:
@@ -166,9 +166,9 @@ def compare(
     systems: Sequence[ComparedSystem],
     *,
     scheme: TierScheme,
-    settings: Settings,
+    settings: ResamplingSettings,
     alpha: float = ALPHA,
-    selection: Selection = _EVERYTHING,
+    selection: ComparisonSelection = _EVERYTHING,
 ) -> Comparison:
     """Compare the first system with each other one, on every task they share.
 
@@ -226,7 +226,7 @@ def _compare_task(
     scores: Mapping[str, SystemScores],
     *,
     scheme: TierScheme,
-    settings: Settings,
+    settings: ResamplingSettings,
     alpha: float,
 ) -> TaskComparison:
     labels = list(stored)
@@ -296,7 +296,7 @@ def _corrected(by_system: Mapping[str, Sequence[Difference]], *, pool: bool) -> 
     ]
 
 
-def _coarse(rows: Sequence[ComparisonRow], settings: Settings, alpha: float) -> list[str]:
+def _coarse(rows: Sequence[ComparisonRow], settings: ResamplingSettings, alpha: float) -> list[str]:
     """Return a note when too few flips are drawn to tell anything apart in a large family."""
     needed = max((row.n_family for row in rows if not row.found.exact), default=0) / alpha
     if needed <= settings.n_flips + 1:
@@ -308,7 +308,10 @@ def _coarse(rows: Sequence[ComparisonRow], settings: Settings, alpha: float) -> 
 
 
 def _refusals(
-    systems: Sequence[ComparedSystem], of: TaskSplit, measures: Sequence[str], selection: Selection
+    systems: Sequence[ComparedSystem],
+    of: TaskSplit,
+    measures: Sequence[str],
+    selection: ComparisonSelection,
 ) -> list[Refusal]:
     """Return which results of a task cannot be compared with the first system's, and why."""
     found = []

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clir_bench.analysis.comparison.groups import ALPHA
-from clir_bench.analysis.comparison.paired import Settings
-from clir_bench.analysis.comparison.report import Comparison, Selection, compare
+from clir_bench.analysis.comparison.paired import ResamplingSettings
+from clir_bench.analysis.comparison.report import Comparison, ComparisonSelection, compare
 from clir_bench.analysis.comparison.systems import find_systems, put_first
 from clir_bench.evaluation.selection import Names, split_names
 from clir_bench.results.views import EvaluationResult, EvaluationResults
@@ -17,7 +17,7 @@ from clir_bench.tasks.measures import parse_measures
 
 Stored = EvaluationResult | EvaluationResults | str | Path
 logger = logging.getLogger(__name__)
-_DEFAULTS = Settings()
+_DEFAULTS = ResamplingSettings()
 
 
 def compare_results(
@@ -29,7 +29,7 @@ def compare_results(
     tiers: str = "joshi",
     common_pairs: bool = False,
     alpha: float = ALPHA,
-    settings: Settings = _DEFAULTS,
+    settings: ResamplingSettings = _DEFAULTS,
 ) -> Comparison:
     """Test which differences between systems are significant, as `clir-bench compare` does.
 
@@ -59,7 +59,7 @@ def compare_results(
         scheme=load_scheme(tiers),
         settings=settings,
         alpha=alpha,
-        selection=Selection(
+        selection=ComparisonSelection(
             tasks=split_names(tasks),
             measures=tuple(parse_measures(split_names(measures))),
             pairs=() if rules == ("all",) else rules,

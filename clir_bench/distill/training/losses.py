@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from clir_bench.distill.recipe import LossSettings
 
 
-class Part(Protocol):
+class LossTerm(Protocol):
     """One term of a loss."""
 
     def __call__(self, student: Encoded, teacher: Encoded, labels: Tensor | None) -> Tensor:

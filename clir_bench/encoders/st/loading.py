@@ -204,12 +204,13 @@ def read(found: Weights, family: Family, device: str, dtype: torch.dtype, trust:
         except (MemoryError, EncoderError):
             raise
         except Exception as error:  # a model's own code may raise anything
-            raise EncoderError(_why(found, error)) from error
+            raise EncoderError(why(found, error)) from error
     # Modules that are not transformers models (static embeddings) ignore the requested dtype.
     return model.to(dtype).eval()
 
 
-def _why(found: Weights, error: Exception) -> str:
+def why(found: Weights, error: Exception) -> str:
+    """Say why a model cannot be loaded, and what to do."""
     text = f"{type(error).__name__}: {error}"
     if "trust_remote_code" in text:
         return (

@@ -21,7 +21,7 @@ from clir_bench.core.structured_files import field_problems
 from clir_bench.errors import DataError
 from clir_bench.leaderboard.submission.layout import PAIR, VALUES
 from clir_bench.leaderboard.submission.make import SETTINGS
-from clir_bench.leaderboard.submission.plan import KNOWN_MEASURES, Plan, plan_of
+from clir_bench.leaderboard.submission.plan import KNOWN_MEASURES, SubmissionPlan, plan_of
 from clir_bench.leaderboard.submission.plausibility import impossible
 from clir_bench.leaderboard.submission.run_format import SUFFIX
 from clir_bench.results.schema import PairResult, Result
@@ -52,7 +52,7 @@ class Statement:
     path: Path
     result: Result
     card: TaskCard
-    plan: Plan
+    plan: SubmissionPlan
     pairs: tuple[LanguagePair, ...]
 
     def stated(self, pair: LanguagePair) -> PairResult:
@@ -166,7 +166,7 @@ def _about_system(path: Path, result: Result) -> Iterator[str]:
         )
 
 
-def _bad_measures(measures: tuple[str, ...], plan: Plan) -> Iterator[str]:
+def _bad_measures(measures: tuple[str, ...], plan: SubmissionPlan) -> Iterator[str]:
     for name in measures[:_MOST_MEASURES]:
         family, _, cutoff = name.partition("@")
         plain = cutoff.isascii() and cutoff.isdecimal() and not cutoff.startswith("0")
@@ -181,7 +181,7 @@ def _bad_measures(measures: tuple[str, ...], plan: Plan) -> Iterator[str]:
         yield f"lacks measures of the task: {', '.join(missing)}; submit it again"
 
 
-def _about_pairs(result: Result, card: TaskCard, plan: Plan) -> Iterator[str]:
+def _about_pairs(result: Result, card: TaskCard, plan: SubmissionPlan) -> Iterator[str]:
     available = {str(pair) for pair in card.available_pairs()}
     if strange := [name for name in result.pairs if name not in available]:
         yield f"pairs that the task does not have: {some_of(map(printable, strange))}"

@@ -17,7 +17,7 @@ from clir_bench.core.provenance import VERSION
 from clir_bench.core.safe_text import name_problem, without_folders
 from clir_bench.errors import DataError, ResultError
 from clir_bench.leaderboard.submission import run_format
-from clir_bench.leaderboard.submission.plan import Plan, plan_of
+from clir_bench.leaderboard.submission.plan import SubmissionPlan, plan_of
 from clir_bench.metrics.means import N_RESAMPLES
 from clir_bench.metrics.scoring import QueryScores, score
 from clir_bench.results.schema import (
@@ -71,7 +71,7 @@ class Cut:
     path: Path
     result: Result
     card: TaskCard
-    plan: Plan
+    plan: SubmissionPlan
 
     @property
     def name(self) -> str:
@@ -121,7 +121,9 @@ def open_result(
     if problem := name_problem(result.system.name):
         raise ResultError(f"{path}: {problem}")
     plan = plan_of(card, measures)
-    plan = Plan(plan.ordered(card, (*plan.pairs, *choose(card))), plan.depth, plan.measures)
+    plan = SubmissionPlan(
+        plan.ordered(card, (*plan.pairs, *choose(card))), plan.depth, plan.measures
+    )
     known = result.pairs
     missing = [
         name for name in map(str, plan.pairs) if name not in known or known[name].status != "done"

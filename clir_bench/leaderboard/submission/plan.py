@@ -20,7 +20,7 @@ KNOWN_MEASURES = frozenset({"nDCG", "AP", "RR", "R", "P", "Success", "Judged"})
 
 
 @dataclass(frozen=True)
-class Plan:
+class SubmissionPlan:
     """What a submission keeps.
 
     Attributes:
@@ -43,13 +43,13 @@ class Plan:
         return tuple(pair for pair in order if pair in wanted)
 
 
-def plan_of(card: TaskCard, measures: Iterable[str] = ()) -> Plan:
+def plan_of(card: TaskCard, measures: Iterable[str] = ()) -> SubmissionPlan:
     """Return a task's plan; `measures` are added to the usual ones."""
     depth = card.submission.depth
     rules = card.submission.pairs or card.pairs.official
     asked = (*card.measures, *card.submission.measures, *measures, JUDGED)
     cut = (_cut(name, depth) for name in parse_measures(asked))
-    return Plan(
+    return SubmissionPlan(
         pairs=tuple(expand_rules(card, rules)),
         depth=depth,
         measures=tuple(dict.fromkeys(name for name in cut if name is not None)),

@@ -21,7 +21,7 @@ from clir_bench.leaderboard.site.labels import Box, place_labels
 from clir_bench.leaderboard.site.plot import axis
 from clir_bench.leaderboard.site.render import environment, number, render_site, safe_href
 from clir_bench.metrics.means import Estimate
-from clir_bench.results.system_card import Training
+from clir_bench.results.system_card import TrainingData
 
 VOID = {"br", "hr", "img", "input", "link", "meta"}
 HOSTILE = (
@@ -89,7 +89,7 @@ def pages(boards: list[Board]) -> dict[str, Page]:
 
 def hostile_board(text: str) -> Board:
     """Return a board on which `text` is everything a submission says about a system."""
-    training = Training.model_construct(
+    training = TrainingData.model_construct(
         languages=("en", text),
         bitext=(text,),
         corpora=(text,),
@@ -280,7 +280,7 @@ def test_published_values_stand_apart_from_what_was_run() -> None:
 
 
 def test_system_that_saw_evaluation_data_says_so() -> None:
-    seen = Training(
+    seen = TrainingData(
         languages=("en",),
         bitext=(),
         corpora=("web",),
