@@ -75,9 +75,9 @@ class SystemRecord(Record):
             for field in _OF_ONE_SYSTEM
             if getattr(self, field) != getattr(other, field)
         ]
-        for own, another in zip(self.parts, other.parts, strict=False):
-            if own.query_prompt != another.query_prompt:
-                found.append(f"{own.name}: {own.differences(another)[0]}")
+        if self.revision == other.revision:  # the parts differ at most in their tasks' prompts
+            for own, another in zip(self.parts, other.parts, strict=False):
+                found += [f"{own.name}: {difference}" for difference in own.differences(another)]
         if self.weights_sha256 != other.weights_sha256 and self._is_local() and other._is_local():
             found = [difference for difference in found if not difference.startswith("revision ")]
         return found

@@ -54,6 +54,10 @@ class System(ABC):
         """Return the system with each of its encoders changed."""
         return self
 
+    def for_task(self, card: TaskCard) -> System:
+        """Return the system with the task's instruction for encoders that follow instructions."""
+        return self.with_leaves(lambda leaf: leaf.for_task(card))
+
     def check(  # noqa: B027 (most systems run any task)
         self, card: TaskCard, split: str, pairs: Sequence[LanguagePair]
     ) -> None:

@@ -19,6 +19,9 @@ from clir_bench.evaluation.evaluate import evaluate
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, to_json
 from clir_bench.search.workers.executor import Loading, identity_of
+from clir_bench.systems.hybrid import HybridSystem
+from clir_bench.systems.rerank import RerankSystem
+from clir_bench.systems.rescoring import VectorModel
 from clir_bench.systems.system import EncoderSystem
 from clir_bench.tasks.cards import TaskCard, read_card
 from clir_bench.tasks.catalog import discover, shipped_card
@@ -94,6 +97,22 @@ def test_one_system_is_the_same_on_tasks_with_different_instructions(tmp_path: P
     assert one.fingerprint() == other.fingerprint()
     assert one.differences(other)[0].startswith("query_prompt")
     assert one.on_any_task().differences(other.on_any_task()) == []
+
+
+def test_every_part_of_a_system_gets_the_instruction(tmp_path: Path) -> None:
+    follower = under_contract(Follower(), "hashing", "mine 1")
+    plain = EncoderSystem(under_contract(HashingEncoder(), "hashing", "mine 1"), "hashing")
+    again = RerankSystem("rerank:x", VectorModel(follower, "hashing"), plain)
+    system = HybridSystem("hybrid:x", (again, plain))
+    one, other = (
+        system.for_task(card_with(tmp_path / text, f"{text}.")).record for text in ("a", "b")
+    )
+    assert one.parts[0].parts[0].query_prompt == "Instruct: a.\nQuery: "
+    assert one.parts[1].query_prompt == ""
+    assert one.revision == other.revision == system.record.revision
+    assert any("query_prompt" in difference for difference in one.differences(other))
+    keys = [again.for_task(card_with(tmp_path / text, text)).model.identity for text in "ab"]  # type: ignore[attr-defined]
+    assert keys[0] != keys[1] or keys[0].untold
 
 
 def test_a_result_says_nothing_of_instructions_where_there_are_none(tmp_path: Path) -> None:
