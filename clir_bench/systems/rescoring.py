@@ -144,9 +144,10 @@ class VectorModel:
         found = identify(
             self.info, dim=self.encoder.dim, spec=self.spec, package=package, seed=self.seed
         )
-        # Documents do not depend on it, but scores do.
-        prompt = {"query_prompt": self.info.query_prompt} if found.fields else {}
-        return Identity(found.fields | prompt, found.untold)
+        if found.untold:
+            return found
+        # Document vectors do not depend on it, but scores do.
+        return replace(found, fields={**found.fields, "query_prompt": self.info.query_prompt})
 
     def instructed(self, instruction: str) -> Rescorer:
         """Return the model with a task's instruction, if it follows instructions."""
