@@ -238,7 +238,7 @@ def _is_encoder(name: str) -> bool:
 
 def _request(argument: str, loading: Loading) -> EncoderRequest:
     fields: dict[str, Any] = vars(loading) | {"name": "st", "argument": argument}
-    del fields["spec"]
+    del fields["spec"], fields["instruction"]
     return EncoderRequest(**fields)
 
 
