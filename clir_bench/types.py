@@ -91,6 +91,8 @@ class Collection:
         qrels: The official judgments, non-relevant ones included.
         skip_same_id: Remove the document whose `doc_id` equals the `query_id` from that query's
             ranking (a query that is itself in the corpus must not find itself).
+        translations: By query id, the queries in the documents' language, where such translations
+            come with the data; the adapter is then marked `tasks.adapters.gives_translations`.
     """
 
     corpus_id: str
@@ -98,6 +100,7 @@ class Collection:
     queries: Sequence[Query]
     qrels: Sequence[Qrel]
     skip_same_id: bool = False
+    translations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,7 @@ COMMANDS = {
     "download": "Fetch tasks' data and models ahead of time.",
     "leaderboard": "Make leaderboards from stored results.",
     "distill": "Teach a multilingual student from an English model and bitext.",
+    "align": "Make translation tables for psq from bitext.",
     "new-encoder": "Write a package with an encoder of your own.",
     "check-encoder": "Check that an encoder keeps an encoder's promises.",
     "submit": "Make the files of a pull request from stored results.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from clir_bench.cli.options import bitext_options, bitext_source
 from clir_bench.cli.output import echo, say
 from clir_bench.errors import UsageError
 
@@ -47,16 +48,7 @@ _SIMPLE = {
 @click.option("--student", help="Multilingual transformer; built from the teacher without one.")
 @click.option("--layers", type=int, help="Of a built student; 0 is one vector per piece.")
 @click.option("--vocabulary", type=int, help="Pieces of a built student's vocabulary.")
-@click.option(
-    "--bitext",
-    multiple=True,
-    help="A TSV of 'English<tab>translation', as CODE=FILE (sw=pairs.tsv.gz); may be repeated.",
-)
-@click.option(
-    "--bitext-root",
-    type=click.Path(path_type=Path),
-    help="What relative paths start from. Default: the recipe's folder.",
-)
+@bitext_options
 @click.option(
     "--output", "-o", required=True, type=click.Path(path_type=Path), help="The model's folder."
 )
@@ -97,7 +89,7 @@ def command(
     if half is not None:
         _put(values, ("student", "half"), half)
     if bitext:
-        values["bitext"] = [_source(one) for one in bitext]
+        values["bitext"] = [bitext_source(one) for one in bitext]
     checked = check_recipe(values, str(recipe) if recipe else "options")
     root = bitext_root or (recipe.parent if recipe and not bitext else Path())
     watch = _Watch()
@@ -125,20 +117,6 @@ def _put(values: dict[str, Any], place: tuple[str, ...], value: object) -> None:
             raise UsageError(f"recipe: {key}: expected a table, found {inner!r}")
         values = inner
     values[place[-1]] = value
-
-
-def _source(option: str) -> dict[str, Any]:
-    code, found, path = option.partition("=")
-    if not found or not code or not path:
-        raise UsageError(f"--bitext {option!r}: expected CODE=FILE, as in sw=pairs.tsv.gz")
-    return {
-        "name": f"{code}-{Path(path).name.partition('.')[0]}",
-        "format": "tsv",
-        "path": path,
-        "license": "unknown",
-        "languages": [code],
-        "fields": {"english": 0, "foreign": 1},
-    }
 
 
 class _Watch:

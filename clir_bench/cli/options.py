@@ -195,3 +195,37 @@ address = click.option(
     metavar="HOST:PORT",
     help="Of the Ray cluster. Default: the one of $RAY_ADDRESS or of this machine.",
 )
+
+
+def bitext_options(command: Any) -> Any:
+    """Add the options `--bitext` and `--bitext-root`."""
+    root = click.option(
+        "--bitext-root",
+        type=click.Path(path_type=Path),
+        help="What relative paths start from. Default: the recipe's folder.",
+    )
+    bitext = click.option(
+        "--bitext",
+        multiple=True,
+        help="A TSV of 'English<tab>translation', as CODE=FILE (sw=pairs.tsv.gz); may be repeated.",
+    )
+    return bitext(root(command))
+
+
+def bitext_source(option: str, name: str = "--bitext") -> dict[str, Any]:
+    """Return the source that CODE=FILE names.
+
+    Raises:
+        UsageError: It is not written so.
+    """
+    code, found, path = option.partition("=")
+    if not found or not code or not path:
+        raise UsageError(f"{name} {option!r}: expected CODE=FILE, as in sw=pairs.tsv.gz")
+    return {
+        "name": f"{code}-{Path(path).name.partition('.')[0]}",
+        "format": "tsv",
+        "path": path,
+        "license": "unknown",
+        "languages": [code],
+        "fields": {"english": 0, "foreign": 1},
+    }

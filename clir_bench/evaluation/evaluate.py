@@ -22,6 +22,7 @@ from pathlib import Path
 from clir_bench.core import provenance
 from clir_bench.core.progress import Progress, Silent
 from clir_bench.errors import ClirBenchError, UnknownNameError
+from clir_bench.evaluation.records import Matching
 from clir_bench.evaluation.result_builder import ResultBuilder
 from clir_bench.evaluation.settings import DEFAULTS, RunSettings
 from clir_bench.metrics.scoring import score
@@ -295,7 +296,13 @@ class _Evaluation:
             scored = time.perf_counter() - started
             cost = _cost(answer, scored)
             self.builder.done(
-                answer.prepared, answer.run, scores, cost, depth, answer.approximate, answer.method
+                answer.prepared,
+                answer.run,
+                scores,
+                cost,
+                depth,
+                answer.approximate,
+                Matching(answer.method, answer.beside),
             )
         if all(pair.pair in self.builder.scores for pair in found.group.pairs):
             for store in self.stores:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from clir_bench.results.schema import PairResult, Result, SettingsRecord, SuiteResult, TaskRecord
 from clir_bench.results.system_record import SystemRecord
@@ -17,6 +18,21 @@ from clir_bench.types import LanguagePair
 
 Hashes = tuple[str | None, str | None]
 FileState = tuple[int, int, int] | None
+
+
+class Matching(NamedTuple):
+    """How the queries and documents of a pair were matched.
+
+    Attributes:
+        method: As in `PairResult`.
+        beside: Contents of further files to store, by the suffix of their names.
+    """
+
+    method: str = ""
+    beside: Mapping[str, bytes] = MappingProxyType({})
+
+
+NO_MATCHING = Matching()
 
 
 def task_record(

@@ -10,8 +10,10 @@ from pathlib import Path
 from clir_bench.errors import ClirBenchError, DataError, ResultError
 from clir_bench.evaluation.history import History
 from clir_bench.evaluation.records import (
+    NO_MATCHING,
     FileState,
     Hashes,
+    Matching,
     differences,
     hashes_of,
     state_of,
@@ -34,6 +36,7 @@ from clir_bench.results.store import (
     read_result,
     result_file,
     system_folder,
+    write_more,
     write_result,
     write_run,
     write_values,
@@ -154,7 +157,7 @@ class ResultBuilder:
         cost: Cost | None,
         depth: Depth,
         approximate: ApproximateSearch | None = None,
-        method: str = "",
+        matching: Matching = NO_MATCHING,
     ) -> None:
         """Record a pair and store its files, unless another process has just stored the pair.
 
@@ -172,6 +175,7 @@ class ResultBuilder:
             # Both files first: a pair without one of its files is not done.
             run_file, run_sha256 = write_run(self.path, prepared.pair, run, tag)
             values_file, values_sha256 = write_values(self.path, prepared.pair, scores)
+            files = write_more(self.path, prepared.pair, matching.beside)
         self.scores[prepared.pair] = scores
         self.pairs[prepared.pair] = PairResult(
             tier=pair_tier(prepared.pair, self.scheme),
@@ -183,7 +187,8 @@ class ResultBuilder:
                 prepared.inspection, retrieved=sum(len(ids) for ids in run.doc_ids)
             ),
             skip_same_id=inspection.skip_same_id,
-            method=method,
+            method=matching.method,
+            files=files,
             data_sha256=inspection.sha256,
             cost=cost,
             run_file=run_file,

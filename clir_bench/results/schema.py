@@ -150,6 +150,7 @@ class PairResult(Record):
             every document that could be ranked.
         method: How the pair's queries and documents were matched, for systems that match terms or
             translate, and the active dimensions of sparse vectors; else empty.
+        files: Further files stored beside the run, such as translations, and their sha256.
         skip_same_id: Whether the document with a query's own id was taken out of its ranking; None
             where it was not recorded yet.
     """
@@ -186,6 +187,7 @@ class PairResult(Record):
 
     skip_same_id: bool | None = None
     method: str = ""
+    files: dict[FileName, str] = {}  # noqa: RUF012 (pydantic copies it)
 
 
 class Group(Record):

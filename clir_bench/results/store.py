@@ -1,7 +1,8 @@
 """Writes results to disk and reads them.
 
 `<output>/<system>/<task>/<split>.json` is the result. The folder `<split>/` beside it has each
-pair's TREC run (`en-sw.run.gz`) and per-query values (`en-sw.values.tsv.gz`).
+pair's TREC run (`en-sw.run.gz`) and per-query values (`en-sw.values.tsv.gz`), and what else its
+result lists under `files`, such as translations (`en-sw.translations.jsonl.gz`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,7 +48,7 @@ _LARGEST_VALUE = 1e12
 """No measure of a query is larger; sums of millions of such values are still finite."""
 
 _RANDOM = rf"\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}"  # as `mkstemp` makes names
-_OF_PAIR = re.compile(rf"\..+\.(run|values\.tsv)\.gz{_RANDOM}")
+_OF_PAIR = re.compile(rf"\..+\.(run|values\.tsv|translations\.jsonl)\.gz{_RANDOM}")
 _SAME_MEAN = 1e-9
 """Means of the same values differ by no more than this, whichever tool computed them."""
 _STALE_SECONDS = 3600
@@ -164,7 +165,7 @@ def to_json(model: BaseModel, indent: int | None = None) -> str:
     _drop(values, later_commands=[])
     _drop(values.get("system"), details={}, parts=[], instruction="")
     for pair in values.get("pairs", {}).values():
-        _drop(pair, method="")
+        _drop(pair, method="", files={})
     text = json.dumps(values, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
     # A file name that is not UTF-8 holds half a surrogate pair, which JSON can escape.
     return text.encode(errors="backslashreplace").decode()
@@ -185,6 +186,14 @@ def write_run(path: Path, pair: LanguagePair, run: Run, tag: str) -> tuple[str, 
 def write_values(path: Path, pair: LanguagePair, scores: QueryScores) -> tuple[str, str]:
     """Store a pair's per-query values; return the file's name and sha256 as `write_run` does."""
     return _write_beside(path, f"{path.stem}/{pair}.values.tsv.gz", format_values(scores))
+
+
+def write_more(path: Path, pair: LanguagePair, contents: Mapping[str, bytes]) -> dict[str, str]:
+    """Store a pair's further files, named by suffix; return their names and sha256."""
+    return dict(
+        _write_beside(path, f"{path.stem}/{pair}.{suffix}", data)
+        for suffix, data in contents.items()
+    )
 
 
 def _write_beside(path: Path, name: str, data: bytes) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
@@ -57,6 +57,8 @@ class Answer:
         collection: The pair's own, with queries as the task has them.
         approximate: What an approximate index missed; None for exact search.
         method: How queries and documents were matched; see `PairResult`.
+        beside: Contents of further files that are stored beside the run, by the suffix of their
+            names: "translations.jsonl.gz", say.
     """
 
     prepared: PreparedPair
@@ -65,6 +67,7 @@ class Answer:
     cost: PairCost
     approximate: ApproximateSearch | None = None
     method: str = ""
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,16 @@ def read_texts(group: CorpusGroup, loader: Loader) -> Iterator[list[Text]]:
         where=corpus.label,
     ):
         yield [text for text in window if text.text.strip()]
+
+
+def joined_files(parts: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:
+    """Return the files of several parts; one that another part has otherwise gets a number."""
+    files: dict[str, bytes] = {}
+    for number, part in enumerate(parts, start=1):
+        for name, data in part.items():
+            if files.setdefault(name, data) != data:
+                files[f"{number}.{name}"] = data
+    return files
 
 
 def failures_of(found: Sequence[GroupAnswers]) -> Mapping[LanguagePair, str]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from clir_bench.results.system_record import SystemRecord
 from clir_bench.search.topk import id_ranks
-from clir_bench.systems.answers import Answer, GroupAnswers, Task, failures_of
+from clir_bench.systems.answers import Answer, GroupAnswers, Task, failures_of, joined_files
 from clir_bench.systems.composition import composed_info, record_of
 from clir_bench.systems.names import Composition
 from clir_bench.systems.system import EncoderSystem, System
@@ -186,7 +186,9 @@ def _joined(answers: Sequence[Answer]) -> Answer:
     for other in others:
         cost = cost + other.cost
     methods = dict.fromkeys(answer.method for answer in answers if answer.method)
-    return replace(first, cost=cost, approximate=None, method=" | ".join(methods))
+    beside = joined_files(answer.beside for answer in answers)
+    method = " | ".join(methods)
+    return replace(first, cost=cost, approximate=None, method=method, beside=beside)
 
 
 def _weights(composition: Composition, text: str) -> tuple[float, ...]:

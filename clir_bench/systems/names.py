@@ -236,6 +236,7 @@ class _Kind(NamedTuple):
 _KINDS = {
     "hybrid": _Kind("hybrid", "hybrid:A+B"),
     "rerank": _Kind("rerank", "rerank:MODEL+SYSTEM", n_leading=1),
+    "translate": _Kind("translate.queries", "translate:HOW+SYSTEM", n_leading=1),
     "run": _Kind("stored_runs", "run:FOLDER", n_leading=0),
     "random": _Kind("bounds", "random", is_alone=True),
     "oracle": _Kind("bounds", "oracle", is_alone=True),

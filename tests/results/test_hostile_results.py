@@ -130,7 +130,7 @@ def test_nothing_of_a_system_that_is_too_large_is_read(
         file.truncate(LARGEST_SYSTEM_BYTES)
     monkeypatch.setattr(read, "read_system_card", None)
     monkeypatch.setattr(read, "read_statement", None)
-    assert "bytes; at most 33,554,432 are taken for one system" in made.problems()
+    assert "bytes; at most 33,554,432 are allowed per system" in made.problems()
 
 
 def test_a_result_is_no_larger_than_its_tasks_pairs_let_it_be(
@@ -145,7 +145,7 @@ def test_a_result_is_no_larger_than_its_tasks_pairs_let_it_be(
 
 def test_a_result_of_no_split_is_not_read(made: Submitted) -> None:
     made.result.with_name("s1.json").write_bytes(made.result.read_bytes())
-    assert "s1.json: 's1' is no split of the task; it has test" in made.problems()
+    assert "s1.json: 's1' is not a split of the task, which has test" in made.problems()
 
 
 @pytest.mark.parametrize(
@@ -201,13 +201,13 @@ SWAHILI = ("pairs", "en-sw")
 IMPOSSIBLE = {
     "after today": (at("environment", "started", value="2126-01-01T00:00:00+00:00"), "after today"),
     "before": (at("environment", "started", value="1999-01-01T00:00:00+00:00"), "is before clir"),
-    "out of time": (at("environment", "started", value="9999-12-31T23:59:59-12:00"), "is no time"),
+    "out of time": (at("environment", "started", value="9999-12-31T23:59:59-12:00"), "is not a time"),
     "seconds": (at("environment", "seconds", value=-1.0), "environment.seconds is -1"),
-    "a version": (at("environment", "clir_bench", value="latest"), "clir_bench 'latest' is no ver"),
-    "python": (at("environment", "python", value=""), "environment.python '' is no version"),
-    "a package": (at("environment", "packages", value={"numpy": "?"}), "numpy .*is no version"),
-    "a commit": (at("environment", "git_commit", value="HEAD"), "git_commit 'HEAD' is no commit"),
-    "cores": (at("environment", "hardware", value={"cores": "-4"}), "cores '-4' is no number"),
+    "a version": (at("environment", "clir_bench", value="latest"), "clir_bench 'latest' is not a v"),
+    "python": (at("environment", "python", value=""), "environment.python '' is not a version"),
+    "a package": (at("environment", "packages", value={"numpy": "?"}), "numpy .*is not a version"),
+    "a commit": (at("environment", "git_commit", value="HEAD"), "git_commit 'HEAD' is not a commit"),
+    "cores": (at("environment", "hardware", value={"cores": "-4"}), "cores '-4' is not a positive number"),
     "parameters": (at("system", "n_parameters", value=-1), "system.n_parameters is -1"),
     "max tokens": (at("system", "max_tokens", value=0), "system.max_tokens is 0"),
     "weights": (at("system", "weights_sha256", value="abc"), "weights_sha256 is not 64 hex"),
@@ -229,12 +229,12 @@ IMPOSSIBLE = {
     "a cost": (at(*SWAHILI, "cost", "search_seconds", value=-0.5), "cost.search_seconds is -0.5"),
     "sharing": (at(*SWAHILI, "cost", "pairs_sharing_corpus", value=0), "pairs_sharing_corpus is 0"),
     "a range": (at(*SWAHILI, "scores", "nDCG@10", value={"mean": 1.5, "interval": [0.5, 1.6]}),
-                r"nDCG@10 is stated as 1.5 \[0.5, 1.6\]; expected a mean within its interval"),
+                r"nDCG@10 is stated as 1.5 \[0.5, 1.6\]; expected a mean inside its interval"),
     "upside down": (at("overall", "nDCG@10", "interval", value=[0.9, 0.1]), "overall: nDCG@10 is"),
     "a ratio": (at("tiers", "ratio", value={"nDCG@10": {"mean": 1.0, "interval": [2.0, 1.0]}}),
                 "tiers.ratio: nDCG@10 has an impossible interval"),
     "a scheme": (at("tiers", "scheme", value="mine"), "tiers.scheme is 'mine'"),
-    "a language": (at(*SWAHILI, "language", value="en"), "language is stated as 'en', under"),
+    "a language": (at(*SWAHILI, "language", value="en"), "language is stated as 'en', but under"),
     "a mean of a language": (at("languages", "sw", "scores", "nDCG@10", "mean", value=0.9),
                              "languages.sw.scores.nDCG@10.mean is stated as 0.9"),
 }  # fmt: skip

@@ -261,6 +261,7 @@ def _store(
             "run_sha256": hashlib.sha256(data).hexdigest(),
             "values_file": values_file,
             "values_sha256": values_sha256,
+            "files": {},
         }
     )
 

@@ -13,13 +13,18 @@ fetches the file first if needed. A wrong file raises `DataError` with its name 
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.source import Source
 from clir_bench.types import Collection, LanguagePair
 
-__all__ = ["Adapter", "Source"]
+__all__ = ["Adapter", "Source", "gives_translations"]
+
+_Load = TypeVar("_Load", bound=Callable[..., Collection])
+GIVES_TRANSLATIONS = "gives_translations"
+"""Attribute of the adapters that `gives_translations` marks."""
 
 
 class Adapter(Protocol):
@@ -30,3 +35,12 @@ class Adapter(Protocol):
     ) -> Collection:
         """Return the collection of one pair; documents may stream, queries and qrels may not."""
         ...
+
+
+def gives_translations(adapter: _Load) -> _Load:
+    """Mark an adapter that fills `Collection.translations`, so that this is known before loading.
+
+    Equal query ids of a card with `parallel_queries` are translations without this mark.
+    """
+    setattr(adapter, GIVES_TRANSLATIONS, True)
+    return adapter

@@ -18,28 +18,34 @@ from typing import NamedTuple
 
 from clir_bench.core.text_files import kept, read_jsonl
 from clir_bench.errors import DataError, MissingDataError
+from clir_bench.tasks.adapters import gives_translations
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.source import Source
 from clir_bench.types import Collection, Document, LanguagePair, Qrel, Query
 
 _FIELDS = ("id", "question_lang", "title", "context")
+_TRANSLATION = "question_translated"
+"""The annotators' own translation; hand-made files may lack it."""
 
 
 class Row(NamedTuple):
-    """One question and its passage; the passage's text is empty if the annotators found none."""
+    """One question, its passage, empty if the annotators found none, and its translation."""
 
     question_id: str
     question: str
     title: str
     passage: str
+    translation: str = ""
 
 
+@gives_translations
 def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Collection:
     """Return the questions of one language and split, and every passage of the other language.
 
     Query ids are "<language>-<split>-<official id>". Document ids are a hash of the passage, so
     they do not depend on what else is in the corpus. A question asked in several rows has all of
     their passages as relevant documents in each; one without a passage is kept and not judged.
+    Translations are the annotators' own, in the passages' language.
 
     Raises:
         MissingDataError: The language has no gold passages in that split.
@@ -72,6 +78,7 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
             for query_id, row in zip(query_ids, rows, strict=True)
             for doc_id in passages.get(row.question, ())
         ],
+        translations={i: row.translation for i, row in zip(query_ids, rows, strict=True)},
     )
 
 
@@ -107,9 +114,10 @@ def _rows(path: Path) -> tuple[Row, ...]:
 def _read(path: Path) -> Iterator[tuple[int, Row]]:
     for number, raw in read_jsonl(path, required=_FIELDS):
         values = []
-        for key in _FIELDS:
+        for key in (*_FIELDS, _TRANSLATION):
             # Absent values are null, or NaN where the authors' tables had an empty cell.
-            value = raw[key] if raw[key] is not None and raw[key] == raw[key] else ""
+            absent = raw.get(key) is None or raw[key] != raw[key]
+            value = "" if absent else raw[key]
             if not isinstance(value, str):
                 raise DataError(f"{path}:{number}: {key} must be text, found {value!r}")
             values.append(value if value.strip() else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -39,6 +39,14 @@ def checked(found: object, where: str) -> Collection:
         raise PluginError(
             f"{where}: Collection.documents is a {type(stream).__name__}, which is read only once; "
             "expected a list, or an object whose __iter__ begins anew"
+        )
+    translations = found.translations
+    if not isinstance(translations, Mapping) or not all(
+        isinstance(text, str) for item in translations.items() for text in item
+    ):
+        raise PluginError(
+            f"{where}: Collection.translations must map query ids to texts, found "
+            f"{shown(translations)}"
         )
     return replace(
         found,

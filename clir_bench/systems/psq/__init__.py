@@ -1,0 +1,1 @@
+"""Probabilistic structured queries: translation tables and what they make of a query."""

@@ -1,0 +1,1 @@
+"""Systems that translate: the queries, or the documents, before another system gets them."""
