@@ -1,11 +1,11 @@
-"""Measures a training step: pairs a second, and what transport adds.
+"""Measures a training step: pairs per second, and what transport adds.
 
     python benchmarks/distill.py --batch-size 256 --steps 20
     python benchmarks/distill.py --layers 6 --batch-size 64 --steps 5
 
 Sentences are random: 20 to 48 pieces on either side, as in news and verses, a vocabulary of 32,000
 pieces of 384 numbers. Times are of the processor, summed over threads, so that other work on the
-machine does not count; pairs a second are by the clock. English sentences through the student are
+machine does not count; pairs per second are by the clock. English sentences through the student are
 a quarter of the batch on top, as in a training.
 """
 
@@ -75,7 +75,7 @@ def batch(size: int, generator: torch.Generator) -> tuple[Any, torch.Tensor]:
 
 
 def measure(step: Callable[[int], None], steps: int) -> tuple[float, float]:
-    """Return processor seconds and clock seconds a step."""
+    """Return processor seconds and clock seconds per step."""
     for number in range(2):
         step(number)
     processor, clock = time.process_time(), time.perf_counter()
@@ -94,7 +94,7 @@ def main() -> None:
     options = parser.parse_args()
     generator = torch.Generator().manual_seed(0)
     batches = [batch(options.batch_size, generator) for _ in range(4)]
-    print("method                    CPU s a step   against kd   pairs a second")
+    print("method                  CPU s per step   against kd   pairs per second")
     base = 0.0
     for method in options.methods:
         model = student(options.layers)

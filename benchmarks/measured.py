@@ -26,11 +26,10 @@ SYSTEMS = ("hashing", "all-minilm-l6-v2")
 HEAD = """\
 # Measured
 
-Every number was printed by the commands below on one machine with two CPU cores. The figures in
-brackets are 95% bootstrap intervals. `hashing` is the control without weights: what shared
-character n-grams alone are worth. all-MiniLM-L6-v2 is an English model. Tiers are by Joshi class.
-Neither system was made for these languages: the tables show what the tasks measure, and are no
-competition.
+Every number was printed by the commands below on one machine with two CPU cores. Numbers in
+brackets are 95% bootstrap intervals. `hashing` is a baseline without weights: it only compares
+character n-grams. all-MiniLM-L6-v2 is an English model. Tiers are by Joshi class. Neither system
+was made for these languages: the tables show what the tasks measure, not which system is good.
 
     export CLIR_BENCH_DATA=...
     clir-bench run -m hashing -m all-minilm-l6-v2 -t xquad -t xquad-r -t tatoeba -t mtop -t afriqa

@@ -8,7 +8,7 @@ them; `wall_lost` is by the clock. Lost is what the killed run and the one after
 beyond a run that was never killed, so it holds a second start of Python and of the model, the
 documents read and checked once more, and the shard that was in hand. Every run is a process of its
 own; its encoder counts documents and kills the process when it is asked for more than it may.
-The encoder `look-up` makes vectors of 128 numbers out of a text's hash and waits a fixed time a
+The encoder `look-up` makes vectors of 128 numbers out of a text's hash and waits a fixed time per
 document; every other name is a model's, which is given English sentences of Tatoeba. The run file
 must be the same, byte for byte.
 """
@@ -204,7 +204,7 @@ class Runs:
             before = self.took(output, embeddings, kill_after)
             after = self.took(output, embeddings)
             same = run_bytes(output) == expected
-        waits = f", {self.arguments.milliseconds:g} ms a document"
+        waits = f", {self.arguments.milliseconds:g} ms per document"
         return {
             "encoder": self.arguments.encoder
             + (waits if self.arguments.encoder == LOOK_UP else ""),

@@ -154,7 +154,7 @@ def _xquad(records: Records) -> str:
         "faster by": _NUMBER,
         "processor seconds": _NUMBER,
         "faster by ": _NUMBER,
-        "texts a second": _NUMBER,
+        "texts per second": _NUMBER,
         "peak MB": _NUMBER,
         "largest move of nDCG@10": _NUMBER,
     }

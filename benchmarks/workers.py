@@ -2,7 +2,7 @@
 
     CLIR_BENCH_DATA=FOLDER python benchmarks/workers.py --csv benchmarks/measured/workers.csv
 
-Two encoders, each worker with one thread. One waits 2 ms a document, as a worker on a machine of
+Two encoders, each worker with one thread. One waits 2 ms per document, as a worker on a machine of
 its own would look from here: what it loses against the ideal is what handing out, collecting,
 storing and searching cost. The other is all-MiniLM-L6-v2 in float32 on English and German XQuAD,
 whose workers share this machine's cores. Times are of the whole command, the start of Python and of
@@ -120,7 +120,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         nodes = cluster(max(arguments.ray))
         try:
             for encoder, label in (
-                ("waits", f"waits {MILLISECONDS:g} ms a document"),
+                ("waits", f"waits {MILLISECONDS:g} ms per document"),
                 ("all-minilm-l6-v2", "MiniLM on this machine's cores"),
             ):
                 ways = [("processes", n, ()) for n in arguments.local]

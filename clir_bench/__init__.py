@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clir_bench.analysis.comparison.stored import compare_results as compare
-    from clir_bench.evaluation.simple import evaluate
+    from clir_bench.evaluation.simple import evaluate, score_runs
     from clir_bench.evaluation.system import load_system
     from clir_bench.results.views import load_result, load_results
     from clir_bench.tasks.catalog import load_card as load_task
@@ -29,6 +29,7 @@ __all__ = [
     "load_results",
     "load_system",
     "load_task",
+    "score_runs",
 ]
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "load_results": ("results.views", "load_results"),
     "load_system": ("evaluation.system", "load_system"),
     "load_task": ("tasks.catalog", "load_card"),
+    "score_runs": ("evaluation.simple", "score_runs"),
 }
 
 

@@ -1,18 +1,18 @@
-"""Everything clir-bench raises on purpose.
+"""The errors that clir-bench raises.
 
     ClirBenchError              exit code 1
-    +-- UsageError              exit code 2: the command or the call cannot mean anything
-    |   +-- UnknownNameError    a task, model, language, pair, split, ... nobody has heard of
+    +-- UsageError              exit code 2: the command or the call is invalid
+    |   +-- UnknownNameError    a task, model, language, pair, split, ... does not exist
     |   +-- CardError           a task card that cannot be read or contradicts itself
-    +-- DataError               a file or a collection is not what its format says
+    +-- DataError               a file or a collection breaks the rules of its format
     |   +-- MissingDataError    a file is not there and cannot be fetched
     +-- EncoderError            an encoder failed, or returned something unusable
-    |   +-- WorkerError         workers cannot be started, or were lost again and again
+    |   +-- WorkerError         workers cannot be started, or were lost repeatedly
     +-- PluginError             an entry point that cannot be imported or lacks a method
     +-- ConformanceError        an encoder or adapter does not pass the checks for plugins
     +-- ResultError             a stored result that cannot be read, or must not be overwritten
     +-- OutputError             the output folder cannot be written
-    +-- TrainingError           a training that cannot go on; its last good weights are kept
+    +-- TrainingError           a training that cannot continue; its last good weights are kept
 
 A message names the file or the task, what was expected, what was found, and what to do.
 """
@@ -24,23 +24,23 @@ from collections.abc import Iterable
 
 
 class ClirBenchError(Exception):
-    """Base of every error a user of clir-bench may want to catch.
+    """The base class of all errors of clir-bench.
 
     Attributes:
-        exit_code: What the command line exits with when this error ends it.
+        exit_code: Exit code of a command that this error ends.
     """
 
     exit_code = 1
 
 
 class UsageError(ClirBenchError):
-    """The command or the call cannot mean anything; nothing was run."""
+    """The command or the call is invalid; nothing was run."""
 
     exit_code = 2
 
 
 class UnknownNameError(UsageError):
-    """A name that is not known, answered with the nearest ones that are.
+    """A name that does not exist; the message lists the most similar names that do.
 
     Args:
         kind: What was looked for, in the singular: "task", "model", "language".
@@ -61,7 +61,7 @@ class CardError(UsageError):
 
 
 class DataError(ClirBenchError):
-    """A file or a collection is not what its format says."""
+    """A file or a collection breaks the rules of its format."""
 
 
 class MissingDataError(DataError):
@@ -73,7 +73,7 @@ class EncoderError(ClirBenchError):
 
 
 class WorkerError(EncoderError):
-    """Workers cannot be started, do not agree with each other, or were lost again and again."""
+    """Workers cannot be started, differ from each other, or were lost repeatedly."""
 
 
 class PluginError(ClirBenchError):
@@ -93,7 +93,7 @@ class OutputError(ClirBenchError):
 
 
 class TrainingError(ClirBenchError):
-    """A training that cannot go on; its last good weights are kept."""
+    """A training that cannot continue; its last good weights are kept."""
 
 
 def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:

@@ -1,4 +1,4 @@
-"""The nouns every layer shares."""
+"""The types that all parts of the package share: queries, documents, judgments, runs, encoders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POOL = "mul"
 
 Tier: TypeAlias = Literal["low", "mid", "high", "unknown"]
 Vectors: TypeAlias = "NDArray[np.float32]"
-"""One row a text, float32, shape `(n_texts, dim)`."""
+"""One row per text, float32, shape `(n_texts, dim)`."""
 
 
 class LanguagePair(NamedTuple):
@@ -63,7 +63,7 @@ LARGEST_GRADE = 100_000
 
 
 class Qrel(NamedTuple):
-    """One relevance judgment, field for field ir_measures' own.
+    """One relevance judgment, with the same fields as ir_measures' `Qrel`.
 
     `relevance` is a whole number of at most `LARGEST_GRADE`, relevant above 0.
     """
@@ -84,7 +84,7 @@ class Collection:
         documents: Re-iterable and streamed from disk; every `doc_id` occurs once.
         queries: Every query, judged or not.
         qrels: The official judgments, non-relevant ones included.
-        skip_same_id: Take the document whose `doc_id` equals the `query_id` out of that query's
+        skip_same_id: Remove the document whose `doc_id` equals the `query_id` from that query's
             ranking (a query that is itself in the corpus must not find itself).
     """
 
@@ -108,10 +108,10 @@ class EncoderInfo:
         document_prompt: Text put before every document.
         max_tokens: Longer texts are cut here; None when there is no limit.
         dtype: Arithmetic of the forward pass, as torch names it: "float32", "bfloat16"; or
-            "mixed-bfloat16" (see `encoders.precision`).
-        dtype_reason: Why that arithmetic was taken, with what was measured, where `dtype="auto"`
-            left it to the encoder; empty otherwise. Numbers in it differ from run to run, so it is
-            no part of what identifies a system.
+            "mixed-bfloat16" (see `encoders.st.precision`).
+        dtype_reason: Why the encoder chose that arithmetic under `dtype="auto"`, with its
+            measurements; empty otherwise. Its numbers differ from run to run, so it does not
+            help to identify a system.
         n_parameters: Number of weights, None when there are none.
         similarity: "cosine" (rows are unit length), "dot" or "maxsim".
         license: SPDX id where known.
@@ -136,7 +136,7 @@ class EncoderInfo:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Texts to single vectors; relevance is the inner product."""
+    """Turns each text into one vector; the score is the inner product."""
 
     info: EncoderInfo
     dim: int
@@ -152,7 +152,7 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class TokenEncoder(Protocol):
-    """Texts to one vector per token (late interaction); relevance is MaxSim.
+    """Turns each text into one vector per token (late interaction); the score is MaxSim.
 
     MaxSim is the sum over query tokens of the largest inner product with a document token
     (Khattab and Zaharia 2020, arXiv 2004.12832).
@@ -162,23 +162,23 @@ class TokenEncoder(Protocol):
     dim: int
 
     def encode_query_tokens(self, texts: Sequence[str], *, language: str) -> list[Vectors]:
-        """Return one float32 `(n_tokens_i, dim)` a text, in the order of `texts`."""
+        """Return one float32 `(n_tokens_i, dim)` per text, in the order of `texts`."""
         ...
 
     def encode_document_tokens(self, texts: Sequence[str], *, language: str) -> list[Vectors]:
-        """Return one float32 `(n_tokens_i, dim)` a text, in the order of `texts`."""
+        """Return one float32 `(n_tokens_i, dim)` per text, in the order of `texts`."""
         ...
 
 
 @dataclass(frozen=True)
 class EncoderRequest:
-    """What an encoder's entry point is called with: `load(request) -> Encoder | TokenEncoder`.
+    """The argument of an encoder's entry point: `load(request) -> Encoder | TokenEncoder`.
 
     Attributes:
         name: The registered name, "st" of `st:intfloat/multilingual-e5-small`.
         argument: What follows the colon, empty when there is none.
         device: A torch device ("cpu", "cuda:0"), or "auto".
-        dtype: "auto", "float32", "bfloat16" or "mixed-bfloat16" (see `encoders.precision`).
+        dtype: "auto", "float32", "bfloat16" or "mixed-bfloat16" (see `encoders.st.precision`).
         batch_size: Texts per forward pass, or None for the encoder's own choice.
         trust_remote_code: Whether code shipped with the weights may run; off unless asked for.
         seed: For encoders that draw random numbers.
@@ -203,8 +203,8 @@ class Run:
 
     Attributes:
         query_ids: `(n_queries,)`.
-        doc_ids: One tuple of ids a query, best first; may be empty and differ in length.
-        scores: One float32 array a query, as long as its `doc_ids`, never increasing.
+        doc_ids: One tuple of ids per query, best first; may be empty and differ in length.
+        scores: One float32 array per query, as long as its `doc_ids`, never increasing.
     """
 
     query_ids: Sequence[str]

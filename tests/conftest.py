@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+# Each of pytest's processes has one core: more threads would wait for each other. The package and
+# the tests are compiled once, not by each of the hundreds of processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Tests fail for what is wrong, not for a machine that is busy; and for the same reason everywhere.
 hypothesis.settings.register_profile(
@@ -37,3 +45,11 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs real benchmark data: set CLIR_BENCH_DATA to its folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Iterator[None]:
+    """Make fsync return at once: a test cannot see whether bytes outlive a power cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from folders import Folder, clir, make_folder
 
-from clir_bench.cli.validate import find_source
 from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.validate import ValidationReport, validate
 from clir_bench.tasks import catalog
-from clir_bench.tasks.cards import TaskCard
-from clir_bench.tasks.source import Source
 
 CARD = """\
 name = "hashing"
@@ -93,21 +94,36 @@ class Submitted:
         return "\n".join(map(str, self.report(path).problems))
 
     def report(self, path: Path | None = None) -> ValidationReport:
-        return validate(path or self.system, local_data)
+        return validate(path or self.system)
 
 
-def local_data(card: TaskCard, split: str) -> Source | None:
-    return find_source(card, split, None)
+def make_submission(
+    root: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Folder], object] = lambda _: None
+) -> Submitted:
+    """Return a copy of a submission of the hashing encoder on the tiny task, taken for shipped.
+
+    `change` is what is done to the task's folder first.
+    """
+    shutil.copytree(_submission(change), root, dirs_exist_ok=True)
+    tasks = root / "tasks"
+    monkeypatch.setattr(catalog, "shipped_directory", lambda: tasks)
+    full = root / "full" / "hashing" / "mine" / "test.json"
+    return Submitted(Folder(tasks / "mine.toml", tasks / "data"), full, root / "submitted")
 
 
-def make_submission(root: Path, monkeypatch: pytest.MonkeyPatch) -> Submitted:
-    """Run the hashing encoder on the tiny task, as if it were a shipped one, and submit it."""
+@cache
+def _submission(change: Callable[[Folder], object]) -> Path:
+    """Run the encoder and submit its result, once per process; return the folder of all of it."""
+    home = tempfile.TemporaryDirectory()
+    atexit.register(home.cleanup)
+    root = Path(home.name)
     task = make_folder(root / "tasks")
-    monkeypatch.setattr(catalog, "shipped_directory", lambda: task.card_path.parent)
-    full = root / "full"
-    assert clir("run", "-m", "hashing", "-t", "mine", "-o", full) == 0
-    card = root / "card.toml"
-    card.write_text(CARD, encoding="utf-8")
-    made = Submitted(task, full / "hashing" / "mine" / "test.json", root / "submitted")
-    assert clir("submit", made.full, "--to", made.root, "--card", card) == 0
-    return made
+    change(task)
+    (root / "card.toml").write_text(CARD, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "shipped_directory", lambda: task.card_path.parent)
+        assert clir("run", "-m", "hashing", "-t", "mine", "-o", root / "full") == 0
+        full = root / "full" / "hashing" / "mine" / "test.json"
+        to = ("--to", root / "submitted", "--card", root / "card.toml")
+        assert clir("submit", full, *to) == 0
+    return root

@@ -142,3 +142,44 @@ def test_stored_results_are_loaded_and_compared(folder: Folder) -> None:
     comparison = clir_bench.compare(results)
     assert len(comparison.tasks) == 1
     assert not comparison.refused
+
+
+def test_score_runs_leaves_the_files_that_the_command_leaves(folder: Folder) -> None:
+    run = folder.data.parent / "my.run"
+    run.write_text("q1 Q0 d1 1 2 t\nq2 Q0 d2 1 2 t\n")
+    there, here = folder.data.parent / "there", folder.data.parent / "here"
+    given = ["-t", folder.card_path, "--system", "bm25", "--measures", "P@1"]
+    assert clir("score", *given, "-o", there, f"en-sw={run}") == 0
+    scored = clir_bench.score_runs(
+        "bm25", folder.card_path, {"eng-swa": run}, measures="P@1", output=here
+    )
+    assert scored.path == here / "bm25/mine/test.json"
+    assert scored.failures == {}
+    [unanswered, _] = scored.notes
+    assert "1 of 3 judged queries have no line" in unanswered
+    assert plain(scored.path) == plain(there / "bm25/mine/test.json")
+    assert scored.result is not None
+    assert scored.result.environment.command == (
+        f"clir_bench.score_runs('bm25', {str(folder.card_path)!r}, {{'eng-swa': {str(run)!r}}}, "
+        f"measures='P@1', output={str(here)!r})"
+    )
+
+
+def test_score_runs_refuses_what_it_cannot_score(folder: Folder, tmp_path: Path) -> None:
+    run = tmp_path / "my.run"
+    run.write_text("q1 Q0 d9 1 2 t\n")
+    for runs, problem in (
+        ([("en-sw", run), ("eng-swa", run)], "en-sw has a run file already"),
+        ({"*-sw": run}, "names 2 pairs"),
+        ({}, "no run file; give one per pair"),
+    ):
+        with pytest.raises(UsageError, match=problem):
+            clir_bench.score_runs("bm25", folder.card_path, runs, output=tmp_path)
+    with pytest.raises(UsageError, match="exclude each other"):
+        clir_bench.score_runs("bm25", "miracl", {}, sample=True, split="dev", output=tmp_path)
+    with pytest.raises(UsageError, match="'mtop' is a suite"):
+        clir_bench.score_runs("bm25", "mtop", {"en-sw": run}, output=tmp_path)
+    with pytest.raises(UnknownNameError, match="unknown option 'sede'; did you mean seed"):
+        clir_bench.score_runs("bm25", "miracl", {}, sede=3)  # type: ignore[call-arg]
+    failed = clir_bench.score_runs("bm25", folder.card_path, {"en-sw": run}, output=tmp_path)
+    assert "1 documents are not in the corpus" in failed.failures["en-sw"]

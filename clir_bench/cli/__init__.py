@@ -1,4 +1,4 @@
-"""The command line: parsing and printing, nothing else.
+"""The command line: it parses options, calls one function, and prints the outcome.
 
 Commands are imported when they are called, so that `clir-bench --help` answers at once. This module
 imports nothing, so that Ctrl-C works while the rest is imported.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from clir_bench.cli import options
@@ -21,7 +23,7 @@ def command(texts: tuple[str, ...], language: str, form: Format) -> None:
     """
     from clir_bench.encoders.lexical.analysis import load_analyzer
 
-    lines = texts or [line.rstrip("\n") for line in click.get_text_stream("stdin")]
+    lines = texts or [line.decode("utf-8", "replace").rstrip("\r\n") for line in sys.stdin.buffer]
     analyzer = load_analyzer(resolve(language).code)
     rows = [[text, analyzer.terms(text)] for text in lines]
     columns = [

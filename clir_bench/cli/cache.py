@@ -1,4 +1,4 @@
-"""`clir-bench cache`: stored vectors of documents."""
+"""`clir-bench cache`: lists, checks and removes stored vectors of documents."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ import click
 from clir_bench.cli import options
 from clir_bench.cli.output import echo, show
 from clir_bench.core.tables import Column, Format, Table, json_line
-from clir_bench.errors import UnknownNameError
 from clir_bench.search.vectors.maintenance import (
     StoredEntry,
-    damages,
-    discard,
-    repair,
+    prune_vectors,
     stored,
-    sweep_leftovers,
+    verify_vectors,
 )
 from clir_bench.search.vectors.store import embeddings_directory, size_text
 
@@ -83,33 +80,31 @@ def list_(folder: Path | None, form: Format) -> None:
 @command.command()
 @click.argument("keys", nargs=-1)
 @_folder
-@click.option("--repair", "repairing", is_flag=True, help="Remove damaged shards.")
+@click.option("--repair", is_flag=True, help="Remove damaged shards.")
 @click.pass_context
-def verify(ctx: click.Context, keys: tuple[str, ...], folder: Path | None, repairing: bool) -> None:
+def verify(ctx: click.Context, keys: tuple[str, ...], folder: Path | None, repair: bool) -> None:
     """Compare every shard, or only those of KEYS, with its checksum.
 
     Runs check what they read themselves. Exits with 1 when a shard is damaged or an entry does not
     say what it holds.
     """
-    n_damaged = n_unreadable = 0
-    entries = _chosen(stored(folder or embeddings_directory()), keys)
-    for entry in entries:
-        if not entry.readable:
-            n_unreadable += 1
+    checked = []
+    for one in verify_vectors(folder or embeddings_directory(), keys, repair=repair):
+        checked.append(one)
+        name = one.entry.name
+        if not one.entry.readable:
             echo(
-                f"{entry.name}: entry.json cannot be read; `clir-bench cache prune "
-                f"{entry.name[-12:]}` removes it, and a run that uses it writes it anew"
+                f"{name}: entry.json cannot be read; `clir-bench cache prune {name[-12:]}` removes "
+                "it, and a run that uses it writes it anew"
             )
-        found = []
-        for number, problem in damages(entry):
-            echo(f"{entry.name}: shard {number}: {problem}")
-            found.append(number)
-        n_damaged += len(found)
-        if repairing and found and not repair(entry, found):
-            echo(f"{entry.name}: in use; its shards are left as they are")
-    n_shards = sum(entry.n_done for entry in entries)
-    echo(f"{n_shards} shards of {len(entries)} corpora checked, {n_damaged} damaged")
-    if n_damaged or n_unreadable:
+        for number, problem in one.damaged.items():
+            echo(f"{name}: shard {number}: {problem}")
+        if one.in_use:
+            echo(f"{name}: in use; its shards are left as they are")
+    n_shards = sum(one.entry.n_done for one in checked)
+    n_damaged = sum(len(one.damaged) for one in checked)
+    echo(f"{n_shards} shards of {len(checked)} corpora checked, {n_damaged} damaged")
+    if n_damaged or not all(one.entry.readable for one in checked):
         ctx.exit(1)
 
 
@@ -137,31 +132,13 @@ def prune(
     folder that clir-bench did not make or that holds other files.
     """
     root = folder or embeddings_directory()
-    freed = sweep_leftovers(root)
-    entries = _chosen(stored(root), keys)
-    chosen = [
-        entry
-        for entry in entries
-        if (keys or all_ or model is not None or older_than is not None)
-        and (model is None or entry.model == model)
-        and (older_than is None or entry.idle_seconds > older_than * _DAY_SECONDS)
-    ]
-    for entry in chosen:
-        if problem := discard(entry):
-            echo(f"kept {entry.name} ({_label(entry)}): {problem}")
-            continue
-        freed += entry.size_bytes
+    idle_seconds = None if older_than is None else older_than * _DAY_SECONDS
+    done = prune_vectors(root, keys, everything=all_, model=model, idle_seconds=idle_seconds)
+    for entry, problem in done.kept:
+        echo(f"kept {entry.name} ({_label(entry)}): {problem}")
+    for entry in done.removed:
         echo(f"removed {entry.name} ({_label(entry)}, {size_text(entry.size_bytes)})")
-    echo(f"{size_text(freed)} freed in {root}")
-
-
-def _chosen(entries: list[StoredEntry], keys: tuple[str, ...]) -> list[StoredEntry]:
-    """Return the entries with a key that ends in one of `keys`; all without `keys`."""
-    for key in keys:
-        if not any(entry.name.endswith(key) for entry in entries):
-            names = [entry.name[-12:] for entry in entries]
-            raise UnknownNameError("key", key, names, "`clir-bench cache list` lists them.")
-    return [entry for entry in entries if not keys or entry.name.endswith(keys)]
+    echo(f"{size_text(done.freed_bytes)} freed in {root}")
 
 
 def _label(entry: StoredEntry) -> str:

@@ -1,4 +1,4 @@
-"""`clir-bench check-encoder`."""
+"""`clir-bench check-encoder`: checks that an encoder does what clir-bench expects of one."""
 
 from __future__ import annotations
 

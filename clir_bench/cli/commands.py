@@ -1,4 +1,4 @@
-"""Lists the commands, and runs them to an exit code."""
+"""Lists the commands, runs the one that the user typed, and returns its exit code."""
 
 from __future__ import annotations
 

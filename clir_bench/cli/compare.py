@@ -1,4 +1,4 @@
-"""`clir-bench compare`."""
+"""`clir-bench compare`: tests which differences between systems are significant."""
 
 from __future__ import annotations
 

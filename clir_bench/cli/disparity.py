@@ -1,32 +1,17 @@
-"""`clir-bench disparity`."""
+"""`clir-bench disparity`: measures how unequally systems serve languages."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from clir_bench.analysis.disparity.loading import load_pool, pool_pairs
-from clir_bench.analysis.disparity.pool import PoolDisparity, pool_disparity
-from clir_bench.analysis.disparity.report import (
-    DisparityReport,
-    DisparityRow,
-    as_record,
-    as_rows,
-    report_of,
-)
+from clir_bench.analysis.disparity.report import DisparityRow, as_record, as_rows
+from clir_bench.analysis.disparity.stored import measure_disparity
 from clir_bench.cli import options
 from clir_bench.cli.disparity_tables import disparity_tables
 from clir_bench.cli.output import echo, show
-from clir_bench.core.progress import Bar
 from clir_bench.core.tables import Column, Format, Table, json_line
-from clir_bench.errors import MissingDataError, UsageError
-from clir_bench.evaluation.selection import one_folder, split_names
-from clir_bench.results.schema import Result
-from clir_bench.results.store import read_result, read_scores, shown_result
-from clir_bench.tasks.languages import TierScheme, load_scheme, scheme_names
-from clir_bench.tasks.measures import parse_measures
 
 _EPILOG = """\b
 Examples:
@@ -80,17 +65,15 @@ def command(
     languages also the max rank distance between the answers in different languages, the language
     preference of the first ten documents, and PEER. docs/disparity.md says what each means.
     """  # fmt: skip
-    schemes = [load_scheme(name) for name in tiers or scheme_names()]
-    names = tuple(parse_measures(split_names(measures)))
-    stored = [(path, _read(path)) for path in results]
-    if pool:
-        one_folder(data_dir, len({result.task.id for _, result in stored if pool_pairs(result)}))
-    reports = [_report(path, result, schemes, names) for path, result in stored]
-    if pool:
-        reports = [
-            replace(report, pool=_bias(path, result, depth, data_dir, tasks_dir))
-            for report, (path, result) in zip(reports, stored, strict=True)
-        ]
+    reports = measure_disparity(
+        results,
+        tiers=tiers,
+        measures=measures,
+        pool=pool,
+        depth=depth,
+        data_dir=data_dir,
+        tasks_dir=tasks_dir,
+    )
     if form == "json":
         echo("\n".join(json_line(as_record(report)) for report in reports))
     elif form == "csv":
@@ -98,38 +81,3 @@ def command(
         show([Table(columns=[Column(name) for name in DisparityRow._fields], rows=rows)], form)
     else:
         show(disparity_tables(reports), form)
-
-
-def _read(path: Path) -> Result:
-    result = read_result(path)
-    if not isinstance(result, Result):
-        raise UsageError(f"{path}: a suite; name the results of its parts")
-    return shown_result(result)
-
-
-def _report(
-    path: Path,
-    result: Result,
-    schemes: list[TierScheme],
-    measures: tuple[str, ...],
-) -> DisparityReport:
-    chosen = measures or result.task.measures[:1]
-    return report_of(result, read_scores(path, result), schemes, measures=chosen)
-
-
-def _bias(
-    path: Path, result: Result, depth: int | None, data_dir: Path | None, tasks_dir: Path | None
-) -> PoolDisparity | None:
-    if not pool_pairs(result):
-        return None
-    bar = Bar(f"{result.system.name} on {result.task.id}")
-    try:
-        pool = load_pool(path, result, data_dir=data_dir, tasks_dir=tasks_dir, progress=bar)
-    except MissingDataError as error:
-        raise MissingDataError(
-            f"{path}: language bias on the pool needs the languages of its documents: {error} "
-            "With --no-pool the rest is reported without them."
-        ) from error
-    finally:
-        bar.end()
-    return pool_disparity(pool, depth)

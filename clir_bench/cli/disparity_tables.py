@@ -1,4 +1,4 @@
-"""Prints disparity as tables."""
+"""Makes the tables of `clir-bench disparity`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`clir-bench distill`."""
+"""`clir-bench distill`: trains a multilingual student of an English model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`clir-bench download`."""
+"""`clir-bench download`: fetches the data of tasks, and models, ahead of time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import click
 
 from clir_bench.cli import options
 from clir_bench.cli.output import echo, say
-from clir_bench.encoders import at_revision, fetch
-from clir_bench.errors import ClirBenchError, UsageError
-from clir_bench.evaluation.selection import Selection, TaskPlan, plan_runs, split_names
-from clir_bench.tasks.adapters.irds import prefetch, uses_ir_datasets
+from clir_bench.encoders import at_revision
+from clir_bench.errors import UsageError
+from clir_bench.evaluation.downloads import fetch_all
+from clir_bench.evaluation.selection import Selection, plan_runs, split_names
 from clir_bench.tasks.catalog import load_card
-from clir_bench.tasks.download import download_all
-from clir_bench.tasks.source import locate
 
 
 @click.command(epilog="Example: clir-bench download miracl --languages sw,te --model labse")
@@ -61,39 +59,13 @@ def command(
     )
     for note in notes:
         say(f"note: {note}")
-    problems = []
-    for model in wanted:
-        try:
-            echo(f"{model}: {_fetch_model(model)}")
-        except ClirBenchError as error:
-            problems.append(f"model {model}: {error}")
-    for task in {task.card.id: task for plan in plans for task in plan.tasks}.values():
-        try:
-            echo(f"{task.card.id}: {_fetch(task)}")
-        except ClirBenchError as error:
-            problems.append(str(error))
+    fetched = []
+    for one in fetch_all(plans, wanted):
+        fetched.append(one)
+        if not one.error:
+            echo(f"{one.name}: {one.outcome}")
+    problems = [one.error for one in fetched if one.error]
     for problem in problems:
         echo(f"failed: {problem}", err=True)
     if problems:
         ctx.exit(1)
-
-
-def _fetch_model(model: str) -> str:
-    """Fetch one model and return a sentence with its place."""
-    found = fetch(model)
-    if found is None:
-        return "loaded once; it keeps no weights in the Hub's cache"
-    size = sum(path.stat().st_size for path in found.folder.rglob("*") if path.is_file())
-    return f"{size / 1e6:,.1f} MB at revision {found.revision} are in {found.folder}"
-
-
-def _fetch(task: TaskPlan) -> str:
-    """Fetch one task and return a sentence on what was done."""
-    source = locate(task.card, task.split)
-    if source.origin == "local":
-        return f"read from {source.directory}; nothing to fetch"
-    if uses_ir_datasets(task.card):
-        prefetch(task.card, list(task.pairs), task.split)
-        return f"{len(task.pairs)} pairs are in the cache of ir_datasets"
-    files = download_all(task.card)
-    return f"{len(files)} files are in {source.directory}"

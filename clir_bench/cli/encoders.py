@@ -1,4 +1,4 @@
-"""`clir-bench encoders`."""
+"""`clir-bench encoders`: lists the models that have a name."""
 
 from __future__ import annotations
 

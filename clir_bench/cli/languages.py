@@ -1,4 +1,4 @@
-"""`clir-bench languages`."""
+"""`clir-bench languages`: lists the languages and their resource tiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`clir-bench leaderboard`."""
+"""`clir-bench leaderboard`: makes leaderboards from stored results."""
 
 from __future__ import annotations
 
@@ -7,20 +7,8 @@ from pathlib import Path
 import click
 
 from clir_bench.cli.output import echo
-from clir_bench.core.files import write_file
-from clir_bench.core.progress import Bar
-from clir_bench.errors import UnknownNameError
-from clir_bench.leaderboard.assembly import assemble
-from clir_bench.leaderboard.build import board_files, differences, leftovers, write_files
-from clir_bench.leaderboard.data_hashes import (
-    FILE_NAME,
-    format_official,
-    hashes_of,
-    read_official,
-    wanted,
-)
-from clir_bench.leaderboard.definition import read_definitions
-from clir_bench.leaderboard.entries import Submissions
+from clir_bench.leaderboard.build import build_boards, differences, leftovers, write_files
+from clir_bench.leaderboard.data_hashes import FILE_NAME, pin_hashes
 
 _FOLDER = Path("leaderboards")
 _boards = click.option(
@@ -77,16 +65,13 @@ def build(
     Makes all boards unless you name some. The site covers all boards, so it is made only with all
     of them. Results that a board leaves out are named on stderr with the reason.
     """
-    results, output = results or boards / "results", output or boards
-    definitions = read_definitions(boards, names)
-    submissions = Submissions(results, read_official(boards))
-    made = [assemble(definition, submissions, output) for definition in definitions]
-    for board in made:
+    built = build_boards(boards, names, results=results, output=output)
+    for board in built.boards:
         for section in board.sections:
             for one in section.left_out:
                 where = f"{board.id}, {section.id}"
                 echo(f"left out of {where}: {one.result_file}: {one.reason}", err=True)
-    files = board_files(made, site=not names)
+    output, files = built.folder, built.files
     if check:
         if found := differences(output, files):
             for difference in found:
@@ -117,18 +102,5 @@ def pin(*, tasks: tuple[str, ...], boards: Path, data_dir: Path | None) -> None:
     Needed once for a new board, and when a task's card changes what is loaded. Reads all tasks of
     all boards unless you name some; lines of other tasks stay.
     """
-    chosen = wanted(read_definitions(boards))
-    known = sorted({one.card.id for one in chosen})
-    for task in tasks:
-        if task not in known:
-            raise UnknownNameError("task of a board", task, known, f"There are {', '.join(known)}.")
-    hashes = read_official(boards) if (boards / FILE_NAME).is_file() else {}
-    for one in chosen:
-        if tasks and one.card.id not in tasks:
-            continue
-        bar = Bar(f"{one.card.id} {one.split}")
-        bar.begin("reading", None)
-        hashes |= hashes_of(one, data_dir=data_dir, advance=bar.advance)
-        bar.end()
-    write_file(boards / FILE_NAME, format_official(hashes))
+    hashes = pin_hashes(boards, tasks, data_dir=data_dir)
     echo(f"{boards / FILE_NAME}: {len(hashes)} pairs")

@@ -1,4 +1,4 @@
-"""`clir-bench merge`: results from vectors that jobs have stored."""
+"""`clir-bench merge`: makes results from the vectors that several jobs have stored."""
 
 from __future__ import annotations
 

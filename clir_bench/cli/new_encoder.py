@@ -1,4 +1,4 @@
-"""`clir-bench new-encoder`."""
+"""`clir-bench new-encoder`: writes a Python package for your own encoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prints texts so that they cannot control the terminal, with clear errors of the output."""
+"""Prints text: escapes characters that control a terminal, and reports output that fails."""
 
 from __future__ import annotations
 

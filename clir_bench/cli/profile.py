@@ -1,4 +1,4 @@
-"""Prints the profile of `run --profile` after each task."""
+"""Prints where the time of a run went, for `--profile`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`clir-bench run`."""
+"""`clir-bench run`: runs models on tasks and stores their results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from clir_bench.evaluation.runs import Places, Request, encode_share, prepare_ru
 from clir_bench.evaluation.selection import Plan, Selection, split_names
 from clir_bench.evaluation.sharded_encoding import Job
 from clir_bench.evaluation.system import Settings, System, load_system, with_workers
-from clir_bench.results.views import EvaluationResult
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.store import Keeping
 from clir_bench.tasks.measures import WHOLE, parse_measures
@@ -256,7 +255,7 @@ def _run(plan: Plan, system: System, request: Request, printer: Printer) -> Iter
     if others := [place for place, _ in failures[shown:]]:
         yield f"{name}, {len(others)} more: {some_of(others, 12)} (errors are in the result)"
     try:
-        _print(result, printer)
+        printer.show_stored(result)
         sys.stdout.flush()
     except ReaderGoneError:  # what follows is still to be run
         silence_stdout()
@@ -282,16 +281,3 @@ def _encode(plan: Plan, job: Job, system: System, request: Request) -> Iterator[
             f"{done.n_shards} are missing"
         )
         yield from (f"{name}, {failure}" for failure in done.failures)
-
-
-def _print(stored: EvaluationResult, printer: Printer) -> None:
-    if stored.suite is not None:
-        printer.show(stored.suite)
-    elif stored.result is not None:
-        done = any(pair.status == "done" for pair in stored.result.pairs.values())
-        if done or printer.form == "json":
-            printer.show(stored.result)
-        if printer.form == "table":
-            if done:
-                echo(f"\nruns and per-query values: {stored.folder}/")
-            echo(f"result: {stored.path}")

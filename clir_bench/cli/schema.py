@@ -1,4 +1,4 @@
-"""`clir-bench schema`."""
+"""`clir-bench schema`: prints the JSON schema of results."""
 
 from __future__ import annotations
 

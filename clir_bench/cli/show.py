@@ -1,4 +1,4 @@
-"""`clir-bench show`."""
+"""`clir-bench show`: prints stored results."""
 
 from __future__ import annotations
 

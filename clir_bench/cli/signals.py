@@ -1,7 +1,7 @@
-"""Makes Ctrl-C and SIGTERM end a command in the same way: finished work is kept.
+"""Makes Ctrl-C and SIGTERM end a command in the same way, so that finished work is kept.
 
-Before a command begins there is nothing to keep, so the process leaves at once. Otherwise, an
-interrupted import would end in an arbitrary error of the imported library.
+Before a command begins there is nothing to keep, so the process ends at once: an interrupted import
+could raise any error of the imported library.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from clir_bench.results.lines import POOL_TITLE, task_title
 from clir_bench.results.schema import Group, Result, Score, Scores, SuiteResult, TierSummary
 from clir_bench.results.store import shown_result, to_json
 from clir_bench.results.system_record import SystemRecord, with_arithmetic
+from clir_bench.results.views import EvaluationResult
 from clir_bench.search.vectors.store import size_text
 from clir_bench.tasks.cards import SAMPLE
 from clir_bench.tasks.languages import TIERS, resolve
@@ -53,6 +54,19 @@ class Printer:
         if self.n_printed > 1:
             echo()
         show([*tables, failure_table(result)] if self.failures else tables, self.form)
+
+    def show_stored(self, stored: EvaluationResult) -> None:
+        """Print a result that was just made, and where it is."""
+        if stored.suite is not None:
+            self.show(stored.suite)
+        elif stored.result is not None:
+            done = any(pair.status == "done" for pair in stored.result.pairs.values())
+            if done or self.form == "json":
+                self.show(stored.result)
+            if self.form == "table":
+                if done:
+                    echo(f"\nruns and per-query values: {stored.folder}/")
+                echo(f"result: {stored.path}")
 
 
 def format_score(score: Score | None, *, interval: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""`clir-bench tasks`."""
+"""`clir-bench tasks`: lists the tasks, or describes one."""
 
 from __future__ import annotations
 

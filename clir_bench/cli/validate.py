@@ -1,4 +1,4 @@
-"""`clir-bench validate`."""
+"""`clir-bench validate`: checks a submission, as CI does."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ import click
 
 from clir_bench.cli.output import echo
 from clir_bench.core.display import shown_path
-from clir_bench.errors import MissingDataError
-from clir_bench.leaderboard.data_hashes import FILE_NAME, DataKey, Pinned, read_official
 from clir_bench.leaderboard.submission.validate import ValidationReport, validate
-from clir_bench.tasks.cache import folder_name
-from clir_bench.tasks.cards import TaskCard
-from clir_bench.tasks.source import Source, locate
 
 NOT_RECOMPUTED = 3
 """Exit code of a submission in which nothing is wrong, but whose scores were not recomputed."""
@@ -48,51 +43,22 @@ def command(ctx: click.Context, path: Path, data_dir: Path | None, no_recompute:
     system card, its runs and values are checked, and every score is recomputed from the runs and
     the benchmark's judgments. Nothing is executed, written or fetched.
     """
-
-    def sources(card: TaskCard, split: str) -> Source | None:
-        return None if no_recompute else find_source(card, split, data_dir)
-
     report = validate(
         path,
-        sources,
-        official=_official(path),
+        data_dir=data_dir,
+        recompute=not no_recompute,
         advance=lambda result: echo(f"checking {shown_path(result)}", err=True),
     )
     for problem in report.problems:
         echo(f"problem: {problem}")
+    for result, missing in report.not_recomputed.items():
+        if missing:
+            echo(f"not recomputed: {shown_path(result)}: {missing}")
     echo(_summary(report, no_recompute))
     if report.problems:
         ctx.exit(1)
     if report.not_recomputed and not no_recompute:
         ctx.exit(NOT_RECOMPUTED)
-
-
-def find_source(card: TaskCard, split: str, data_dir: Path | None) -> Source | None:
-    """Return where a task's data is, None where it is missing; fetches nothing.
-
-    `data_dir` is the folder of the task, or contains it.
-    """
-    if data_dir is not None and (data_dir / folder_name(card)).is_dir():
-        data_dir = data_dir / folder_name(card)
-    try:
-        source = locate(card, split, data_dir)
-    except MissingDataError:
-        if data_dir is not None:
-            raise
-        return None
-    if card.adapter == "ir_datasets":
-        return None  # ir_datasets decides on its own what to fetch
-    if not source.directory.is_dir() or not any(source.directory.iterdir()):
-        return None
-    return Source(card, source.directory, "local")
-
-
-def _official(path: Path) -> dict[DataKey, Pinned]:
-    """Return the official hashes of the boards that the submission belongs to, if any."""
-    for folder in list(path.absolute().parents)[:4]:
-        if (folder / FILE_NAME).is_file():
-            return read_official(folder)
-    return {}
 
 
 def _summary(report: ValidationReport, no_recompute: bool) -> str:

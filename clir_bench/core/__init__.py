@@ -1,1 +1,1 @@
-"""Files, names, locks and records: everything here knows nothing of retrieval."""
+"""Files, locks, tables and other basics that any program needs; nothing here is about retrieval."""

@@ -1,4 +1,4 @@
-"""Reads files from strangers: plain files only, and never more than a stated number of bytes."""
+"""Reads untrusted files: regular files only, and never more than a stated number of bytes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ _GZIP = 31  # zlib's window size of 15 bits, and the header and checksum of gzip
 
 
 def read_plain(path: Path, largest: int, *, follow_links: bool = False) -> bytes:
-    """Return the bytes of a plain file; of one that a user names, also through links.
+    """Return the bytes of a regular file.
+
+    Args:
+        path: The file.
+        largest: Its largest size in bytes.
+        follow_links: Whether `path` may be a link; for files that the user names.
 
     Raises:
-        DataError: It is missing, a link, no plain file, or larger than `largest` bytes.
+        DataError: It is missing, not a regular file, larger than `largest`, or a forbidden link.
     """
     try:
         # An earlier check could miss a link, or a named pipe that blocks; these flags cannot.

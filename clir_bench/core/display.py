@@ -1,4 +1,4 @@
-"""Makes texts from files and strangers safe to print: escapes hidden and reordering characters."""
+"""Makes untrusted texts safe to print: escapes characters that are invisible or reorder others."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Paths, hashes and atomic writes.
+"""Makes safe paths, hashes files, and writes files so that readers never see half of one.
 
-Only this module turns a name from a file into a path, and writes a file beside its final place and
-renames it.
+A name that a file states becomes a path here and nowhere else. To write a file, this module writes
+a temporary file in the same folder and renames it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Calls plugins so that no error of theirs passes unseen and nothing they change stays changed.
+"""Calls plugins: reports each of their errors, and undoes what they change in the process.
 
-Three things are not guarded against: a plugin that ends the process itself (`os._exit`, a crash in
-native code), that changes environment variables, or that changes this package's own objects.
+It cannot guard against a plugin that ends the process itself (`os._exit`, a crash in native code),
+changes environment variables, or changes this package's own objects.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def guarded(
 ) -> Iterator[None]:
     """Turn anything a plugin raises into an error that names the plugin; undo what it changed.
 
-    `SystemExit` and the like are failures of the plugin: it has no say over the whole command.
+    `SystemExit` and the like are failures of the plugin too: it must not end the whole command.
 
     Args:
         where: Says whose failure it is, for the message.
@@ -68,13 +68,13 @@ def passes(raised: BaseException) -> bool:
 def undisturbed() -> Iterator[None]:
     """Restore what a plugin may have changed for the whole process.
 
-    Put back are the standard streams, the working directory, the mask of new files, the recursion
-    limit, numpy's handling of floating-point errors and who hears Ctrl-C. A copy of the process
-    that a plugin made by forking ends here, before it does the rest of the work a second time.
+    This restores the standard streams, the working directory, the mask of new files, the recursion
+    limit, numpy's handling of floating-point errors and the handler of Ctrl-C. If the plugin
+    forked the process, the copy ends here: it must not do the rest of the work a second time.
 
     Raises:
-        RuntimeError: It closed the descriptors of the standard streams; later output is lost,
-            but no file takes their place. A stream that was closed before is not its fault.
+        RuntimeError: The plugin closed the descriptors of the standard streams; later output is
+            lost, but no file takes their place. Streams that were closed before do not count.
     """
     import numpy as np
 

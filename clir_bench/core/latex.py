@@ -1,4 +1,4 @@
-r"""Tables in LaTeX with booktabs. Every text is escaped; `Markup` is kept as it is.
+r"""Writes LaTeX tables with booktabs; escapes every text except `Markup`, which is LaTeX already.
 
 pdfLaTeX shows Latin letters only: names in other scripts need LuaLaTeX or XeLaTeX.
 """
@@ -33,7 +33,7 @@ class Markup(str):
 
 
 def escape(text: str) -> str:
-    r"""Return a text that LaTeX shows as it is, on one line; `Markup` as it is.
+    r"""Return a text escaped and on one line, so that LaTeX prints it; `Markup` unchanged.
 
     >>> print(escape("R@100_50% of {a}\\b"))
     R@100\_50\% of \{a\}\textbackslash{}b

@@ -1,6 +1,6 @@
-"""Locks on folders: runs share a folder's lock; a process that removes something holds it alone.
+"""Locks folders: runs share a folder's lock; a process that removes files holds it alone.
 
-The system releases the locks of a dead process, so no lock is stale after `kill -9`.
+The operating system releases the locks of a dead process, so no lock remains after `kill -9`.
 
 `filelock.ReadWriteLock` cannot replace it. It is a SQLite database: it needs a writable folder even
 to share the lock, and SQLite advises against network file systems. Here a read-only cache is used
@@ -25,8 +25,9 @@ def shared(folder: Path, when_alone: Callable[[], object] = lambda: None) -> Ite
     A folder that cannot be written, or is on a file system without locks, gets no lock.
 
     Args:
-        folder: An entry's.
-        when_alone: Called first if no other process uses the folder: leftovers belong to none.
+        folder: The folder of an entry of stored vectors.
+        when_alone: Called first if no other process uses the folder: no process needs what killed
+            ones left there.
     """
     handle = _share(folder, when_alone)
     try:
@@ -38,10 +39,10 @@ def shared(folder: Path, when_alone: Callable[[], object] = lambda: None) -> Ite
 
 @contextmanager
 def alone(folder: Path) -> Iterator[bool]:
-    """Keep other processes from using `folder` meanwhile.
+    """Keep other processes from using `folder` until the block ends.
 
     Yields:
-        False when another process uses it now, or that cannot be found out.
+        False when another process uses it now, or when that cannot be known.
     """
     handle = _open(folder)
     try:

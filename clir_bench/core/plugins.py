@@ -1,13 +1,13 @@
 """Finds entry points by name and imports each only when it is needed.
 
-Built-in adapters and encoders register in pyproject.toml exactly as third parties' do.
+clir-bench registers its own adapters and encoders in pyproject.toml, in the same way as others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import EntryPoint, distributions, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Any
 
 from clir_bench.core.guards import guarded
@@ -41,7 +41,7 @@ def distribution(point: EntryPoint) -> str:
 
     A package whose METADATA is gone has entry points but no name.
     """
-    return _metadata(point, "Name") or _UNKNOWN
+    return _name_and_version(point.dist)[0] or _UNKNOWN
 
 
 def names(group: str) -> list[str]:
@@ -52,7 +52,7 @@ def names(group: str) -> list[str]:
 def provider(group: str, name: str) -> str:
     """Return "package version" of the package that registers `name`."""
     point = _single(group, name)
-    return f"{distribution(point)} {_metadata(point, 'Version')}".strip()
+    return f"{distribution(point)} {_name_and_version(point.dist)[1]}".strip()
 
 
 def load(group: str, name: str) -> Callable[..., Any]:
@@ -103,10 +103,16 @@ def _single(group: str, name: str) -> EntryPoint:
     return points[0]
 
 
-def _metadata(point: EntryPoint, field: str) -> str:
-    if point.dist is None or field not in point.dist.metadata:
-        return ""
-    return point.dist.metadata[field]
+@cache
+def _name_and_version(package: Distribution | None) -> tuple[str, str]:
+    """Return both from the package's METADATA, each "" where it is not stated.
+
+    METADATA holds a whole README and takes milliseconds to parse, and every pair asks.
+    """
+    if package is None:
+        return "", ""
+    stated = package.metadata
+    return stated.get_all("Name", [""])[0], stated.get_all("Version", [""])[0]
 
 
 def _unreadable_package() -> str:

@@ -1,4 +1,4 @@
-"""Measures where the time of a command goes; it costs almost nothing when it is off.
+"""Measures how much time a command spends in each stage; it costs almost nothing when off.
 
     @stage("search")
     def search_block(...): ...
@@ -26,10 +26,10 @@ _counted: Counter[str] = Counter()
 
 
 class Profile:
-    """What one command spent.
+    """The time that one command spent.
 
     Attributes:
-        seconds: Per stage; the rest of `total_seconds` was spent outside all stages.
+        seconds: By stage; the rest of `total_seconds` was spent outside all stages.
         worker_seconds: Time that all other processes together spent encoding.
         total_seconds: From beginning to end, 0 before the end.
     """

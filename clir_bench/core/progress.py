@@ -1,4 +1,4 @@
-"""Progress bars for long commands."""
+"""Shows progress bars for long commands."""
 
 from __future__ import annotations
 

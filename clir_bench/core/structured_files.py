@@ -1,6 +1,6 @@
 """Reads TOML and JSON files: any problem is one error that names the file.
 
-Python's own readers raise four kinds of errors for broken files. They also return values that
+Python's own readers raise several kinds of errors for broken files. They also accept values that
 cannot be printed: numbers of thousands of digits, and tables nested hundreds deep.
 """
 
@@ -181,7 +181,7 @@ def validated(model: type[_Model], values: Any, where: str, error: type[ClirBenc
 
 
 def field_problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Return pydantic's errors, 20 at most, in the words of the file that `model` was read from.
+    """Return pydantic's errors, 20 at most, with the fields' names and terms of the file.
 
     A model's `meanings`, if it has any, explain the fields that are missing.
     """

@@ -1,4 +1,4 @@
-"""Tables: their content, how they are fitted to a width, and how they are written.
+"""Writes tables as text, Markdown, CSV, LaTeX or JSON, and fits them to a terminal's width.
 
 Callers build `Table`s of plain values. Each column says how its values are shown and how it can
 become narrower. Only this module decides what to leave out and what a file looks like.

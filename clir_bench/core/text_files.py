@@ -2,7 +2,7 @@
 
 All readers accept a byte-order mark, CRLF line ends, gzip, bzip2 and xz. They do not change the
 text itself: no trimming, no Unicode normalization. The first bytes of a file, not its name, tell
-how it is packed. A file is opened once and read from start to end, so it may be a pipe.
+how it is compressed. A file is opened once and read from start to end, so it may be a pipe.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Only LF and CRLF end a line; other separators (U+2028, U+0085) belong to the text.
 
     Raises:
-        DataError: The file is missing, not UTF-8, packed as no reader here unpacks it, or damaged
-            or truncated.
+        DataError: The file is missing, not UTF-8, damaged, truncated, or compressed in a format
+            that no reader here knows.
     """
     number, kind = 0, _SUFFIXES.get(path.suffix, "")
     try:

@@ -1,1 +1,1 @@
-"""Teaches a multilingual student, from bitext, what an English teacher knows."""
+"""Trains a multilingual model (the student) on bitext to imitate an English model (the teacher)."""

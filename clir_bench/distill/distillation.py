@@ -1,4 +1,4 @@
-"""Makes a finished model folder from a recipe, and continues stopped trainings."""
+"""Trains a student by a recipe, or continues a stopped training, and writes the model's folder."""
 
 from __future__ import annotations
 
@@ -161,8 +161,8 @@ def _require_free(output: Path) -> None:
         unfinished = (output / _TRAINING).is_dir()
         if stray and not unfinished:
             raise UsageError(
-                f"{output} holds {', '.join(sorted(stray)[:3])} and is no training of clir-bench; "
-                "choose another --output"
+                f"{output} holds {', '.join(sorted(stray)[:3])} and is not a training of "
+                "clir-bench; choose another --output"
             )
 
 

@@ -1,4 +1,4 @@
-"""Reads and checks recipes: everything a training depends on, in one TOML file.
+"""Reads and checks recipes; a recipe is a TOML file with everything that a training depends on.
 
     method = "ot+kd"
     seed = 0
@@ -13,8 +13,7 @@
     name = "tico19"
     ...
 
-No default comes from the OPTICAL paper: its solver, ε, iterations and pair counts were not
-available.
+No default comes from the OPTICAL paper: we did not have its solver, ε, iterations and pair counts.
 """
 
 from __future__ import annotations
@@ -212,7 +211,7 @@ class Recipe(_Part):
         if stray:
             raise ValueError(
                 f"loss.weights names {', '.join(sorted(stray))}, which method {self.method!r} "
-                "has not"
+                "does not have"
             )
         return self
 

@@ -1,12 +1,12 @@
-"""Encoders turn texts into vectors. Third parties add their own by name.
+"""Encoders turn texts into vectors; other packages can add their own.
 
-An encoder is a callable in the entry-point group `clir_bench.encoders`:
+A package registers a function in the entry-point group `clir_bench.encoders`:
 
     def load(request: EncoderRequest) -> Encoder | TokenEncoder
 
-`load_encoder` finds it by the name before the colon and imports it only then. It checks what the
-callable returns and every vector the encoder makes. A path that ends in .toml is a file that
-describes a model (see `model_file`).
+`load_encoder` takes a text such as "st:my-model", finds the function by the name before the colon,
+and imports it only then. It checks the encoder and every vector that the encoder makes. A path that
+ends in .toml is a file that describes a model (see `model_file`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def load_encoder(
     seed: int = 0,
     batch_tokens: int | None = None,
 ) -> CheckedEncoder | CheckedTokenEncoder:
-    """Return the encoder `spec` names, its output checked.
+    """Return the encoder that `spec` names; it checks its own vectors.
 
     Args:
         spec: "name" or "name:argument", as in "hashing" and
@@ -89,7 +89,7 @@ def load_encoder(
 
 
 def check_name(spec: str) -> None:
-    """Refuse a misspelt model before another one has run for hours.
+    """Refuse a misspelt model at once, not after other models have run for hours.
 
     Raises:
         UnknownNameError: No encoder is registered under that name.
@@ -185,7 +185,7 @@ def _unknown(spec: str, name: str) -> UnknownNameError:
 
 
 def under_contract(loaded: Any, spec: str, package: str) -> CheckedEncoder | CheckedTokenEncoder:
-    """Wrap what an entry point returned.
+    """Return an encoder that checks every vector of the one that an entry point returned.
 
     Raises:
         PluginError: Says which package broke the contract, and how.

@@ -1,4 +1,4 @@
-"""Well-known encoders under short names; `models.toml` describes them."""
+"""Loads well-known models by short names; `models.toml` describes them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Finds the files that decide a model's vectors: its own, and those of the models it refers to.
+"""Finds all files that a model's vectors depend on, also those of other models it refers to.
 
-An adapter names its base model, a module's settings name a tokenizer, and code that comes with the
-weights may be in another repository. All of these are loaded, so all of them count.
+An adapter (LoRA) names its base model, a module's settings name a tokenizer, and code that comes
+with the weights may be in another repository. All of these are loaded, so all of them count.
 """
 
 from __future__ import annotations

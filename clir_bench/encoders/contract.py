@@ -1,4 +1,4 @@
-"""Checks every vector that an encoder returns, and refuses vectors that cannot be searched with."""
+"""Checks every vector that an encoder returns, and refuses vectors that no search can use."""
 
 from __future__ import annotations
 
@@ -32,12 +32,11 @@ _ENOUGH_TEXTS = 8
 
 
 class CheckedEncoder:
-    """An `Encoder` that checks every row: finite, of the promised width, not zero.
+    """An `Encoder` that checks every row: finite, of the stated dimension, not zero.
 
-    float16, float64 and float32 arrays are accepted and returned as float32, always in memory of
-    their own: an encoder may use its array again. Anything that is not a numpy array, torch
-    tensors among them, is refused: a conversion here would hide on which device and in which
-    precision the encoder left its vectors.
+    It accepts float16, float64 and float32 arrays and returns float32 copies, because an encoder
+    may use its array again. It refuses everything that is not a numpy array, also torch tensors: a
+    conversion here would hide the device and the precision of the encoder's vectors.
 
     Attributes:
         inner: The encoder as its package made it.
@@ -116,7 +115,7 @@ class CheckedTokenEncoder:
         self.dim: int = inner.dim
 
     def encode_query_tokens(self, texts: Sequence[str], *, language: str) -> list[Vectors]:
-        """Return one float32 `(n_tokens_i, dim)` a text, each `n_tokens_i` at least 1.
+        """Return one float32 `(n_tokens_i, dim)` per text, each `n_tokens_i` at least 1.
 
         Raises:
             EncoderError: The encoder failed or returned something unusable.
@@ -124,7 +123,7 @@ class CheckedTokenEncoder:
         return self._encode(self.inner.encode_query_tokens, texts, language, "queries")
 
     def encode_document_tokens(self, texts: Sequence[str], *, language: str) -> list[Vectors]:
-        """Return one float32 `(n_tokens_i, dim)` a text, each `n_tokens_i` at least 1.
+        """Return one float32 `(n_tokens_i, dim)` per text, each `n_tokens_i` at least 1.
 
         Raises:
             EncoderError: The encoder failed or returned something unusable.

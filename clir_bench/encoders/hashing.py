@@ -1,4 +1,4 @@
-"""`hashing`: hashed character n-grams. A control: it shows what shared characters alone score.
+"""`hashing`: an encoder of hashed character n-grams, a baseline that only sees shared characters.
 
 It needs no weights, knows no language and has learned nothing. Between languages of different
 scripts it should score near chance; where it does not, the benchmark leaks (shared numbers, names,
@@ -21,8 +21,8 @@ Latin words). The construction:
    those whose n-grams cancel to nothing: they get the unit vector along it, so that no row is zero
    and they resemble one another and no other text.
 
-Another Python may class characters newer than its Unicode version differently; nothing else
-depends on Python, numpy or the machine.
+Python versions differ in the newest characters of Unicode that they know; nothing else depends on
+Python, numpy or the machine.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _MAX_CHUNK_CHARACTERS = 1 << 20
 
 
 class HashingEncoder:
-    """Texts to hashed character n-grams; see the module's text for the construction."""
+    """Turns texts into hashed character n-grams; the module's docstring gives the construction."""
 
     dim = DIM
 

@@ -1,4 +1,4 @@
-"""Models of the Hub: their names, and their files in the Hub's own cache."""
+"""Finds models of the Hugging Face Hub by name, in the Hub's own cache or by a download."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Tells what kind of model a folder holds, and refuses kinds that give no text vectors.
+"""Finds the kind of a model from its files, and refuses kinds that do not make text vectors.
 
 sentence-transformers loads any transformers checkpoint. If nothing says how to pool (there is no
-modules.json), it drops the head and takes the mean of the token vectors. For a reranker, a masked
-language model or a generator, this measures nothing the model was trained for.
+modules.json), it drops the head and takes the mean of the token vectors. A reranker, a masked
+language model or a generator was not trained for this, so its score would mean nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _REMEDY = (
 
 
 def is_late_interaction(found: Weights) -> bool:
-    """Tell the kind of a model from its files, as sentence-transformers 6 does.
+    """Return whether sentence-transformers 6 loads a model as late interaction, by its files.
 
     Raises:
         EncoderError: This kind does not turn texts into vectors to search with.

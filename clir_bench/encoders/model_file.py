@@ -1,4 +1,4 @@
-"""`my-model.toml`: a sentence-transformers model with its prompts and limits in one file.
+"""Reads a model file: one TOML file with a sentence-transformers model, its prompts and limits.
 
     name = "e5-small-plain"                     # what results and leaderboards call it
     hub_id = "intfloat/multilingual-e5-small"   # or: folder = "weights", beside this file
@@ -7,9 +7,9 @@
     document_prompt = "passage: "
     max_tokens = 512
 
-Everything else may be left out (see `ModelDescription`). Stated fields are used as they are, and
-the result records all of them. Other fields come from clir-bench's table of models for that Hub id,
-or else from the model's own files.
+Other fields may be left out (see `ModelDescription`). The stated fields are used as they are, and
+the result records them. Fields that are left out come from clir-bench's table of models for that
+Hub id, or else from the model's own files.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""`optical`: the distilled model in this package, and `optical:FOLDER`, one of your own.
+"""Loads distilled models: `optical` is part of this package, `optical:FOLDER` is one of your own.
 
-`recipes/optical.toml` is the recipe of the one that ships. A checkpoint is an ordinary
-sentence-transformers model folder. Its one set of weights serves both as late interaction and as a
-pooled model, and its card says which is the default. `optical:FOLDER#pooled` and
-`optical:FOLDER#late` choose one; `optical:#pooled` does so for the one that ships.
+`recipes/optical.toml` is the recipe of `optical`. Such a model is an ordinary sentence-transformers
+folder. Its weights serve both as a late-interaction model and as a pooled one, and its card says
+which is the default. `optical:FOLDER#pooled` and `optical:FOLDER#late` choose one of the two, and
+so does `optical:#pooled` for the model of this package.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _KINDS = {"late": True, "pooled": False}
 
 
 def load(request: EncoderRequest) -> Encoder | TokenEncoder:
-    """Return the student in the folder `request.argument`, or the one that ships.
+    """Return the model in the folder `request.argument`, or the one of this package.
 
-    The one that ships is named "optical", others "optical@<hash>". A pooled one of a folder that
-    also serves late interaction is named "optical-pooled", likewise.
+    The package's own model is named "optical", others "optical@<hash>". As pooled models they are
+    named "optical-pooled" and "optical-pooled@<hash>".
 
     Raises:
         UsageError: The kind is neither late nor pooled.

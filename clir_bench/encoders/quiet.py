@@ -1,4 +1,4 @@
-"""Silences the output of the model libraries; this package's own warnings still show."""
+"""Silences the output of the model libraries, but not clir-bench's own warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks what an encoder says about itself, once, before a run depends on it."""
+"""Checks the description that an encoder gives of itself (`EncoderInfo`) when it is loaded."""
 
 from __future__ import annotations
 

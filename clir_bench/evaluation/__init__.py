@@ -1,1 +1,1 @@
-"""Evaluates systems on tasks: from a system and a task to a stored result."""
+"""Evaluates a system on a task, and stores the result."""

@@ -1,4 +1,4 @@
-"""Evaluates one system on one task: every pair, its files, and the result.
+"""Evaluates one system on one task: ranks and scores every pair, and stores runs and result.
 
 >>> import tempfile
 >>> from clir_bench.tasks.source import locate
@@ -66,7 +66,7 @@ def evaluate(
         split: One of the card's splits or "sample"; the card's default when None.
         pairs: Some of the card's pairs; the official ones when None.
         settings: How it is run.
-        progress: Shown to a person while it works.
+        progress: Shows a person how far the run is.
 
     Raises:
         UnknownNameError: A split or pair the task does not have, or an unknown measure.
@@ -231,7 +231,7 @@ class _Evaluation:
         self.builder.reach(depth)
         self.builder.carry_over(prepared)
         for pair, error in preparation.failures.items():
-            self.builder.failed(pair, error)
+            self.builder.failed(pair, str(error))
         todo = []
         for group in preparation.groups:
             left = tuple(pair for pair in group.pairs if pair.pair not in self.builder.pairs)

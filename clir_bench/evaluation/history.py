@@ -1,4 +1,4 @@
-"""Records which commands made a result: the first, then later ones that added to it."""
+"""Records the commands behind a result: the first one, and later ones that added to it."""
 
 from __future__ import annotations
 

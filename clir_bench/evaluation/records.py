@@ -1,4 +1,4 @@
-"""Makes the parts of a result's record, and names the differences between two results."""
+"""Makes the records of tasks and pairs in a result, and lists how two results differ."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FileState = tuple[int, int, int] | None
 def task_record(
     loader: Loader, measures: tuple[str, ...], pairs: Mapping[str, PairResult]
 ) -> TaskRecord:
-    """Return the record of a task of which these pairs are known."""
+    """Return the record of a task with these pairs."""
     done = {name: pair for name, pair in pairs.items() if pair.status == "done"}
     reasons = dict.fromkeys(reason for pair in done.values() for reason in pair.unofficial)
     official_pairs = [str(pair) for pair in loader.card.official_pairs()]

@@ -1,4 +1,4 @@
-"""Builds one result, and carries over the pairs that an earlier run has done."""
+"""Builds one result pair by pair, and keeps the pairs that an earlier run has finished."""
 
 from __future__ import annotations
 
@@ -380,7 +380,7 @@ class ResultBuilder:
         if known is None or known.inspection.sha256 != stored.data_sha256:
             prepared = prepare(self.loader, [pair])
             if pair in prepared.failures:
-                raise DataError(prepared.failures[pair])
+                raise DataError(str(prepared.failures[pair]))
             known = prepared.groups[0].pairs[0]
         if known.inspection.sha256 != stored.data_sha256:
             raise DataError("the data changed since it was run")

@@ -1,4 +1,4 @@
-"""The functions behind `clir-bench run`."""
+"""Prepares and runs evaluations of several systems on several tasks, for `clir-bench run`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clir_bench.core.progress import Bar
-from clir_bench.errors import UsageError
 from clir_bench.evaluation.evaluate import check_depth, evaluate, stored_split
 from clir_bench.evaluation.selection import (
     EVERYTHING,
@@ -16,6 +15,7 @@ from clir_bench.evaluation.selection import (
     TaskPlan,
     one_folder,
     plan_runs,
+    sample_or,
 )
 from clir_bench.evaluation.sharded_encoding import Job, JobDone, encode_job
 from clir_bench.evaluation.suite import run_suite
@@ -23,7 +23,7 @@ from clir_bench.evaluation.system import DEFAULTS, Settings, System
 from clir_bench.results.schema import Result
 from clir_bench.results.store import result_path, system_folder
 from clir_bench.results.views import EvaluationResult
-from clir_bench.tasks.cards import SAMPLE, AnyCard, SuiteCard
+from clir_bench.tasks.cards import AnyCard, SuiteCard
 from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.source import locate
 
@@ -88,12 +88,9 @@ def prepare_runs(
         UsageError: Arguments contradict each other, nothing is left to run, or a measure looks
             deeper than the rankings will go.
     """
-    if sample and split not in (None, SAMPLE):
-        raise UsageError("--sample and --split exclude each other")
+    chosen = sample_or(split, sample)
     cards = [load_card(task, places.tasks) if isinstance(task, str) else task for task in tasks]
-    plans, left_out = plan_runs(
-        cards, selection, split=SAMPLE if sample else split, tasks_dir=places.tasks
-    )
+    plans, left_out = plan_runs(cards, selection, split=chosen, tasks_dir=places.tasks)
     for plan in plans:
         for task in plan.tasks:
             check_depth(task.card, task.pairs, task.split, settings)

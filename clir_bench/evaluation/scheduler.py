@@ -1,8 +1,8 @@
-"""Answers the pairs of a task in passes over its corpora; starts the next while workers have room.
+"""Ranks the documents for all pairs of a task; reads each corpus once and keeps workers busy.
 
 A task may have one corpus of millions of documents, or two hundred corpora of a thousand each. To
-keep all workers busy in both cases, queries and windows of documents are handed out ahead of the
-search, also across the end of a corpus.
+keep all workers busy in both cases, this module gives them queries and documents to encode before
+the search needs these, also those of the next corpus.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class GroupAnswers:
-    """The answers and failures of the pairs of one corpus."""
+    """The rankings and failures of the pairs of one corpus."""
 
     group: CorpusGroup
     corpus: Corpus

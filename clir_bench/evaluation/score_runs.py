@@ -1,4 +1,4 @@
-"""Scores runs made elsewhere as if they had been made here."""
+"""Scores TREC run files of other software, and stores the result, for `clir-bench score`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from clir_bench.types import EncoderInfo, LanguagePair, Run
 _SHOWN = 3
 
 
-def score_runs(
+def score_files(
     card: TaskCard,
     files: Mapping[LanguagePair, Path],
     system: str,
@@ -86,8 +86,8 @@ def score_runs(
         progress.begin("checking data", None)
         preparation = prepare(loader, tuple(runs), progress.advance)
         progress.end()
-        for pair, error in preparation.failures.items():
-            builder.failed(pair, error)
+        for pair, failure in preparation.failures.items():
+            builder.failed(pair, str(failure))
         builder.save(tuple(dict.fromkeys(source.unofficial)))  # from here on, others are refused
         notes: list[str] = []
         for group in preparation.groups:

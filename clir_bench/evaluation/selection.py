@@ -1,4 +1,4 @@
-"""Turns the tasks, languages and pairs that users name into a plan of runs."""
+"""Decides which pairs of which tasks to run, from the languages and pairs that users name."""
 
 from __future__ import annotations
 
@@ -139,6 +139,17 @@ def select_pairs(card: TaskCard, pairs: Names, languages: Names = None) -> list[
     task = TaskPlan(card, card.default_split, tuple(card.official_pairs()))
     selection = Selection(languages=split_names(languages), pairs=split_names(pairs))
     return list(_select([task], selection)[0][0].pairs)
+
+
+def sample_or(split: str | None, sample: bool) -> str | None:
+    """Return the split that the user asked for: the sample, `split`, or None for the default.
+
+    Raises:
+        UsageError: Both were asked for.
+    """
+    if sample and split not in (None, SAMPLE):
+        raise UsageError("--sample and --split exclude each other")
+    return SAMPLE if sample else split
 
 
 def one_folder(data_dir: Path | None, n_tasks: int) -> None:

@@ -1,4 +1,4 @@
-"""Runs one of several jobs that share the encoding of a task; `merge` searches afterwards."""
+"""Encodes one job's share of a task's documents; after all jobs, `clir-bench merge` searches."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from clir_bench.types import Document, LanguagePair
 
 @dataclass(frozen=True)
 class Job:
-    """Identifies one of the jobs.
+    """One of the jobs that share the encoding of a task.
 
     Attributes:
-        number: From 0.
-        n_jobs: Number of jobs.
+        number: Number of this job, from 0.
+        n_jobs: Number of all jobs.
     """
 
     number: int
@@ -76,7 +76,7 @@ def encode_job(
 
     Raises:
         OutputError: The shards cannot be written; finished ones are kept.
-        EncoderError: The encoder has no mark of its version, so its vectors must not be stored.
+        EncoderError: Nothing tells the encoder's version, so its vectors must not be stored.
     """
     card, progress = card_for(card, split), progress or Silent()
     check_pairs(card, pairs)

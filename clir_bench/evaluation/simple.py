@@ -1,4 +1,4 @@
-"""Makes a stored result from names in one call; `clir_bench.evaluate` is this function.
+"""Evaluates a model, or scores run files, in one call: `clir_bench.evaluate` and `score_runs`.
 
 >>> from tempfile import TemporaryDirectory
 >>> with TemporaryDirectory() as folder:
@@ -12,12 +12,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from clir_bench.errors import UnknownNameError
+from clir_bench.core.progress import Bar
+from clir_bench.errors import UnknownNameError, UsageError
+from clir_bench.evaluation.evaluate import card_for
 from clir_bench.evaluation.runs import Places, prepare_runs, run_plan
-from clir_bench.evaluation.selection import Names, Selection, split_names
+from clir_bench.evaluation.score_runs import score_files
+from clir_bench.evaluation.selection import (
+    Names,
+    Selection,
+    sample_or,
+    select_pairs,
+    split_names,
+)
 from clir_bench.evaluation.system import (
     Settings,
     System,
@@ -25,12 +35,15 @@ from clir_bench.evaluation.system import (
     load_system,
     with_workers,
 )
+from clir_bench.results.store import result_path
 from clir_bench.results.views import EvaluationResult
 from clir_bench.search.approximate_index import IndexSpec
 from clir_bench.search.vectors.store import Keeping
-from clir_bench.tasks.cards import AnyCard
+from clir_bench.tasks.cards import AnyCard, TaskCard
+from clir_bench.tasks.catalog import load_card
 from clir_bench.tasks.measures import parse_measures
-from clir_bench.types import Encoder, TokenEncoder
+from clir_bench.tasks.source import locate
+from clir_bench.types import Encoder, LanguagePair, TokenEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +92,26 @@ class Options(LoadOptions, total=False):
     address: str
 
 
+class ScoreOptions(TypedDict, total=False):
+    """Further options of `clir-bench score`, by the same names.
+
+    Attributes:
+        tiers: The tier scheme: "joshi", "cc100", "optical", or a TOML file of your own.
+        data_dir: Folder of the task's files.
+        tasks_dir: Folder of cards of your own.
+        seed: Seed of the intervals.
+        overwrite: Replace what is stored under the system's name.
+        command: What the result records as its command; the call itself when not given.
+    """
+
+    tiers: str
+    data_dir: str | Path | None
+    tasks_dir: str | Path | None
+    seed: int
+    overwrite: bool
+    command: str
+
+
 _SETTINGS = ("top_k", "tiers", "limit", "seed", "overwrite")
 
 
@@ -121,8 +154,7 @@ def evaluate(
         ResultError: The stored result has other settings; `overwrite=True` replaces it.
         OutputError: The folder of results cannot be written.
     """
-    if unknown := sorted(options.keys() - Options.__annotations__.keys()):
-        raise UnknownNameError("option", unknown[0], Options.__annotations__)
+    _check_options(options, Options)
     asked: dict[str, Any] = {
         "languages": languages, "pairs": pairs, "split": split, "sample": sample,
         "measures": measures, "output": output,
@@ -138,7 +170,7 @@ def evaluate(
         measures=tuple(parse_measures(split_names(measures))),
         embeddings=Keeping.parse(str(options.get("embeddings", "auto"))),
         index=IndexSpec.parse(options.get("index", "exact")),
-        command=_call(model, task, {**asked, **given}),
+        command=_call("evaluate", [_name(model), _name(task)], {**asked, **given}),
     )
     request = prepare_runs(
         [str(task) if isinstance(task, Path) else task],
@@ -169,29 +201,114 @@ def evaluate(
     return result
 
 
+def score_runs(
+    system: str,
+    task: str | Path | AnyCard,
+    runs: Mapping[str, str | Path] | Iterable[tuple[str, str | Path]],
+    *,
+    split: str | None = None,
+    sample: bool = False,
+    measures: Names = None,
+    output: str | Path = "results",
+    **options: Unpack[ScoreOptions],
+) -> EvaluationResult:
+    """Score TREC runs made elsewhere, store the result under the system's name and return it.
+
+    This is what `clir-bench score` does. Judged queries without an answer count 0. Measures that
+    look deeper than the runs are renamed to the runs' depth, and those of `measures` refused. A run
+    that cannot be scored does not stop the others: the result's `failures` names it.
+
+    Args:
+        system: What to call the system that made the runs.
+        task: A task by name, the path of a card, or what `load_task` returned.
+        runs: The run file of each pair, {"en-sw": "my.run"}. It may be packed, or a pipe.
+        split: One of the task's splits; the task's default when None.
+        sample: The runs are of the small embedded sample.
+        measures: More ir-measures names to report: ["P@5", "RR"].
+        output: Folder of results.
+        options: More options of the command: see `ScoreOptions`.
+
+    Returns:
+        The stored result; its `notes` name queries without an answer and renamed measures.
+
+    Raises:
+        UnknownNameError: The task, split, pair, measure or option does not exist.
+        UsageError: The task is a suite, or a run file has no pair or several.
+        DataError: A run file or the task's data is missing.
+        ResultError: The stored result has other settings; `overwrite=True` replaces it.
+        OutputError: The folder of results cannot be written.
+    """
+    _check_options(options, ScoreOptions)
+    given: dict[str, Any] = {**options}
+    command, data_dir = given.pop("command", ""), _path(given.get("data_dir"))
+    tasks_dir = _path(given.get("tasks_dir"))
+    card = load_card(str(task), tasks_dir) if isinstance(task, str | Path) else task
+    if not isinstance(card, TaskCard):
+        raise UsageError(f"{card.id!r} is a suite; score its parts one by one")
+    split_name = sample_or(split, sample) or card.default_split
+    card = card_for(card, split_name)
+    named = list(runs.items() if isinstance(runs, Mapping) else runs)
+    if not named:
+        raise UsageError("no run file; give one per pair, as in {'en-sw': 'my.run'}")
+    files: dict[LanguagePair, Path] = {}
+    for name, path in named:
+        pairs = select_pairs(card, name)
+        if len(pairs) > 1:
+            raise UsageError(f"{name!r} names {len(pairs)} pairs; a run file is of one, as en-sw")
+        if pairs[0] in files:
+            raise UsageError(f"{path}: pair {pairs[0]} has a run file already, {files[pairs[0]]}")
+        files[pairs[0]] = Path(path)
+    said = [system, _name(task), {name: str(path) for name, path in named}]
+    asked = {"split": split, "sample": sample, "measures": measures, "output": output, **given}
+    settings = Settings(
+        **{name: given[name] for name in _SETTINGS if name in given},
+        measures=tuple(parse_measures(split_names(measures))),
+        command=command or _call("score_runs", said, asked),
+    )
+    result, notes = score_files(
+        card,
+        files,
+        system,
+        output=Path(output),
+        source=locate(card, split_name, data_dir),
+        split=split_name,
+        settings=settings,
+        progress=Bar(f"{system} on {card.id}"),
+    )
+    path = result_path(Path(output), system, card.id, split_name)
+    return EvaluationResult(path, result, notes=tuple(notes))
+
+
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-_UNSAID = {"languages": None, "pairs": None, "split": None, "sample": False, "measures": None}
+def _check_options(options: Mapping[str, object], known: type) -> None:
+    if unknown := sorted(options.keys() - known.__annotations__.keys()):
+        raise UnknownNameError("option", unknown[0], known.__annotations__)
 
 
-def _call(model: object, task: object, asked: dict[str, Any]) -> str:
+def _call(function: str, said: Iterable[object], asked: Mapping[str, Any]) -> str:
     """Return the user's call, for the record.
 
-    >>> _call("hashing", "miracl", {"languages": ["sw"], "sample": True, "split": None})
-    "clir_bench.evaluate('hashing', 'miracl', languages=['sw'], sample=True)"
+    >>> _call("evaluate", ["hashing", "miracl"], {"languages": ["sw"], "split": None})
+    "clir_bench.evaluate('hashing', 'miracl', languages=['sw'])"
     """
-    if isinstance(model, System):
-        model = model.spec
-    elif not isinstance(model, str):
-        model = type(model).__name__
-    task = task if isinstance(task, str | Path) else getattr(task, "id", task)
-    said = [repr(model), repr(str(task))]
-    for name, value in asked.items():
-        if name not in _UNSAID or value != _UNSAID[name]:
-            said.append(f"{name}={_plain(value)!r}")
-    return f"clir_bench.evaluate({', '.join(said)})"
+    options = [
+        f"{name}={_plain(value)!r}"
+        for name, value in asked.items()
+        if value is not None and (name, value) != ("sample", False)
+    ]
+    return f"clir_bench.{function}({', '.join([*map(repr, said), *options])})"
+
+
+def _name(named: object) -> str:
+    """Return the name of a task or model that a user gave by name or as an object."""
+    if isinstance(named, System):
+        return named.spec
+    if isinstance(named, str | Path):
+        return str(named)
+    return str(getattr(named, "id", type(named).__name__))
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Runs and reports several tasks as one."""
+"""Runs the tasks of a suite, and reports their scores and mean as one result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A system to run, and the settings of its runs."""
+"""Defines a system (an encoder and its workers) and the settings of a run; loads systems."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from clir_bench.types import Encoder, TokenEncoder
 
 @dataclass(frozen=True)
 class Settings:
-    """How a task is run.
+    """The settings of a run.
 
     Attributes:
-        measures: Measures beside the card's own, by ir-measures name.
+        measures: Measures in addition to the card's own, by ir-measures name.
         top_k: Documents to rank per query. The card's measures that look deeper are renamed to this
             depth; those of `measures` are refused.
         tiers: Name of a tier scheme, or a path to one.
         limit: Cut every pair to this many queries and documents; the result is partial.
         seed: Seed of the bootstrap.
         n_resamples: Bootstrap replicates.
-        overwrite: Run pairs again that are done, and replace a result with other settings.
+        overwrite: Run finished pairs again, and replace a result with other settings.
         command: What the user typed, for the record.
         embeddings: Which documents' vectors to keep on disk, and where.
         stored_only: Encode no documents: all vectors must be stored.

@@ -1,1 +1,1 @@
-"""Makes boards from stored results, and Markdown, CSV and a static site from boards."""
+"""Makes leaderboards ("boards") from stored results, as Markdown, CSV and a static website."""

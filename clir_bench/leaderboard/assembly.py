@@ -1,4 +1,4 @@
-"""Makes boards from definitions and stored results: means, rank groups, disparity."""
+"""Computes boards from their definitions and stored results: means, rank groups, disparity."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from clir_bench.types import LanguagePair
 
 _N_DIGITS = 6
 _FASTEST = 1e9
-"""More texts a second than this were not encoded but misreported."""
+"""A higher stated speed, in texts per second, must be an error and is not shown."""
 
 
 def assemble(definition: BoardDefinition, submissions: Submissions, folder: Path) -> Board:
@@ -227,7 +227,7 @@ def _system(entry: AcceptedResult, folder: Path) -> BoardSystem:
 
 
 def _speed(entry: AcceptedResult) -> Speed:
-    """Return documents and queries a second over all pairs, a corpus that pairs share once."""
+    """Return documents and queries per second over all pairs; a shared corpus counts once."""
     known = [entry.result.pairs[str(pair)] for pair in sorted(entry.scores)]
     hardware = entry.result.environment.hardware
     parts = [hardware.get("accelerators"), hardware.get("processor")]

@@ -1,12 +1,13 @@
 """The content of a leaderboard, before it is written as Markdown, CSV or a site.
 
 A `Board` holds one or more `Section`s. A section is one ranking: one task, some of its language
-pairs, one primary measure. Its `BoardRow`s are the systems run here; each `Reference` is a system
-with values published elsewhere; boards show it apart and never rank it.
+pairs, one primary measure. Each `BoardRow` is a system whose results are stored here. Each
+`Reference` is a system with values published elsewhere; boards show it separately and never rank
+it.
 
 Every number is rounded to six decimals when the board is made, so that equal results give equal
-bytes on any machine. Every text about a system comes from a submission and is hostile; the writers
-escape it. A board has no date of its own.
+bytes on any machine. Every text about a system comes from a submission and must not be trusted; the
+code that writes boards escapes it. A board has no date of its own.
 
 Paths are relative to the folder that holds `<board>.md`, with forward slashes.
 """
@@ -83,7 +84,7 @@ class TaskFacts:
 
 @dataclass(frozen=True)
 class BoardSystem:
-    """A system of a board, from its results and its system card. All text is hostile.
+    """A system of a board, from its results and its system card. No text of it can be trusted.
 
     Attributes:
         name: As in its results; `folder` is this name, safe as a path.

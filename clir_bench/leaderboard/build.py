@@ -3,16 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from clir_bench.core.files import write_file
 from clir_bench.errors import OutputError
+from clir_bench.leaderboard.assembly import assemble
 from clir_bench.leaderboard.board import Board
+from clir_bench.leaderboard.data_hashes import read_official
+from clir_bench.leaderboard.definition import read_definitions
+from clir_bench.leaderboard.entries import Submissions
 from clir_bench.leaderboard.markdown import board_markdown
 from clir_bench.leaderboard.site.render import render_site
 from clir_bench.leaderboard.spreadsheet import board_csv
 
 SITE = "site"
+
+
+@dataclass(frozen=True)
+class BuiltBoards:
+    """Boards, and the contents of their files.
+
+    Attributes:
+        folder: Where the files belong.
+        files: Their contents, by path within the folder.
+    """
+
+    boards: tuple[Board, ...]
+    folder: Path
+    files: Mapping[str, bytes]
+
+
+def build_boards(
+    folder: Path,
+    names: Sequence[str] = (),
+    *,
+    results: Path | None = None,
+    output: Path | None = None,
+) -> BuiltBoards:
+    """Return boards made of submitted results; `write_files` and `differences` take their files.
+
+    Args:
+        folder: The boards' descriptions, and the hashes of their data.
+        names: Only these boards, without the site, which covers all of them.
+        results: Folder of submitted results; "results" in `folder` when None.
+        output: Where the files belong; `folder` when None.
+
+    Raises:
+        UnknownNameError: There is no board of that name.
+        DataError: A description or the file of hashes cannot be read.
+    """
+    results, output = results or folder / "results", output or folder
+    definitions = read_definitions(folder, tuple(names))
+    submissions = Submissions(results, read_official(folder))
+    boards = tuple(assemble(definition, submissions, output) for definition in definitions)
+    return BuiltBoards(boards, output, board_files(boards, site=not names))
 
 
 def board_files(boards: Sequence[Board], *, site: bool) -> dict[str, bytes]:

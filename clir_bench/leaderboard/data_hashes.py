@@ -1,25 +1,27 @@
 """Reads and writes the hashes of the boards' data: `leaderboards/data.sha256`.
 
-The file has two sorted lines per pair. `<sha256>  <task>/<split>/<pair>` is the data hash that
-every result records over the documents, the judged queries and the judgments (`checks.inspect`). A
-result with another hash used other data. `<sha256>  <task>/<split>/<pair>/queries` is over the
-sorted ids of the judged queries, one per line: with it, CI can check without the data that a
-submission's values belong to these queries. `clir-bench leaderboard pin` writes both from the
-benchmark's own files.
+The file has two lines per pair. The line `<sha256>  <task>/<split>/<pair>` is the hash of the
+documents, the judged queries and the judgments (`checks.inspect`). Every result states this hash; a
+result with another one used other data. The line `<sha256>  <task>/<split>/<pair>/queries` is the
+hash of the sorted ids of the judged queries. With it, CI can check without the data that the
+per-query values of a submission belong to these queries. `clir-bench leaderboard pin` writes both
+lines from the benchmark's own files.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from clir_bench.core.bounded_files import read_plain
 from clir_bench.core.display import printable
-from clir_bench.errors import DataError, MissingDataError
-from clir_bench.leaderboard.definition import BoardDefinition
+from clir_bench.core.files import write_file
+from clir_bench.core.progress import Bar
+from clir_bench.errors import DataError, MissingDataError, UnknownNameError
+from clir_bench.leaderboard.definition import BoardDefinition, read_definitions
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.loading import Loader, prepare
 from clir_bench.tasks.source import locate
@@ -27,6 +29,7 @@ from clir_bench.types import LanguagePair
 
 FILE_NAME = "data.sha256"
 _LARGEST_BYTES = 16 * 2**20
+_DEEPEST = 4  # <boards>/results/<system>/<task>/<split>.json
 _QUERIES = "/queries"
 _LINE = re.compile(
     r"([0-9a-f]{64})  ([a-z0-9][a-z0-9._-]*)/([A-Za-z0-9._-]+)/([a-z]+-[a-z]+)(/queries)?"
@@ -90,9 +93,20 @@ def read_official(folder: Path) -> dict[DataKey, Pinned]:
         key = DataKey(matched[2], matched[3], LanguagePair.parse(matched[4]))
         field, known = "queries" if matched[5] else "data", found.get(key, Pinned())
         if getattr(known, field):
-            raise DataError(f"{path}:{number}: {key}{matched[5] or ''} is there twice")
+            raise DataError(f"{path}:{number}: {key}{matched[5] or ''} occurs twice")
         found[key] = known._replace(**{field: matched[1]})
     return found
+
+
+def find_official(path: Path) -> dict[DataKey, Pinned]:
+    """Return the official hashes of the boards that a submission belongs to, if it is below any.
+
+    Raises:
+        DataError: As `read_official`.
+    """
+    folders = list(path.absolute().parents)[:_DEEPEST]
+    found = next((folder for folder in folders if (folder / FILE_NAME).is_file()), None)
+    return {} if found is None else read_official(found)
 
 
 def format_official(hashes: Mapping[DataKey, Pinned]) -> bytes:
@@ -120,6 +134,38 @@ def wanted(definitions: Iterable[BoardDefinition]) -> list[Wanted]:
             pairs = tuple(dict.fromkeys((*before, *section.chosen_pairs)))
             found[key] = Wanted(section.card, section.chosen_split, pairs)
     return list(found.values())
+
+
+def pin_hashes(
+    folder: Path, tasks: Sequence[str] = (), *, data_dir: Path | None = None
+) -> dict[DataKey, Pinned]:
+    """Compute the hashes of the boards' data from the data, write them and return all of them.
+
+    Args:
+        folder: The boards' descriptions; the hashes are written there.
+        tasks: Only these tasks, the hashes of others stay; all tasks when empty.
+        data_dir: Folder of the one task's files; the usual places when None.
+
+    Raises:
+        UnknownNameError: No board shows one of the tasks.
+        DataError: As `hashes_of`, or a description cannot be read.
+        OutputError: The folder cannot be written.
+    """
+    chosen = wanted(read_definitions(folder))
+    known = sorted({one.card.id for one in chosen})
+    for task in tasks:
+        if task not in known:
+            raise UnknownNameError("task of a board", task, known, f"There are {', '.join(known)}.")
+    hashes = read_official(folder) if (folder / FILE_NAME).is_file() else {}
+    for one in chosen:
+        if tasks and one.card.id not in tasks:
+            continue
+        bar = Bar(f"{one.card.id} {one.split}")
+        bar.begin("reading", None)
+        hashes |= hashes_of(one, data_dir=data_dir, advance=bar.advance)
+        bar.end()
+    write_file(folder / FILE_NAME, format_official(hashes))
+    return hashes
 
 
 def hashes_of(

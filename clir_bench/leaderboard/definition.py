@@ -1,4 +1,4 @@
-"""Reads what a board shall show: `leaderboards/<name>.toml`.
+"""Reads the definition of a board, `leaderboards/<name>.toml`.
 
     title = "XQuAD"
     about = "Questions to the Wikipedia paragraph that answers them, within one language."
@@ -128,7 +128,7 @@ def read_definitions(folder: Path, names: tuple[str, ...] = ()) -> list[BoardDef
     """
     files = {path.stem: path for path in sorted(folder.glob("*.toml"))}
     if not files:
-        raise UsageError(f"{folder}: no board here; expected one <name>.toml for each")
+        raise UsageError(f"{folder}: no board here; expected a file <name>.toml per board")
     for name in names:
         if name not in files:
             raise UnknownNameError("board", name, files, f"{folder} has {', '.join(files)}.")

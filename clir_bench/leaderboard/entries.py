@@ -1,9 +1,8 @@
-"""Chooses the stored results that a section takes, and says why it leaves out the others.
+"""Chooses the stored results that a section of a board shows, and says why it leaves out others.
 
-Boards and `clir-bench validate` read what `clir-bench submit` wrote with the same reader
-(`submission.read`). A section takes the results without problems and leaves out the rest with the
-reason. One check needs the benchmark's data and is left to `validate`: that the values are those of
-the runs.
+Boards and `clir-bench validate` read submissions with the same code (`submission.read`). A section
+shows the results that have no problem. Boards do not check that the per-query values are those of
+the runs, because this needs the benchmark's data; `validate` checks it.
 """
 
 from __future__ import annotations

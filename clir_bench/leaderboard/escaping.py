@@ -1,4 +1,4 @@
-"""Makes texts from submissions safe for Markdown and for spreadsheets."""
+"""Escapes texts from submissions for Markdown, for links and for spreadsheets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explains a board's tables in plain words."""
+"""Writes the legend below a board, which explains its tables."""
 
 from __future__ import annotations
 

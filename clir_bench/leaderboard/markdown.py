@@ -1,4 +1,4 @@
-"""Writes a board as Markdown that reads well on a web page and in a terminal."""
+"""Writes a board as Markdown for web pages and terminals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a board as CSV with one number per line, so that no cell needs parsing."""
+"""Writes a board as CSV with one number per line."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Turns runs and judgments into numbers."""
+"""Scores runs against judgments; computes means, intervals and significance tests."""

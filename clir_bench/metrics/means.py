@@ -1,4 +1,4 @@
-"""Means over pairs, languages and tiers, and their bootstrap intervals.
+"""Computes means over pairs, languages and tiers, and their bootstrap intervals.
 
 A pair's score is the mean over its judged queries. A language's is the mean over its pairs, a
 tier's the mean over its languages, and the overall score the mean over all languages. Queries are

@@ -1,12 +1,12 @@
 """Scores a run against qrels, query by query, with ir-measures.
 
-Two decisions here make every tool agree:
+ir-measures uses several tools. Two rules here make them agree:
 
 - A judged query without results gets the measure's value for an empty ranking, 0; pytrec_eval
   omits such queries.
-- Ties. ir-measures uses several tools, and they order equal scores differently (trec_eval by
-  document id, descending; the MS MARCO script by document id, ascending). A `Run` is already in
-  trec_eval's order. The tools get its ranks as scores, and ranks have no ties.
+- The tools order equal scores differently (trec_eval by document id, descending; the MS MARCO
+  script by document id, ascending). A `Run` is already in trec_eval's order, and the tools get its
+  ranks as scores: ranks have no ties.
 """
 
 from __future__ import annotations

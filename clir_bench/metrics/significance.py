@@ -1,4 +1,4 @@
-"""The paired randomization test, and the correction for several tests.
+"""Tests differences between systems (paired randomization test), and corrects for several tests.
 
 If two systems were the same, their two answers to a question could be exchanged. An exchange turns
 the sign of that question's difference. Under this hypothesis all 2^n choices of signs for n

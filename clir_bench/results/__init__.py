@@ -1,1 +1,1 @@
-"""The results of runs, on disk and in memory."""
+"""Stores and reads results, and turns them into data frames, tables and plots."""

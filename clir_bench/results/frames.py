@@ -1,4 +1,4 @@
-"""Results as pandas data frames: numbers to the last digit, a column per measure."""
+"""Turns results into pandas data frames, with a column per measure and all digits."""
 
 from __future__ import annotations
 

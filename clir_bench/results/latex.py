@@ -1,7 +1,4 @@
-r"""Tables for papers, in LaTeX with booktabs. Every text is escaped; `Markup` is kept as it is.
-
-pdfLaTeX shows Latin letters only: names in other scripts need LuaLaTeX or XeLaTeX.
-"""
+"""Turns results into LaTeX tables for papers, with booktabs (see `core.latex`)."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ def float_table(body: str, *, caption: str, label: str | None = None) -> str:
     Args:
         body: From `tabular`.
         caption: Escaped unless it is `Markup`.
-        label: What `\\ref` calls it.
+        label: Its name for `\\ref`.
     """
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(caption)}}}"]
     if label:

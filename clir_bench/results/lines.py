@@ -1,4 +1,4 @@
-"""The rows of a result's tables and plots, in one order: by tier, then by language."""
+"""Lists the rows of a result's tables and plots: by tier, then by language, then the means."""
 
 from __future__ import annotations
 

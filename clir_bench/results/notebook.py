@@ -1,4 +1,4 @@
-"""Tables for notebooks, as HTML with every text escaped."""
+"""Turns results into HTML tables for notebooks; escapes every text."""
 
 from __future__ import annotations
 

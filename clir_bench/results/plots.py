@@ -1,4 +1,4 @@
-"""Figures for papers and notebooks, drawn by matplotlib without pyplot, so they need no display."""
+"""Draws figures for papers and notebooks; needs no display, because it does not use pyplot."""
 
 from __future__ import annotations
 

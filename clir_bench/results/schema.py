@@ -1,4 +1,4 @@
-"""The schema of results, with a version; every result is checked when it is read."""
+"""Defines the fields of stored results (the schema, with a version) and checks them on reading."""
 
 from __future__ import annotations
 

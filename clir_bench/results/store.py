@@ -1,7 +1,7 @@
-"""Results on disk.
+"""Writes results to disk and reads them.
 
-`<output>/<system>/<task>/<split>.json` is the result. Beside it, in `<split>/`, every pair has its
-TREC run (`en-sw.run.gz`) and its per-query values (`en-sw.values.tsv.gz`).
+`<output>/<system>/<task>/<split>.json` is the result. The folder `<split>/` beside it has each
+pair's TREC run (`en-sw.run.gz`) and per-query values (`en-sw.values.tsv.gz`).
 """
 
 from __future__ import annotations

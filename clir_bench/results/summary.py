@@ -1,4 +1,4 @@
-"""Means, tiers and environment as a result stores them."""
+"""Computes the parts of a result beyond its pairs: means, tiers, environment."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Means:
     pool: PoolMeans | None
 
     def told(self, pairs: Mapping[str, PairResult]) -> dict[str, PairResult]:
-        """Return `pairs` with the scheme's tiers and, those that are done, with their scores."""
+        """Return `pairs` with tiers by the scheme, and with the scores of those that are done."""
         found = {}
         for name, known in pairs.items():
             pair = LanguagePair.parse(name)
@@ -109,7 +109,7 @@ def with_tiers(
 
     Args:
         result: As stored.
-        scores: Its pairs' per-query values (`results.read_scores`).
+        scores: Its pairs' per-query values (`results.store.read_scores`).
         scheme_name: Name of a tier scheme, or a path to one.
 
     Raises:

@@ -1,7 +1,7 @@
-"""The system card, `<system>/system.toml`: what a system is and what it was trained on.
+"""Reads system cards, `<system>/system.toml`: what a system is and what it was trained on.
 
-A result tells how a system was run. The card tells what cannot be seen from outside: the languages,
-bitext and corpora of its training, and whether it saw the evaluation data.
+A result records how a system was run. The card states what a run cannot show: the languages,
+bitext and corpora of the training, and whether they include evaluation data.
 """
 
 from __future__ import annotations

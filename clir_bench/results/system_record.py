@@ -1,4 +1,4 @@
-"""A result's record of its system, and whether two results come from one system."""
+"""Records which system made a result, and decides whether two results come from one system."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Record(BaseModel):
 
 
 class SystemRecord(Record):
-    """The encoder, as `types.EncoderInfo` describes it, and how it was asked for.
+    """The encoder, as `types.EncoderInfo` describes it, and the name that the user gave for it.
 
     Attributes:
         dtype_reason: Why `dtype` was chosen by `auto`; empty if the user stated it and in results

@@ -1,8 +1,8 @@
-"""TREC run files: `query_id Q0 doc_id rank score tag`, ranks from 1, in trec_eval's order.
+"""Reads and writes TREC run files: `query_id Q0 doc_id rank score tag`, in trec_eval's order.
 
-Scores in a written file strictly fall, so every tool reads the order that was scored. With equal
-scores trec_eval puts the higher document id first, and other tools of ir-measures (such as those of
-RR@10 and Judged@10) the lower.
+In a written file, each score is lower than the one before, so every tool reads the order that was
+scored here. Among equal scores, trec_eval puts the higher document id first, but other tools of
+ir-measures (such as those of RR@10 and Judged@10) the lower.
 """
 
 from __future__ import annotations
@@ -59,16 +59,16 @@ def _rest_of_lines(tag: str, n: int) -> list[str]:
 
 
 def strictly_falling(scores: Vectors) -> Vectors:
-    """Lower scores that never rise as little as makes each less than the one before.
+    """Return scores of which each is less than the one before, changed as little as possible.
 
-    The steps are float32's own: each score becomes the largest float32 that is not above it and
-    below the one before. Where that would end below the lowest float32, the last ones are raised.
+    Each score becomes the largest float32 that is not above it and below the one before. If this
+    would end below the lowest float32, the last ones are raised.
 
     >>> strictly_falling(np.array([0.5, 0.25, 0.25], dtype=np.float32)).tolist()
     [0.5, 0.25, 0.2499999850988388]
 
     Args:
-        scores: `(n_documents,)` float32, finite.
+        scores: `(n_documents,)` float32, finite, none larger than the one before.
     """
     if (scores[1:] < scores[:-1]).all():
         return scores

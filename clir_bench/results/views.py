@@ -1,4 +1,4 @@
-"""Stored results as Python objects: one result, or many."""
+"""Gives Python users their stored results as objects with data frames, tables and plots."""
 
 from __future__ import annotations
 
@@ -32,12 +32,15 @@ class EvaluationResult:
         result: The content of a task's file; None for a suite.
         suite: The content of a suite's file; None for a task.
         parts: The results of a suite's tasks that are stored beside it; none for a task.
+        notes: What its making had to say and the file does not hold: queries without an answer,
+            measures renamed to the depth of the runs.
     """
 
     path: Path
     result: Result | None
     suite: SuiteResult | None = None
     parts: tuple[EvaluationResult, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -115,7 +118,7 @@ class EvaluationResult:
         Args:
             caption: In place of one that says what the table shows; escaped, unless it is
                 `results.latex.Markup`.
-            label: What `\\ref` calls it.
+            label: Its name for `\\ref`.
             by_pair: A row per pair in place of a row per language.
             n_digits: Decimals.
         """

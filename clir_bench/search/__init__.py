@@ -1,5 +1,6 @@
-"""Exact search over blocks of document vectors, and the merge that makes it exact over all blocks.
+"""Ranks documents by their vectors, exactly or with an approximate index.
 
-`exact.search_block` (FAISS, inner product) and `maxsim.search_block` (late interaction) search one
-block of documents. `topk.TopK` merges blocks, so no index of a whole corpus is needed.
+Exact search reads a corpus block by block. `exact.search_block` (inner product) and
+`maxsim.search_block` (late interaction) search one block. `topk.TopK` merges the results of all
+blocks, so no index of a whole corpus is needed.
 """

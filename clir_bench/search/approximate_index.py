@@ -1,11 +1,11 @@
-"""Approximate search with any FAISS index, and how much of the exact search it finds.
+"""Searches with any approximate index of FAISS, and measures what it misses.
 
 The user names an index by FAISS's factory string, with search parameters after a semicolon if
-needed: `HNSW32`, `SQ8`, `IVF4096,PQ64x8;nprobe=64`. Its loss cannot be read off its name, so we
-measure it, as the share of the exact rankings of a sample of queries that the index finds.
+needed: `HNSW32`, `SQ8`, `IVF4096,PQ64x8;nprobe=64`. The name does not tell how good an index is. So
+we search a sample of the queries exactly too, and measure how much of these rankings it finds.
 
-Unlike exact search, this keeps a whole corpus' index in memory: 4 bytes per dimension and document
-unless the index compresses.
+Unlike exact search, this keeps the index of a whole corpus in memory: 4 bytes per dimension and
+document unless the index compresses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One pass over a corpus that builds an approximate index and measures what it misses."""
+"""Reads a corpus once, builds an approximate index, searches it, and measures what it misses."""
 
 from __future__ import annotations
 

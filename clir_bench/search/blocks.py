@@ -1,4 +1,4 @@
-"""Gathers documents' vectors until there are enough to search."""
+"""Collects the vectors of documents until there are enough for one step of the search."""
 
 from __future__ import annotations
 

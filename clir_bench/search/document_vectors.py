@@ -1,8 +1,9 @@
-"""Turns documents into vectors, one window at a time, encoding some windows ahead of the reader.
+"""Yields the vectors of a corpus, window by window: encoded now, or read from disk.
 
-The encoder gets documents in the windows of their corpus' outline, in order. Each window is
-compared with what was checked before (`outline.read_again`). Repeated texts get the vector of the
-first document with that text (`repeats`).
+A window is a group of about 1000 documents (`tasks.outline`). The encoder gets the windows in the
+order of the corpus, some of them before the search needs them. Each window is compared with what
+was checked before (`outline.read_again`). Repeated texts get the vector of the first document with
+that text (`repeats`).
 """
 
 from __future__ import annotations

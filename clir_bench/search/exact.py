@@ -1,9 +1,9 @@
-"""Exact inner-product search of one block.
+"""Searches one block of documents exactly, by inner product.
 
-A matrix product finds candidates, with FAISS here and with torch on an accelerator (`device`). The
-order in which it sums a product depends on the document's place in the block, so equal vectors get
-scores that differ in their last bits. The candidates are therefore scored again, one by one and
-always in the same order: equal vectors score the same in every block and on every device.
+A matrix product finds candidates, with FAISS on a CPU and with torch on an accelerator (`gpu`). The
+order of its sums depends on a document's place in the block, so the scores of equal vectors may
+differ in their last bits. Therefore the candidates are scored again, one by one and always in the
+same order: equal vectors get equal scores in every block and on every device.
 
 With u = 2^-24, an inner product of d numbers computed in float32 in any order lies within
 d u / (1 - d u) |q| |v| of the exact one (Higham 2002, Accuracy and Stability of Numerical

@@ -1,4 +1,4 @@
-"""Finds candidates for exact search of one block, with torch's matrix product on an accelerator."""
+"""Finds the candidates for exact search of one block on an accelerator, with torch."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Keeps the ids of ranked documents compactly.
+"""Keeps the ids of ranked documents in little memory.
 
-A Python string of ten characters takes some 70 bytes with the reference to it, and rankings of a
+A Python string of ten characters and the reference to it take about 70 bytes, and rankings of a
 large corpus hold up to k different ids per query.
 """
 

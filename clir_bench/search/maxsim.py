@@ -1,4 +1,4 @@
-"""Exact late-interaction search of one block.
+"""Searches one block of documents exactly, by MaxSim (late interaction).
 
 MaxSim scores a document by the sum, over query tokens, of the largest inner product with any of its
 tokens (Khattab and Zaharia 2020, arXiv 2004.12832).

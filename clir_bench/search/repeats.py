@@ -1,12 +1,12 @@
 """Gives equal texts equal vectors, wherever they are in the corpus.
 
-A vector's last bits depend on which texts share its batch, and on the processor. Within a window
-each different text is encoded once (`workers.executor.hand_out`). Across windows, the vector of a
-text's first document serves all its documents. This is settled where vectors are read in corpus
-order: after they came from a worker, an accelerator, another job or the disk. So it holds for every
-encoder, batch size, number of workers and jobs, for resumed runs, and for vectors stored by
-different machines. Encoding repeated texts on their own would work on one kind of machine only, and
-would be slow on an accelerator.
+A vector's last bits depend on the other texts of its batch, and on the processor. Within a window
+each different text is encoded once (`workers.executor.hand_out`). Across windows, all documents
+with one text get the vector of the first of them. This module replaces vectors when they are read
+in corpus order, after they came from a worker, an accelerator, another job or the disk. So it works
+for every encoder, batch size, number of workers and jobs, for resumed runs, and for vectors stored
+by different machines. Encoding repeated texts separately would work on one kind of machine only,
+and would be slow on an accelerator.
 
 The first reading finds the repeated texts (`outline`). Only their first vectors are kept, in memory
 up to a bound and then in a temporary file; 24 bytes of memory per such text remain. A key of 64

@@ -1,8 +1,8 @@
-"""One pass over a corpus that answers any number of query sets.
+"""Ranks the documents of a corpus for several sets of queries, while reading the corpus once.
 
-Queries are encoded first. Then documents stream through: each block is encoded, searched with every
-query set, merged into the rankings and released. So memory depends on the block, the queries and k,
-not on the corpus.
+Queries are encoded first. Then each block of documents is encoded, searched with every set of
+queries, merged into the rankings and released. So memory depends on the size of a block, the
+queries and k, not on the corpus.
 
 Vectors may be stored on the way (`vectors`), and may come from other processes (`workers`). The
 encoder always gets documents in the same windows, and vectors are searched in the same blocks, so

@@ -1,4 +1,4 @@
-"""The best k documents of every query over all blocks seen so far."""
+"""Keeps the best k documents of every query while blocks of documents are searched."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Tests whether an index can do what a run needs, before the first document is encoded.
+"""Tests whether a FAISS index can do what a run needs, before the first document is encoded.
 
-FAISS makes indexes that cannot grow block by block, that need ids for their documents, or that do
-not rank by inner product. It reports this only when they are used.
+FAISS can build indexes that cannot grow block by block, that need ids for their documents, or that
+do not rank by inner product. It reports such a limit only when the index is used.
 """
 
 from __future__ import annotations

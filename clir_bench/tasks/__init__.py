@@ -1,1 +1,1 @@
-"""What is evaluated: cards, languages, pairs, and the data behind them."""
+"""Tasks: their cards, languages and language pairs, and the code that loads their data."""

@@ -1,4 +1,4 @@
-"""The cache of downloaded files: which files a task has, and where they are."""
+"""Says which files of a task are downloaded, and where they are in the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Task cards: reads TOML into a `TaskCard` or `SuiteCard` and checks it first of all."""
+"""Reads task cards from TOML files and checks them; returns a `TaskCard` or a `SuiteCard`."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class TaskCard(_Strict):
             intervals resample them together then, and on their own otherwise.
         document_text: How title and text become what is encoded: "{title} {text}" or "{text}".
         source: Settings of the adapter, described in its module.
-        skip_same_id: Take the document whose id is the query's own out of that query's ranking, as
+        skip_same_id: Remove the document with the query's own id from that query's ranking, as
             BEIR does (`ignore_identical_ids`): for queries that are documents of the corpus.
         counts: Split, then pair, to documents, queries and qrels as the source states them. Where
             pairs have the same, "*-sw" stands for every pair into a language and "*" for all.

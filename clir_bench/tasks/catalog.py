@@ -1,4 +1,4 @@
-"""Lists the task cards and finds the card of a name."""
+"""Lists the tasks, and finds the card of a task by its name."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 A file grows as `<name>.part` and is renamed once its hash is right, so the final name never holds
 half a file or a wrong one. After a broken connection or Ctrl-C the download continues with an HTTP
-range request. Two processes take turns (`<name>.part.lock`). Pooch checks hashes too, but starts a
-broken download again from its first byte.
+range request. If two processes want one file, the second waits (`<name>.part.lock`). The library
+Pooch checks hashes too, but starts a broken download again from its first byte.
 """
 
 from __future__ import annotations

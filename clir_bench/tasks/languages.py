@@ -1,8 +1,8 @@
-"""Languages by any of their names, and resource tiers over them.
+"""Finds languages by any of their codes and names, and sorts them into resource tiers.
 
 `languages.toml` holds the facts and tier schemes with their sources; it is read on first use. Every
-language has one canonical code: ISO 639-1 where there is one, else ISO 639-3. An unknown class or
-size is None, and its tier is then "unknown"; nothing is guessed.
+language has one canonical code: ISO 639-1 where there is one, else ISO 639-3. Nothing is guessed:
+a language without a known class or size has the tier "unknown".
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class TierScheme:
 
     Attributes:
         name: What `--tiers` and results call it; a user's own has the name its file states.
-        note: What the tiers rest on, for people.
+        note: The basis of the tiers, for people.
         assigned: Canonical code to tier; a language that is absent is "unknown".
     """
 
@@ -240,13 +240,12 @@ def pair_tier(pair: LanguagePair, scheme: TierScheme) -> Tier:
 def pair_language(pair: LanguagePair, scheme: TierScheme) -> str:
     """Return the language that a pair's score counts for.
 
-    Means are taken over pairs within a language, then over languages within a tier, so each pair
-    must count for exactly one language, and that language's tier must be the pair's
-    (`pair_tier`): it is the lower-resourced side, `en-sw` and `sw-en` both telling about Swahili.
-    Within one tier it is the side that is not English, since English is the pivot everything is
-    paired with and would otherwise collect half of all pairs; between two other languages, the
-    query's. A side in no tier is taken for the lower-resourced one, as its pair is in no tier
-    either. A `mul` side is ignored.
+    Means are taken over pairs within a language, then over languages within a tier. So each pair
+    must count for exactly one language, with the tier of the pair (`pair_tier`). That is the
+    lower-resourced side: `en-sw` and `sw-en` both count for Swahili. If both sides have one tier,
+    it is the side that is not English, because most pairs have English on one side; between two
+    other languages, it is the query's. A language in no tier counts as the lower-resourced one, as
+    its pair is in no tier either. A `mul` side is ignored.
     """
     sides = [side for side in dict.fromkeys(pair) if side != POOL] or [POOL]
     order: list[Tier] = ["unknown", *_TIERS]

@@ -1,7 +1,7 @@
 """Loads and checks all pairs of a task before the first expensive step.
 
-Each collection is loaded here to be counted, checked and hashed, and loaded again when it is
-searched: a task's judgments may not all fit in memory at once.
+Each collection is loaded twice: here, to count, check and hash it, and again to search it. All
+judgments of a task may be too many for memory.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Preparation:
     """The pairs that can run, and why the others cannot."""
 
     groups: list[CorpusGroup] = field(default_factory=list)
-    failures: dict[LanguagePair, str] = field(default_factory=dict)
+    failures: dict[LanguagePair, ClirBenchError] = field(default_factory=dict)
 
 
 @stage("read")
@@ -122,7 +122,7 @@ def prepare(
         try:
             groups.setdefault(loader.load(pair).corpus_id, []).append(pair)
         except ClirBenchError as error:
-            prepared.failures[pair] = str(error)
+            prepared.failures[pair] = error
     for corpus_id, members in groups.items():
         group = _prepare_group(loader, corpus_id, members, prepared.failures, advance)
         if group is not None:
@@ -134,7 +134,7 @@ def _prepare_group(
     loader: Loader,
     corpus_id: str,
     pairs: Sequence[LanguagePair],
-    failures: dict[LanguagePair, str],
+    failures: dict[LanguagePair, ClirBenchError],
     advance: Advance,
 ) -> CorpusGroup | None:
     name = f"task {loader.card.id!r}, split {loader.split!r}"
@@ -150,14 +150,14 @@ def _prepare_group(
             advance=advance,
         )
     except ClirBenchError as error:
-        failures.update(dict.fromkeys(pairs, str(error)))
+        failures.update(dict.fromkeys(pairs, error))
         return None
     passed = []
     for pair in pairs:
         try:
             inspection = inspect(loader.load(pair), corpus, where=f"{name}, pair {pair}")
         except ClirBenchError as error:
-            failures[pair] = str(error)
+            failures[pair] = error
         else:
             passed.append(PreparedPair(pair, inspection, _unofficial(loader, pair, inspection)))
     if not passed:

@@ -1,7 +1,7 @@
-"""Measures by their ir-measures names: which exist, and how deep they look into a ranking.
+"""Parses the names of measures, and says how many documents per query each one looks at.
 
 A ranking cut at 3 documents per query has no nDCG@10: a tool that returns a value for it measures
-something else. Over such a ranking the measure is named and computed at the depth it has, nDCG@3.
+something else. For such a ranking, this package computes nDCG@3 and calls it so.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The outline of a corpus: its windows, and the texts that occur more than once.
+"""Divides a corpus into windows of documents, and finds texts that occur more than once.
 
-A corpus is read twice: to be checked, and to be encoded. The second reading cuts it into the same
-windows and compares each with its mark before encoding any of it. If documents changed in between,
-it refuses them and stores no vector of them.
+The result is called the outline of the corpus. A corpus is read twice: to be checked, and to be
+encoded. The second reading makes the same windows and compares each with a hash (its mark) from the
+first. If documents changed in between, it refuses them and stores no vector of them.
 
 A window is a fixed number of documents, or fewer where they are long. Its bounds depend on the
 documents alone, not on who encodes them or whether vectors are stored. This matters because the
@@ -10,7 +10,7 @@ texts that are padded together can change a vector's last bits.
 
 Memory: 8 bytes per document while the corpus is checked; then 16 bytes per window and 8 per
 repeated text. Keys and marks are Python's own hashes (SipHash, with a new key in each process), so
-they hold within one process only.
+they are valid within one process only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which language pairs a task has, written as rules over its languages."""
+"""Expands rules such as "en-*" into the language pairs of a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each required field of a card is for; the error for a missing field says it."""
+"""Explains each required field of a task card; the error for a missing field quotes it."""
 
 from __future__ import annotations
 

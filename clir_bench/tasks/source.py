@@ -1,12 +1,14 @@
-"""Where a task's files come from: a folder, the cache, or a download with a known sha256."""
+"""Finds a task's files: in a folder, in the cache, or by a download with a known sha256."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from clir_bench.core.display import some_of
 from clir_bench.core.files import inside, sha256_of
 from clir_bench.errors import CardError, MissingDataError
 from clir_bench.tasks.cache import (
@@ -34,12 +36,14 @@ class Source:
             or "cache" (files of the card's manifest are fetched when first asked for; tasks of
             ir_datasets use ir_datasets' own cache instead).
         unofficial: Filled while reading: why the data is not the official data.
+        missing: Filled while reading: files that were asked for and are not there.
     """
 
     card: TaskCard
     directory: Path
     origin: Origin
     unofficial: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     _checked: set[Path] = field(default_factory=set)
 
     def file(self, *alternatives: str) -> Path:
@@ -65,15 +69,25 @@ class Source:
             fetch(url, path, sha256=manifest[fetchable[0]], remedy=by_hand(self.card))
             return path
         wanted = " or ".join(alternatives)
-        raise MissingDataError(
-            f"task {self.card.id!r}: {wanted} is not in {self.directory}. {by_hand(self.card)}"
+        self.missing.append(wanted)
+        raise MissingDataError(self.lacks([wanted]))
+
+    def lacks(self, files: Sequence[str]) -> str:
+        """Say that files are missing, and where to get them."""
+        are = "is" if len(files) == 1 else "are"
+        card = self.card
+        fetched = card.download is not None and card.download.base_url
+        remedy = f"`clir-bench download {card.id}` fetches them into the cache. " if fetched else ""
+        return (
+            f"task {card.id!r}: {some_of(files)} {are} not in {self.directory}. "
+            f"{remedy}{by_hand(card)}"
         )
 
     def path(self, name: str) -> Path:
         """Return where a file or folder is, or would be: below the task's folder.
 
         Raises:
-            CardError: The name, which a card's own words may have made, leaves the folder.
+            CardError: The name, which may come from the card, leaves the folder.
         """
         what = f"task {self.card.id!r}: a file that its card names"
         return inside(self.directory, name, what, error=CardError)
@@ -128,3 +142,24 @@ def locate(card: TaskCard, split: str, data_dir: Path | None = None) -> Source:
     if shared and (Path(shared) / folder).is_dir():
         return Source(card, Path(shared) / folder, "local")
     return Source(card, cached_folder(card), "cache")
+
+
+def local_source(card: TaskCard, split: str, data_dir: Path | None = None) -> Source:
+    """Return the task's files that are on this machine; reading them fetches nothing.
+
+    Args:
+        card: The task.
+        split: One of its splits.
+        data_dir: Folder of the task's files, or one with such a folder per task; the usual places
+            when None.
+
+    Raises:
+        MissingDataError: As `locate`, or ir_datasets reads the task, which would fetch.
+        CardError: As `locate`.
+    """
+    if data_dir is not None and (data_dir / folder_name(card)).is_dir():
+        data_dir = data_dir / folder_name(card)
+    source = locate(card, split, data_dir)
+    if card.adapter == "ir_datasets":
+        raise MissingDataError(f"task {card.id!r}: ir_datasets reads it, and would fetch its files")
+    return replace(source, origin="local")

@@ -1,6 +1,6 @@
-"""Checks for plugin authors: does an encoder or an adapter keep its promises?
+"""Checks encoders and adapters of other packages: do they do what clir-bench expects of them?
 
-In your own tests, each check as one test:
+In your own tests, each check becomes one test:
 
     import pytest
     from clir_bench.testing import encoder_checks
@@ -9,8 +9,8 @@ In your own tests, each check as one test:
     def test_encoder(check):
         check()
 
-or all at once, with `check_encoder("my-encoder")`. `clir-bench check-encoder my-encoder`
-prints the same as a report. For a task there are `adapter_checks` and `check_adapter`.
+`check_encoder("my-encoder")` runs all checks at once; `clir-bench check-encoder my-encoder` prints
+them as a report. For a task there are `adapter_checks` and `check_adapter`.
 
 >>> from clir_bench.encoders.hashing import HashingEncoder
 >>> report = check_encoder(HashingEncoder())

@@ -1,4 +1,4 @@
-"""The checks that a task's adapter must pass on every tested pair."""
+"""Defines the checks that a task's adapter must pass on every tested pair."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _pool(subject: TaskSubject) -> str:
         for document in collection.documents:
             if document.language not in known:
                 raise BrokenPromiseError(
-                    f"{subject.where(pair)}: document {document.doc_id!r} of a mixed corpus says "
+                    f"{subject.where(pair)}: document {document.doc_id!r} of a pool states "
                     f"language {document.language!r}; expected one of the card's: "
                     f"{', '.join(sorted(known))}"
                 )
@@ -73,12 +73,12 @@ def _re_iterable(subject: TaskSubject, pair: LanguagePair, collection: Collectio
     documents = collection.documents
     if iter(documents) is iter(documents):
         raise BrokenPromiseError(
-            f"{where}: documents is a {type(documents).__name__}, which is read only once"
+            f"{where}: documents is a {type(documents).__name__}, which can be read only once"
         )
     for number, (one, other) in enumerate(zip_longest(documents, documents)):
         if one != other:
             raise BrokenPromiseError(
-                f"{where}: two readers at once see different documents at {number:,}"
+                f"{where}: two readers at the same time get different documents at {number:,}"
             )
         if number == _INTERLEAVED:
             break
@@ -87,7 +87,7 @@ def _re_iterable(subject: TaskSubject, pair: LanguagePair, collection: Collectio
     again = sum(1 for _ in documents)
     if n_documents != again or first != list(islice(documents, 3)):
         raise BrokenPromiseError(
-            f"{where}: {n_documents:,} documents at first reading, {again:,} at the next"
+            f"{where}: {n_documents:,} documents in one reading, {again:,} in the next"
         )
 
 
@@ -132,7 +132,7 @@ def _counts(subject: TaskSubject) -> str:
             raise BrokenPromiseError(f"{subject.where(pair)}: {'; '.join(problems)}")
     if len(unknown) == len(subject.collections):
         raise NotApplicableError(f"the card states no counts for split {subject.split!r}")
-    return f"the card states none for {', '.join(unknown)}" if unknown else ""
+    return f"the card states no counts for {', '.join(unknown)}" if unknown else ""
 
 
 def _determinism(subject: TaskSubject) -> str:
@@ -146,7 +146,7 @@ def _determinism(subject: TaskSubject) -> str:
     try:
         there = subject.hashes_apart()
     except NotApplicableError as reason:
-        return f"in this process; another one {reason}"
+        return f"only in this process; another process {reason}"
     different = [name for name, sha256 in here.items() if there[name] != sha256]
     if different:
         raise BrokenPromiseError(
@@ -163,8 +163,8 @@ def _corpora(subject: TaskSubject) -> str:
         other, sha256 = known.setdefault(collection.corpus_id, (pair, corpus.sha256))
         if sha256 != corpus.sha256:
             raise BrokenPromiseError(
-                f"{subject.where(pair)}: corpus_id {collection.corpus_id!r} is that of {other}, "
-                "whose documents differ"
+                f"{subject.where(pair)}: corpus_id {collection.corpus_id!r} is also that of "
+                f"{other}, which has other documents"
             )
     return f"{len(known)} corpora for {len(subject.collections)} pairs"
 
@@ -172,56 +172,56 @@ def _corpora(subject: TaskSubject) -> str:
 ADAPTER_CHECKS: tuple[Check[TaskSubject], ...] = (
     Check(
         "loading",
-        "gives a Collection for every pair",
-        "see clir_bench.adapters for the contract; every other check waits for this one",
+        "returns a Collection for every pair",
+        "see clir_bench.tasks.adapters for the contract; other checks run only if this one passes",
         _loads,
     ),
     Check(
         "types",
-        "gives Documents, Queries and Qrels whose fields have their types",
+        "returns Documents, Queries and Qrels with fields of the right types",
         'ids and texts are str ("12", not 12), relevance is int; a missing title is ""',
         _each(_types),
     ),
     Check(
         "re-iteration",
-        "streams its documents as often as it is asked to, to several readers at once",
-        "return an object whose __iter__ opens the file anew (a list, or a small class), not a "
+        "lets several readers read the documents, any number of times, also at the same time",
+        "return an object whose __iter__ opens the file again (a list, or a small class), not a "
         "generator or an open file",
         _each(_re_iterable),
     ),
     Check(
         "document-ids",
         "names every document once, with ids that a TREC run can hold",
-        "take the source's own ids; where it has none, make them from what tells documents apart",
+        "use the source's own ids; where it has none, make each from the document's content",
         _each(_document_ids),
     ),
     Check(
         "judgments",
-        "judges known queries and documents, each once, and some as relevant",
-        "read queries, judgments and corpus from one release, with ids spelled alike in all three",
+        "judges only known queries and documents, each once, and some as relevant",
+        "read queries, judgments and corpus from one release, with the same ids in all three",
         _each(_judgments),
     ),
     Check(
         "pool",
-        "says of every document of a mixed corpus what language it is in",
+        "states the language of every document of a pool",
         "set Document.language to our code of the language",
         _pool,
     ),
     Check(
         "counts",
         "loads as many documents, queries and judgments as the card states",
-        "take the counts from the source's own description, and find out what is missing or twice",
+        "take the counts from the source's own description; find what is missing or occurs twice",
         _counts,
     ),
     Check(
         "corpora",
-        "gives pairs of one corpus_id the same documents",
+        "returns the same documents for all pairs with one corpus_id",
         "put into corpus_id all that the documents depend on",
         _corpora,
     ),
     Check(
         "determinism",
-        "loads the same data every time, in the same order, in another process too",
+        "loads the same data every time, in the same order, also in another process",
         "keep the file's order: do not iterate over sets, or over folders without sorting",
         _determinism,
     ),

@@ -1,4 +1,4 @@
-"""The checks that an encoder must pass; each claim holds for every text it may get."""
+"""Defines the checks that an encoder must pass, with many kinds of texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from clir_bench.testing.texts import (
 from clir_bench.types import POOL, Vectors
 
 _SAME = 1e-5
-"""How far vectors of two equal calls may be apart."""
+"""Largest relative difference between the vectors of two equal calls."""
 _FOUND_SHARE = 0.5
 _PATIENCE_SECONDS = 0.1
 _BYTES = 2**20
@@ -39,7 +39,7 @@ def _describes_itself(subject: EncoderSubject) -> str:
     info = subject.info
     problems = []
     if info.n_parameters == 0:
-        problems.append("info.n_parameters is 0; of a model without weights it is None")
+        problems.append("info.n_parameters is 0; for a model without weights it must be None")
     for code in info.training_languages:
         try:
             canonical = resolve(code).code
@@ -109,14 +109,14 @@ def _ownership(subject: EncoderSubject) -> str:
         arrays = kept if subject.late else [kept]
         before = [np.array(array) for array in arrays]
         subject.returned(side, list(SENTENCES[4:8]))
-        time.sleep(_PATIENCE_SECONDS)  # or a thread of its own is not done yet
+        time.sleep(_PATIENCE_SECONDS)  # for an encoder whose own thread is not done yet
         for array, copy in zip(arrays, before, strict=True):
             if not np.array_equal(array, copy):
                 raise BrokenPromiseError(
-                    f"{side}: the array that a first call returned was changed after it"
+                    f"{side}: a later call changed the array that the first call returned"
                 )
         if texts != list(SENTENCES[:4]):
-            raise BrokenPromiseError(f"{side}: it changed the list of texts")
+            raise BrokenPromiseError(f"{side}: the encoder changed the list of texts")
     return ""
 
 
@@ -180,7 +180,7 @@ def _long_texts(subject: EncoderSubject) -> str:
     if limit is None:
         return "reads texts of any length to their end"
     if limit > 10_000:
-        return f"not tried whether it cuts at {limit:,} tokens"
+        return f"not checked: whether it cuts at {limit:,} tokens"
     one, other = (
         subject.rows("documents", [long_text(2 * limit + 50, ending)])
         for ending in ("A goat slept.", "The choir sang at the wedding.")
@@ -202,7 +202,7 @@ def _scripts(subject: EncoderSubject) -> str:
             alike.append(script.code)
     if alike:
         return f"gives two different texts the same vectors in: {', '.join(alike)}"
-    return f"{len(scripts())} scripts, in each of them two texts told apart"
+    return f"{len(scripts())} scripts, with different vectors for two texts in each"
 
 
 def _languages(subject: EncoderSubject) -> str:
@@ -223,16 +223,16 @@ def _finding(subject: EncoderSubject) -> str:
         n_found += scores[number] > max(others)
     if n_found < _FOUND_SHARE * len(SENTENCES):
         raise BrokenPromiseError(
-            f"of {len(SENTENCES)} sentences only {n_found} find themselves first among all, by "
-            "the inner product (MaxSim) of their vectors"
+            f"as queries, only {n_found} of {len(SENTENCES)} sentences rank themselves first among "
+            "all, by the inner product (MaxSim) of their vectors"
         )
-    return f"{n_found} of {len(SENTENCES)} first"
+    return f"{n_found} of {len(SENTENCES)} sentences rank themselves first"
 
 
 def _processes(subject: EncoderSubject) -> str:
     apart = subject.apart
     if apart.error:
-        raise BrokenPromiseError(f"in a process of its own it stopped at {apart.error}")
+        raise BrokenPromiseError(f"in a separate process, the encoder stopped at {apart.error}")
     largest = 0.0
     for side in SIDES:
         here = subject.rows(side, SENTENCES)
@@ -247,34 +247,34 @@ def _network(subject: EncoderSubject) -> str:
     apart = subject.apart
     verbs = {"import": "importing", "load": "loading", "encode": "encoding"}
     tried = [
-        f"{verbs[phase]} it asks for {', '.join(dict.fromkeys(hosts))}"
+        f"{verbs[phase]}, the encoder connects to {', '.join(dict.fromkeys(hosts))}"
         for phase, hosts in apart.connections.items()
     ]
     if tried:
         raise BrokenPromiseError("; ".join(tried))
     if apart.error:
-        raise BrokenPromiseError(f"without a network it stopped at {apart.error}")
+        raise BrokenPromiseError(f"without a network, the encoder stopped at {apart.error}")
     return ""
 
 
 def _silence(subject: EncoderSubject) -> str:
     printed = subject.apart.printed
     if printed:
-        raise BrokenPromiseError(f"it printed {shortened(printed)}")
+        raise BrokenPromiseError(f"the encoder printed {shortened(printed)}")
     return ""
 
 
 ENCODER_CHECKS: tuple[Check[EncoderSubject], ...] = (
     Check(
         "loading",
-        "loads by its name and has what the contract asks for",
-        "see clir_bench.types for the contract; every other check waits for this one",
+        "loads by its name and has the required attributes and methods",
+        "see clir_bench.types for the contract; other checks run only if this one passes",
         _loads,
     ),
     Check(
         "description",
-        "says of itself what a result records",
-        "correct the EncoderInfo; what is not known is None or empty, never a guess",
+        "describes itself with the facts that a result records",
+        "correct the EncoderInfo; unknown facts are None or empty, never a guess",
         _describes_itself,
     ),
     Check(
@@ -285,7 +285,7 @@ ENCODER_CHECKS: tuple[Check[EncoderSubject], ...] = (
     ),
     Check(
         "values",
-        "returns float32 that is finite, nowhere a row of zeros, of length 1 if cosine",
+        "returns finite float32 values, no row of zeros, and unit length for cosine",
         "end with rows.astype(np.float32), and for cosine rows / np.linalg.norm(rows, axis=1, "
         "keepdims=True)",
         _values,
@@ -298,13 +298,13 @@ ENCODER_CHECKS: tuple[Check[EncoderSubject], ...] = (
     ),
     Check(
         "ownership",
-        "leaves its input and what it returned earlier alone",
-        "return a new array from every call, rows.copy(), not a buffer that is used again",
+        "does not change its input or arrays that it returned earlier",
+        "return a new array from every call, rows.copy(), not a buffer that the next call changes",
         _ownership,
     ),
     Check(
         "batches",
-        "gives a text the same vector whatever other texts are beside it",
+        "gives a text the same vector in every batch",
         "leave padding out: pass the attention mask to the model and to the pooling; no batch "
         "normalisation in training mode",
         _batches,
@@ -324,40 +324,40 @@ ENCODER_CHECKS: tuple[Check[EncoderSubject], ...] = (
     ),
     Check(
         "long-texts",
-        "takes texts of any length, and cuts where info.max_tokens says",
+        "accepts texts of any length, and cuts them at info.max_tokens",
         "truncate in the tokenizer, and state in info.max_tokens the limit that is applied",
         _long_texts,
     ),
     Check(
         "scripts",
-        "takes every script of the benchmarks' languages",
+        "accepts every script of the benchmarks' languages",
         "fall back to bytes or to an unknown token where the vocabulary lacks a script",
         _scripts,
     ),
     Check(
         "languages",
-        "takes every language code, that of a mixed pool too",
+        "accepts every language code, also that of a pool of languages",
         "treat texts in an unknown language like any others; `language` is a hint",
         _languages,
     ),
     Check(
         "finding",
-        "mostly finds a text by the text itself",
-        "larger inner products must mean more alike: return similarities' vectors, not "
-        "distances', from the same layer and space for queries and documents",
+        "ranks most texts first when the query is the text itself",
+        "larger inner products must mean more similar texts (not larger distances); take the "
+        "vectors of queries and documents from the same layer and space",
         _finding,
     ),
     Check(
         "processes",
         "gives the same vectors in another process",
         "do not use hash() of texts or the order of sets, which change with every process; seed "
-        "what is drawn at loading with EncoderRequest.seed",
+        "random numbers with EncoderRequest.seed",
         _processes,
     ),
     Check(
         "network",
-        "imports, loads and encodes without a network, its weights being at hand",
-        "fetch weights ahead of time, load them with local_files_only, and send no texts away",
+        "imports, loads and encodes without a network, if its weights are on this machine",
+        "fetch weights ahead of time, load them with local_files_only, send no texts elsewhere",
         _network,
     ),
     Check(

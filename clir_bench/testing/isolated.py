@@ -1,6 +1,7 @@
-"""What `isolation.run_apart` starts: `python -m clir_bench.testing.isolated WHAT ANSWER`.
+"""The program of the separate process in which `isolation.run_apart` tests a plugin.
 
-The request comes on standard input as JSON, the answer goes to the file ANSWER as JSON.
+It runs as `python -m clir_bench.testing.isolated WHAT ANSWER`. It reads the request as JSON from
+standard input, and writes the answer as JSON to the file ANSWER.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Wall:
         if str(host).startswith(_LOCAL):
             return
         self.connections[self.phase].append(str(host))
-        raise OSError(errno.ENETUNREACH, "the conformance checks let nothing reach the network")
+        raise OSError(errno.ENETUNREACH, "the checks of clir-bench refuse every network connection")
 
 
 def observe_encoder(request: dict[str, Any], wall: Wall) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Loads an encoder in a separate process that refuses and records every connection.
+"""Tests an encoder in a separate process, which refuses and records every network connection.
 
-The process has another `PYTHONHASHSEED` (which exposes vectors that depend on `hash(text)`), runs
-the Hub's libraries in offline mode, and has its standard output watched. Python's audit events (PEP
-578) report connections; for libraries that open sockets in native code, only offline mode prevents
-them.
+The process has another `PYTHONHASHSEED` (which exposes vectors that depend on `hash(text)`) and
+runs the Hub's libraries in offline mode; its standard output is recorded. Python's audit events
+(PEP 578) report connections. They miss sockets that a library opens in native code; there, only
+offline mode helps.
 """
 
 from __future__ import annotations
@@ -90,12 +90,12 @@ def run_apart(what: str, request: Mapping[str, Any], places: Places) -> tuple[di
             )
         except subprocess.TimeoutExpired:
             raise BrokenPromiseError(
-                f"a process of its own did not end within {places.timeout_seconds:,.0f} seconds"
+                f"a separate process did not end within {places.timeout_seconds:,.0f} seconds"
             ) from None
         if not answer.is_file():
             last = " / ".join(done.stderr.strip().splitlines()[-_SHOWN_LINES:])
             raise BrokenPromiseError(
-                f"a process of its own ended with code {done.returncode}: {last}"
+                f"a separate process ended with code {done.returncode}: {last}"
             )
         return json.loads(answer.read_text(encoding="utf-8")), done.stdout
 

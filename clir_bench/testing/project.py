@@ -1,4 +1,4 @@
-"""Writes a package with a user's own encoder, from `template/`."""
+"""Writes a Python package for a user's own encoder, from the files in `template/`."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ module='clir_bench_my_model_0_5b')
             )
         if name.endswith(DESCRIBED):
             raise UsageError(
-                f"encoder name {name!r}: names ending in {DESCRIBED} are files to `--model`; "
-                f"try {name.removesuffix(DESCRIBED)!r}"
+                f"encoder name {name!r}: `--model` reads a name that ends in {DESCRIBED} as a "
+                f"file; try {name.removesuffix(DESCRIBED)!r}"
             )
         normal = _normal(name)
         for other in plugins.names(plugins.ENCODERS):
@@ -69,7 +69,9 @@ def write_project(names: ProjectNames, directory: Path) -> list[Path]:
         OutputError: It cannot be written.
     """
     if directory.is_symlink() or (directory.exists() and not _is_empty_folder(directory)):
-        raise UsageError(f"{directory} exists and is no empty folder; name another --directory")
+        raise UsageError(
+            f"{directory} exists and is not an empty folder; choose another --directory"
+        )
     texts = _texts(names)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)

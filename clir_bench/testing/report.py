@@ -1,4 +1,4 @@
-"""Runs checks, and reports their outcomes."""
+"""Runs checks, and reports which passed, failed or were skipped."""
 
 from __future__ import annotations
 

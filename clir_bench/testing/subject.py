@@ -1,4 +1,4 @@
-"""The encoder under test, of either kind: loaded once here and once in another process."""
+"""Loads the encoder under test: once in this process, and once in another one."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class EncoderSubject:
             NotApplicableError: The encoder was given as an object.
         """
         if not isinstance(self._given, str):
-            raise NotApplicableError("needs the encoder by name, to load it in another process")
+            raise NotApplicableError("needs the encoder's name, to load it in another process")
         return observe(self._given, self._options.__dict__, Places())
 
     def rows(self, side: Side, texts: Sequence[str], language: str = "en") -> list[Vectors]:
@@ -111,7 +111,7 @@ class EncoderSubject:
         Raises:
             BrokenPromiseError: The encoder raised something.
         """
-        with guarded(lambda: f"{side}: it raised", BrokenPromiseError):
+        with guarded(lambda: f"{side}: the encoder failed", BrokenPromiseError):
             return getattr(self.encoder.inner, self._method(side))(texts, language="en")
 
     @property
@@ -144,13 +144,13 @@ def require_same(
     for one, other, text in zip(first, second, texts, strict=True):
         if one.shape != other.shape:
             raise BrokenPromiseError(
-                f"{between}: text {shortened(text)} has {len(one)} vectors and {len(other)}"
+                f"{between}: text {shortened(text)} has {len(one)} vectors, then {len(other)}"
             )
         difference = relative_difference(one, other)
         if not difference <= within:
             raise BrokenPromiseError(
                 f"{between}: the vectors of text {shortened(text)} differ by {difference:.2g} of "
-                f"their length, where {within:.2g} is allowed"
+                f"their length; at most {within:.2g} is allowed"
             )
         largest = max(largest, difference)
     return largest

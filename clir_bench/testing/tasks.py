@@ -1,4 +1,4 @@
-"""The task under test: its pairs loaded through the adapter, here and in another process."""
+"""Loads the task under test through its adapter: in this process, and in another one."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class TaskSubject:
             BrokenPromiseError: The process died.
         """
         if isinstance(self._task, TaskCard):
-            raise NotApplicableError("needs the task by name or card file, to load it elsewhere")
+            raise NotApplicableError("needs the task's name or card file, to load the task")
         request = {
             "task": str(self._task),
             "split": self._split,

@@ -1,4 +1,4 @@
-"""The texts that test an encoder, written for this purpose."""
+"""Holds the texts that the checks give to an encoder; they were written for this purpose."""
 
 from __future__ import annotations
 

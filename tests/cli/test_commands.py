@@ -165,9 +165,13 @@ def test_help_into_a_closed_pipe_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(
-    ("command", "code"), [("show nope", 1), ("run -m nope -t xquad", 2), ("compare nope nope", 1)]
+    ("command", "code", "closed"),
+    [
+        *(("show nope", 1, closed) for closed in (">&-", "2>&-", "<&-", "<&- >&- 2>&-")),
+        ("run -m nope -t xquad", 2, "<&- >&- 2>&-"),
+        ("compare nope nope", 1, ">&-"),
+    ],
 )
 def test_with_a_closed_standard_stream_a_command_ends_as_without(
     closed: str, command: str, code: int
@@ -413,7 +417,7 @@ def test_show_tells_tiers_under_another_scheme(
     assert "unknown tier scheme 'jushi'; did you mean joshi?" in capsys.readouterr().err
 
 
-def test_show_by_pair_has_a_line_a_pair(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_by_pair_has_a_line_per_pair(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert clir("show", output, "--by-pair") == 0
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines()[2:7]]

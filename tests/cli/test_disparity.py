@@ -14,12 +14,13 @@ import pytest
 
 from clir_bench.analysis.disparity.loading import load_pool
 from clir_bench.analysis.disparity.pool import pool_disparity
-from clir_bench.analysis.disparity.report import report_of
+from clir_bench.analysis.disparity.report import as_record, report_of
+from clir_bench.analysis.disparity.stored import measure_disparity
 from clir_bench.cli import main
 from clir_bench.cli.disparity_tables import disparity_tables
 from clir_bench.core.progress import Silent
-from clir_bench.core.tables import written
-from clir_bench.errors import DataError, MissingDataError
+from clir_bench.core.tables import json_line, written
+from clir_bench.errors import DataError, MissingDataError, UsageError
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, read_scores, write_result
 from clir_bench.tasks.languages import load_scheme
@@ -51,6 +52,17 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int =
     assert main(["disparity", *map(str, arguments)]) == code
     out, err = capsys.readouterr()
     return err if code else out
+
+
+def test_measuring_disparity_is_one_call(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (report,) = measure_disparity([stored], tiers=["joshi"])
+    assert report.pool is not None
+    assert told(capsys, stored, "--tiers", "joshi", "--json") == json_line(as_record(report)) + "\n"
+    (less,) = measure_disparity([stored], tiers=["joshi"], measures="nDCG@10", pool=False)
+    assert less.pool is None
+    assert {one.measure for one in less.parts["pairs"]} == {"nDCG@10"}
+    with pytest.raises(UsageError, match="the result has no P@7"):
+        measure_disparity([stored], measures="P@7", pool=False)
 
 
 def test_tables_tell_tiers_languages_and_pool(

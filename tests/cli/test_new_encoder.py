@@ -114,7 +114,7 @@ def test_a_name_that_is_no_plain_word_is_refused(name: str) -> None:
         ("hashing", "'hashing' is registered already"),
         ("multilingual_e5.base", "'multilingual-e5-base' is registered already"),
         ("st", "'st' is registered already"),
-        ("model.toml", "names ending in .toml are files to `--model`; try 'model'"),
+        ("model.toml", "a name that ends in .toml as a file; try 'model'"),
     ],
 )
 def test_a_name_that_means_something_else_to_run_is_refused(name: str, expected: str) -> None:
@@ -129,7 +129,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "empty")
     for place in ("mine", "mine/thesis.txt", "link"):
-        with pytest.raises(UsageError, match="is no empty folder"):
+        with pytest.raises(UsageError, match="is not an empty folder"):
             write_project(names, tmp_path / place)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
     assert len(write_project(names, tmp_path / "empty")) == 6
@@ -157,6 +157,6 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(
     assert "clir-bench-my-encoder/src/clir_bench_my_encoder/__init__.py\n" in printed
     assert "next: python -m pip install -e clir-bench-my-encoder\n" in printed
     assert clir("new-encoder", "my-encoder") == 2
-    assert "exists and is no empty folder" in capsys.readouterr().err
+    assert "exists and is not an empty folder" in capsys.readouterr().err
     assert clir("new-encoder", "my-encoder", "--directory", "a b") == 0
     assert "pip install -e 'a b'" in capsys.readouterr().out

@@ -36,14 +36,15 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 
     return capsys.readouterr().out
 
 
-@pytest.fixture
-def two(tmp_path: Path) -> list[Path]:
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two systems with long names that begin alike, in forty languages; one in bfloat16."""
     generator = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("two")
     paths = []
     for name in (f"{LONG}-one", f"{LONG}-two"):
         values = {f"{code}-en": generator.random(20) for code in CODES if code != "en"}
-        path = store(tmp_path / name[-3:], name, values, official=False, unofficial=("m " * 90,))
+        path = store(folder / name[-3:], name, values, official=False, unofficial=("m " * 90,))
         paths.append(path)
     result = read_result(paths[0])
     assert isinstance(result, Result)

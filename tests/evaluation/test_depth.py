@@ -389,10 +389,7 @@ def test_a_suites_line_is_called_by_the_depth(
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Submitted:
-    folder = make_folder(tmp_path / "tasks")
-    widened(folder)
-    monkeypatch.setattr("submissions.make_folder", lambda _: folder)
-    return make_submission(tmp_path, monkeypatch)
+    return make_submission(tmp_path, monkeypatch, widened)
 
 
 def test_a_submission_shallower_than_boards_is_refused_in_one_line(made: Submitted) -> None:
@@ -400,7 +397,7 @@ def test_a_submission_shallower_than_boards_is_refused_in_one_line(made: Submitt
     text = lzma.decompress(made.run().read_bytes())
     kept = [line for line in text.splitlines(keepends=True) if int(line.split()[3]) <= 10]
     made.replace_run(run_format.compress(b"".join(kept)))
-    expected = "rankings hold 10 documents per query, and boards show measures over 100"
+    expected = "rankings hold 10 documents per query, but boards show measures over 100"
     assert made.problems().count(expected) == 1
     made.task.edit("sw/corpus.jsonl", "Kitale", "Kitali")  # with other data, by the values alone
     assert made.problems().count(expected) == 1
@@ -408,7 +405,9 @@ def test_a_submission_shallower_than_boards_is_refused_in_one_line(made: Submitt
 
 def test_a_submission_states_no_depth_of_its_own(made: Submitted) -> None:
     made.edit(lambda raw: raw["pairs"]["en-sw"].update(depth=3, cut=False))
-    assert "depths of pairs that no submission states: 'en-sw'" in made.problems()
+    assert (
+        "submissions must not state a depth or uncut rankings of pairs: 'en-sw'" in made.problems()
+    )
 
 
 def test_a_board_shows_no_measure_that_submissions_do_not_reach(

@@ -86,13 +86,6 @@ def check_tatoeba(pair: str, system: System, output: Path) -> None:
 
 
 @pytest.mark.realdata
-def test_xquad_in_english_scores_as_published(
-    real_data: Path, minilm: System, tmp_path: Path
-) -> None:
-    check_xquad("en-en", minilm, tmp_path)
-
-
-@pytest.mark.realdata
 def test_tatoeba_from_swahili_scores_as_published(
     real_data: Path, minilm: System, tmp_path: Path
 ) -> None:
@@ -101,7 +94,7 @@ def test_tatoeba_from_swahili_scores_as_published(
 
 @pytest.mark.slow
 @pytest.mark.realdata
-@pytest.mark.parametrize("pair", [pair for pair in pairs_of("xquad") if pair != "en-en"])
+@pytest.mark.parametrize("pair", pairs_of("xquad"))
 def test_xquad_scores_as_published(
     pair: str, real_data: Path, minilm: System, tmp_path: Path
 ) -> None:

@@ -202,7 +202,7 @@ def test_a_result_whose_run_is_not_there_is_left_out(folder: Path) -> None:
         ({"task": {"sample": True}}, "the embedded sample, not the benchmark"),
         ({"task": {"limit": 20}}, "partial: cut to 20 queries"),
         ({"task": {"version": 2}}, "another version of the task's card"),
-        ({"task": {"measures": ("P@1",)}}, "lacks the task's nDCG@10"),
+        ({"task": {"measures": ("P@1",)}}, "lacks measures of the task: nDCG@10"),
         ({"task": {"split": "dev"}}, "split 'dev'"),
         (
             {"pair": {"official": False, "unofficial": ("3 documents too few",)}},
@@ -211,13 +211,13 @@ def test_a_result_whose_run_is_not_there_is_left_out(folder: Path) -> None:
         ({"pair": {"data_sha256": "f" * 64}}, "data_sha256 is not that of the official data"),
         ({"pair": {"data_sha256": None}}, "data_sha256 is not 64 hexadecimal digits"),
         ({"pair": {"values_file": "../../../secret.tsv.gz"}}, "has '..', which leaves the folder"),
-        ({"pair": {"scores": {}}}, "scores are not by the result's measures"),
+        ({"pair": {"scores": {}}}, "scores do not have exactly the result's measures"),
         ({"pair": {"status": "failed"}}, "pairs that are not done"),
-        ({"system": {"name": "another"}}, "is of system 'another'"),
+        ({"system": {"name": "another"}}, "is a result of system 'another'"),
         ({"started": "yesterday\u202e"}, "direction-changing"),
-        ({"started": "yesterday"}, "no time"),
-        ({"started": "9999-12-31T23:59:59-12:00"}, "no time"),
-        ({"system": {"n_parameters": 10**400}}, "n_parameters' is too large a number"),
+        ({"started": "yesterday"}, "is not a time"),
+        ({"started": "9999-12-31T23:59:59-12:00"}, "is not a time"),
+        ({"system": {"n_parameters": 10**400}}, "n_parameters' is too large"),
         ({"system": {"dim": -1}}, "system.dim is -1"),
         ({"card": None}, "no system card"),
     ],
@@ -244,7 +244,7 @@ def test_a_score_that_its_values_do_not_give_is_refused(folder: Path) -> None:
     file = path.parent / "test" / "sw-en.values.tsv.gz"
     text = gzip.decompress(file.read_bytes()).decode().replace("q001\t0.0", "q001\t1.0")
     change_values(path, "sw-en", text)
-    assert "P@1.mean is stated as 0.25, its files give 0.5" in refusal(folder)
+    assert "P@1.mean is stated as 0.25, but its files give 0.5" in refusal(folder)
 
 
 def test_what_a_file_holds_cannot_reach_the_terminal_unseen(folder: Path) -> None:
@@ -297,7 +297,9 @@ def test_values_of_other_queries_are_left_out_and_stop_nothing(folder: Path, che
     store(folder / "results", "theirs", cheat, pin=False)
     section = only_section(folder)
     assert [row.system for row in section.rows] == ["ours"]
-    assert "sw-en.values.tsv.gz: its queries are not the judged ones" in section.left_out[0].reason
+    assert (
+        "sw-en.values.tsv.gz: its queries are not the judged queries" in section.left_out[0].reason
+    )
 
 
 def test_a_submission_that_lacks_pairs_is_left_out(folder: Path) -> None:
@@ -321,7 +323,7 @@ def test_hash_file_is_read_strictly(folder: Path) -> None:
     file = folder / FILE_NAME
     first = file.read_text(encoding="utf-8").splitlines()[0]
     file.write_text(f"{first}\n{first}\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"data.sha256:2: .* is there twice"):
+    with pytest.raises(DataError, match=r"data.sha256:2: .* occurs twice"):
         read_official(folder)
     file.write_text("abc  tatoeba/test/sw-en\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"data.sha256:1: expected"):

@@ -23,10 +23,11 @@ from stored_results import (
 )
 
 from clir_bench.cli import main
+from clir_bench.errors import UnknownNameError
 from clir_bench.leaderboard import escaping, references
 from clir_bench.leaderboard.assembly import languages_of
-from clir_bench.leaderboard.build import SITE
-from clir_bench.leaderboard.data_hashes import read_official
+from clir_bench.leaderboard.build import SITE, build_boards
+from clir_bench.leaderboard.data_hashes import pin_hashes, read_official
 from clir_bench.leaderboard.definition import read_definitions
 from clir_bench.leaderboard.markdown import board_markdown
 from clir_bench.leaderboard.spreadsheet import COLUMNS, board_csv
@@ -70,6 +71,18 @@ def test_markdown_says_scores_with_intervals_gap_size_speed_date_and_links(folde
     assert "]: results/ours/tatoeba/test/" in text
     assert "[tatoeba](../tasks/tatoeba.toml)" in text
     assert "**Group**" in text
+
+
+def test_building_is_one_call(folder: Path, tmp_path: Path) -> None:
+    store(folder / "results", "ours", GOOD)
+    built = build_boards(folder)
+    assert built.folder == folder
+    assert {"sentences.md", "sentences.csv", "site/index.html"} <= built.files.keys()
+    assert built.files["sentences.md"].decode() == text_of(folder)
+    (one,) = build_boards(folder, ["sentences"], output=tmp_path / "out").boards
+    assert one.id == "sentences"
+    assert not any(name.startswith("site/") for name in build_boards(folder, ["sentences"]).files)
+    assert not (tmp_path / "out").exists()
 
 
 def test_every_link_label_of_markdown_is_defined_once(folder: Path) -> None:
@@ -250,13 +263,15 @@ def test_pin_writes_the_hashes_of_the_data_and_keeps_the_other_lines(tmp_path: P
             (data / "v1" / f"tatoeba.{code}-eng.{side}").write_text("a\nb\n", encoding="utf-8")
     assert main([*arguments, "--data-dir", str(data)]) == 1
     assert read_official(folder) == before
-    assert main([*arguments, "xquad"]) == 2  # no board shows it
+    assert main([*arguments, "xquad"]) == 2
+    with pytest.raises(UnknownNameError, match="unknown task of a board 'xquad'"):
+        pin_hashes(folder, ["xquad"])
 
 
 @pytest.mark.realdata
 def test_pin_finds_the_hashes_that_are_committed(tmp_path: Path, real_data: Path) -> None:
     folder = store_board(tmp_path / "leaderboards")
-    assert main(["leaderboard", "pin", "--boards", str(folder)]) == 0
+    assert pin_hashes(folder) == read_official(folder)
     ours, official = read_official(folder), read_official(BOARDS)
     both = [key for key in ours if key in official]
     pinned = [key for key in both if ours[key].data != data_hash(str(key.pair))]

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from submissions import Submitted, make_submission
 
 from clir_bench.results.export import yaml
+from clir_bench.results.export.stored import export_model_index, export_mteb, export_runs
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result
 from clir_bench.tasks.measures import parse_measures
@@ -138,6 +139,17 @@ def test_a_result_of_a_stranger_is_exported_to_no_place_outside_and_from_none(
     new = set(tmp_path.rglob("*")) - before
     assert all(path.is_relative_to(tmp_path / "deep") for path in new)
     assert not any("secret" in path.read_text() for path in new if path.is_file())
+
+
+def test_each_format_is_one_call(made: Submitted, tmp_path: Path) -> None:
+    mteb = export_mteb(made.result)
+    assert json.loads(mteb.text)["task_name"] == "clir-bench/mine"
+    assert mteb.notes == ("mteb has no task with the data of 'mine'",)
+    index = export_model_index([made.result])
+    assert index.text.startswith("---\nmodel-index:") and index.notes == ()
+    runs = export_runs([made.result], tmp_path / "runs")
+    assert {file.name for file in runs.files} == {"en-sw.run", "fr-sw.run", "en-de.run"}
+    assert all(file.is_file() for file in runs.files) and runs.text == ""
 
 
 def test_a_measure_is_called_as_elsewhere_only_where_it_is_the_same() -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from clir_bench.errors import DataError, MissingDataError, OutputError
+from clir_bench.evaluation.downloads import Fetched, fetch_all
+from clir_bench.evaluation.selection import plan_runs
 from clir_bench.tasks.cards import TaskCard, parse_card
 from clir_bench.tasks.download import OFFLINE_VARIABLES, download_all, fetch
 from clir_bench.tasks.source import Source, locate
@@ -288,6 +290,18 @@ def test_all_files_of_a_card_land_where_a_run_looks_for_them(
     assert source.unofficial == []
     download_all(card)
     assert server.requests == before
+
+
+def test_what_cannot_be_fetched_does_not_stop_the_rest(
+    server: Server, card: TaskCard, tmp_path: Path
+) -> None:
+    plans, _ = plan_runs([card])
+    no_model, task = fetch_all(plans, ["nobody"])
+    assert (no_model.name, no_model.outcome) == ("nobody", "")
+    assert no_model.error.startswith("model nobody: unknown model 'nobody'")
+    assert task == Fetched("demo", f"2 files are in {tmp_path / 'cache/data/demo'}")
+    (hashing,) = fetch_all([], ["hashing"])
+    assert hashing.outcome.startswith("loaded once")
 
 
 def test_card_without_an_address_says_what_to_fetch_by_hand(card: TaskCard) -> None:

@@ -19,7 +19,7 @@ from stored_vectors import (  # noqa: F401 - fixtures
 from clir_bench.core.progress import Silent
 from clir_bench.errors import DataError
 from clir_bench.evaluation.evaluate import Settings, evaluate
-from clir_bench.evaluation.score_runs import score_runs
+from clir_bench.evaluation.score_runs import score_files
 from clir_bench.evaluation.sharded_encoding import Job, encode_job
 from clir_bench.results.schema import Result
 from clir_bench.search.vectors.entry import done_shards
@@ -219,7 +219,7 @@ def test_runs_are_not_scored_on_documents_that_changed(folder: Folder, tmp_path:
         def end(self) -> None:
             path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))
 
-    result, _ = score_runs(
+    result, _ = score_files(
         folder.card,
         {LanguagePair("en", "de"): run_file},
         "mine",

@@ -14,7 +14,9 @@ from clir_bench.errors import CardError, DataError, MissingDataError
 from clir_bench.tasks.adapters.patterns import fill
 from clir_bench.tasks.cache import cache_directory, folder_name, read_manifest
 from clir_bench.tasks.cards import SAMPLE, TaskCard, parse_card
-from clir_bench.tasks.source import Source, locate
+from clir_bench.tasks.catalog import discover, load_card
+from clir_bench.tasks.loading import Loader
+from clir_bench.tasks.source import Source, local_source, locate
 from clir_bench.types import LanguagePair
 
 HELLO = hashlib.sha256(b"hello\n").hexdigest()
@@ -243,3 +245,20 @@ def test_a_manifest_that_names_a_place_outside_is_refused(tmp_path: Path, name: 
 def test_a_pattern_holds_names_and_nothing_else(pattern: str) -> None:
     with pytest.raises(CardError, match="cannot be filled in"):
         fill(card(), pattern, LanguagePair("en", "en"), "test")
+
+
+@pytest.mark.parametrize("task", discover())
+def test_files_that_no_task_has_here_are_missing_and_never_fetched(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLIR_BENCH_DATA", raising=False)
+    monkeypatch.setenv("CLIR_BENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("connected"))
+    known = load_card(task)
+    if not isinstance(known, TaskCard):
+        return
+    source = local_source(known, known.default_split)
+    with pytest.raises(MissingDataError, match="not in"):
+        Loader(known, known.default_split, source).load(known.official_pairs()[0])
+    assert source.missing
+    assert list(tmp_path.iterdir()) == []

@@ -143,9 +143,17 @@ FAILURES: list[tuple[str, Change, str]] = [
         with_queries(lambda queries: [query._replace(text=None) for query in queries]),  # type: ignore[arg-type]
         "Query.text must be str, found None",
     ),
-    ("re-iteration", with_documents(iter), "documents is a list_iterator, which is read only once"),
-    ("re-iteration", with_documents(OneFile), "two readers at once see different documents"),
-    ("re-iteration", with_documents(ReadTwiceAndGone), "documents at first reading"),
+    (
+        "re-iteration",
+        with_documents(iter),
+        "documents is a list_iterator, which can be read only once",
+    ),
+    (
+        "re-iteration",
+        with_documents(OneFile),
+        "two readers at the same time get different documents",
+    ),
+    ("re-iteration", with_documents(ReadTwiceAndGone), "documents in one reading"),
     ("document-ids", with_documents(lambda found: found + found[:1]), "ids occur twice: 'd1'"),
     (
         "document-ids",
@@ -167,7 +175,7 @@ FAILURES: list[tuple[str, Change, str]] = [
         with_documents(lambda found: [*found, Document("d9", "more")]),
         "5 documents where the card states 4 (+1)",
     ),
-    ("corpora", other_corpus_in_each_pair, "corpus_id 'all' is that of en-sw, whose documents"),
+    ("corpora", other_corpus_in_each_pair, "corpus_id 'all' is also that of en-sw"),
 ]
 
 
@@ -197,7 +205,7 @@ def test_a_document_of_a_pool_without_language_is_found() -> None:
             return replace(found, documents=[d._replace(language="") for d in found.documents])
 
     subject = Pool("xquad-r", split=SAMPLE, pairs=[LanguagePair("en", "mul")])
-    assert "of a mixed corpus says language ''" in failure("pool", subject)
+    assert "of a pool states language ''" in failure("pool", subject)
 
 
 def test_data_that_differs_at_the_next_loading_is_found(folder: Folder) -> None:

@@ -1,1 +1,1 @@
-"""Compares systems question by question: what differs, by how much, and how certain that is."""
+"""Compares systems query by query: how large the differences are, and how certain."""

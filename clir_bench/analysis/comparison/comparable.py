@@ -1,7 +1,6 @@
-"""Decides which results may be compared, and says why others may not.
+"""Decides which results may be compared, and gives the reason where they may not.
 
 Two results of a task are comparable when they share queries, documents, judgments and measure.
-Anything else is refused, with the reason.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def problems_between(
     Args:
         baseline: One result.
         other: The other.
-        measures: What they are to be compared by.
+        measures: The measures for the comparison.
         rules: Only pairs that these name (see `done_pairs`) are to be compared.
         common_pairs: Compare the pairs that both have, where one has more.
     """

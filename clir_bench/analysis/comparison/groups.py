@@ -1,15 +1,15 @@
-"""Rank groups: systems that cannot be told apart share a rank.
+"""Gives systems ranks; systems whose difference is not significant share a rank (a rank group).
 
 Systems are sorted by their mean over all languages. The best one leads the first group. Each system
 below it is tested against it (`significance.flip_test`, questions paired), with Holm's correction
-over these tests. Going down the order, systems join the leader's group until one is worse than the
-leader with a corrected p-value of at most `alpha`. That one leads the next group and is tested
-against the systems below it, and so on.
+over these tests. In the order of their means, systems join the leader's group until one is worse
+than the leader with a corrected p-value of at most `alpha`. This system leads the next group, all
+systems below it are tested against it, and so on.
 
-A group's members cannot be told apart from its leader; two members may still differ from each
-other, and a leader may be told apart from only some of the group above. No division into groups
-avoids this, because "not told apart" is not transitive. Groups follow the order of the means, so no
-system has a better rank than one with a higher mean.
+The members of a group do not differ significantly from its leader, but two members may differ from
+each other, and a leader may differ from only some members of the group above. No division into
+groups avoids this, because "not significantly different" is not transitive. Groups follow the order
+of the means, so no system has a better rank than one with a higher mean.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def rank_groups(
     The order of `systems` does not matter.
 
     Args:
-        systems: Per-query values by pair (`results.read_scores`) of at least one system; the same
+        systems: Per-query values by pair (`store.read_scores`) of at least one system; the same
             pairs and queries for all. Pass pools of languages in a call of their own.
         measure: The measure to rank by, higher is better.
         scheme: What decides a pair's language.

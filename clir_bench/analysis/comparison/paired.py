@@ -1,18 +1,19 @@
 """Compares two systems on one task: difference of every mean, interval, p-value and effect size.
 
-Differences are system minus baseline, question by question. `means.summarise` takes them as if they
-were scores and gives their means and 95% bootstrap intervals; `significance.flip_test` gives the
+Differences are system minus baseline, question by question. `means.summarise` gets them in place of
+scores and returns their means and 95% bootstrap intervals; `significance.flip_test` returns the
 p-values. Both draw the translations of one question together.
 
-The gap (high tier minus low tier) needs more than flipping signs. Two systems with the same gap may
-still differ: one may be better everywhere. Where every question is asked in every pair, such a
-common difference cancels question by question. Where tiers have their own questions, flipping signs
-would take it for chance. There we first remove the differences between the pairs of a tier and the
-part that both tiers have in common. A difference d of a pair with n questions and mean m becomes
+The test of the gap (high tier minus low tier) needs one more step. If a system is better than the
+baseline by the same amount in both tiers, the gaps are equal. If every question is asked in every
+pair, this common amount cancels within each question. If the tiers have different questions, it
+does not cancel, and the test would take it for chance. In that case, the common amount and the
+differences between the pairs of a tier are removed before the test. A difference d in a pair with n
+questions and mean m becomes
 
     (d - m) sqrt(n / (n - 1)) + t / 2    in the high tier, - t / 2 in the low tier
 
-where t is the difference of the gaps, which stays as it is.
+where t is the difference of the gaps. This does not change t itself.
 """
 
 from __future__ import annotations

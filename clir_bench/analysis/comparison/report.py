@@ -1,8 +1,8 @@
 """Compares several systems with a baseline on several tasks, corrected for the number of tests.
 
-Holm's correction is made within families of tests. A family holds all comparisons of one kind on
-one task by one measure: all pairs of all systems, all their languages, all their tiers, their means
-over all languages, or their gaps. Pools of languages form their own families.
+Holm's correction is applied within families of tests. A family holds all tests of one kind on one
+task by one measure, for all systems: those of pairs, of languages, of tiers, of the means over all
+languages, or of gaps. Pairs with a pool of languages form families of their own.
 """
 
 from __future__ import annotations

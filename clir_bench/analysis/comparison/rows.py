@@ -1,4 +1,4 @@
-"""What a comparison finds, one row per difference."""
+"""Holds the outcome of a comparison, one row per difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares stored results in one call; `clir_bench.compare` is this function."""
+"""Compares stored results in one call; this is `clir_bench.compare`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def compare_results(
     alpha: float = ALPHA,
     settings: Settings = _DEFAULTS,
 ) -> Comparison:
-    """Tell which differences between systems are real, as `clir-bench compare` does.
+    """Test which differences between systems are significant, as `clir-bench compare` does.
 
     Args:
         results: Results of two or more systems: what `evaluate` or `load_results` returned, result

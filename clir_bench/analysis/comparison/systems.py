@@ -1,4 +1,4 @@
-"""Finds the stored results to compare, grouped by system."""
+"""Finds the stored results to compare, and groups them by system."""
 
 from __future__ import annotations
 

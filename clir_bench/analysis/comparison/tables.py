@@ -1,4 +1,4 @@
-"""Turns comparisons into tables, and sums them up in sentences."""
+"""Turns comparisons into tables, and summarises them in sentences."""
 
 from __future__ import annotations
 

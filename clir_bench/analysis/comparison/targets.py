@@ -1,8 +1,8 @@
-"""Writes the means of a comparison as weights over pairs.
+"""Expresses every mean of a task as a weighted sum of the means of its pairs.
 
-A task's means are means of means (see `means`): pairs within a language, languages within a
-tier. Each is therefore one weighted sum of the pairs' means, and so is a difference of tiers. One
-draw for the pairs thus serves all of them.
+A task's means are means of means (see `metrics.means`): over pairs within a language, then over
+languages within a tier. So each of them is a weighted sum of the pairs' means, and so is the gap
+between tiers. So one resampling of the pairs' means gives all these means.
 """
 
 from __future__ import annotations

@@ -1,1 +1,5 @@
-"""How unequally a system serves languages: between tiers, over languages, within a pool."""
+"""Measures how unequally a system serves languages.
+
+It compares tiers, languages, and the languages within a pool: one corpus with documents in several
+languages.
+"""

@@ -1,7 +1,7 @@
-"""Reads the rankings of a stored result's pool again, with the languages of its documents.
+"""Loads the rankings of a stored result over a pool, and the languages of the ranked documents.
 
-A run file names documents; only the task's data has their languages and judgments. The data and the
-run files must be those that were scored: their hashes are compared with the result's.
+A run file has only document ids; languages and judgments come from the task's data. Data and run
+files must be those that were scored: their hashes are compared with the hashes in the result.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Measures language bias over a pool: averages the measures of `ranking`, with intervals.
 
-The value of a query language is the mean over its queries; the pool's is the mean over query
-languages. As everywhere, intervals draw the translations of one question together.
+The value of a query language is the mean over its queries; the value of the pool is the mean over
+query languages. Intervals draw the translations of one question together.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Measures language bias in one ranking of documents in several languages.
 
-Three measures from the literature, each for one query; `pool` averages them. docs/disparity.md has
-formulas, sources and our choices.
+It computes three measures from the literature for one query; `pool` averages them.
+docs/disparity.md has formulas, sources and our choices.
 """
 
 from __future__ import annotations

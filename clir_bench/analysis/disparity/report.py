@@ -1,4 +1,4 @@
-"""Reports the disparity of one stored result: by tier scheme, and on its pool."""
+"""Makes the disparity report of one stored result: for each tier scheme, and for its pool."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 docs/disparity.md has formulas and sources. Everything is computed from the languages' means x_1,
 ..., x_n (each over the language's pairs), so a language with many queries weighs no more than one
-with few. Intervals use the replicates of `means`, which draw the translations of a question
-together; a gap's interval thus allows for two languages being asked the same questions.
+with few. Intervals use the bootstrap replicates of `metrics.means`, which draw the translations of
+a question together. So the interval of a gap is correct when both tiers have the same questions.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Spread:
     """How much the languages' means differ, whatever their tier.
 
     Values are computed from the observed means. Intervals estimate the spread that would remain
-    with ever more queries (see `_without_noise`): they contain 0 where chance alone may have made
-    the spread.
+    with an unlimited number of queries (see `_without_noise`): they contain 0 where the spread may
+    be due to chance alone.
 
     Attributes:
         standard_deviation: Of the means, over n: these are all the languages, not a sample.
@@ -137,7 +137,7 @@ def disparity_of(
 
     Args:
         result: Says how intervals are drawn: parallel questions, replicates, seed.
-        scores: Per-query values (`results.read_scores`) of all its pairs or, for a board, some of
+        scores: Per-query values (`store.read_scores`) of all its pairs or, for a board, some of
             them: all with a pool of languages or all without (`apart` separates them).
         scheme: What decides a pair's language and tier.
 

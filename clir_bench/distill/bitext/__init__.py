@@ -1,1 +1,1 @@
-"""Reads, cleans, checks, mixes and samples bitext."""
+"""Reads, cleans, checks, mixes and samples bitext: sentences with their translations."""

@@ -1,11 +1,11 @@
 """Cleans the texts of a bitext, and decides which pairs to drop.
 
-Texts become Unicode NFC (canonically equal, so readers see no change, while equal sentences become
-equal bytes), and runs of white space become one space. Nothing else changes: no lower case, no
-NFKC, no straightened quotes.
+Texts become Unicode NFC, and runs of white space become one space. NFC changes nothing that a
+reader sees, but gives equal sentences equal bytes. Nothing else changes: no lower case, no NFKC, no
+straightened quotes.
 
-The checks are cheap: they find a file in the wrong script, but not a file in another language of
-the same script (Swahili for Hausa).
+The checks are fast and simple: they find a file in the wrong script, but not a file in another
+language of the same script (Swahili instead of Hausa).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class CleaningRules(BaseModel):
         max_characters: Longer texts, on either side.
         max_length_ratio: The longer text (smoothed, and corrected for the script, see
             `scripts.expected_length`) is more than this many times the shorter one.
-        min_script_share: Fewer of a text's letters than this share are in its language's script.
+        min_script_share: Less than this share of a text's letters is in its language's script.
         min_length_correlation: Correlation of the two sides' logarithmic lengths over 40 pairs in
             the file's order, below which they are taken for misaligned; -1 turns it off.
         max_shift: Misaligned stretches are tried with one side moved by up to this many lines, and

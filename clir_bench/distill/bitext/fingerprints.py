@@ -1,8 +1,9 @@
 """Makes 8-byte fingerprints, equal for texts that differ only in punctuation, case or spaces.
 
-The normal form of a text is NFKC, case-folded, with only letters, marks and digits kept; marks stay
-because they are the vowels of Indic and Thai words. Its fingerprint is BLAKE2b of 64 bits: among n
-different texts, the chance that any two share one is about n²/2⁶⁵, 3 in 10⁸ for a million.
+The normal form of a text is NFKC, case-folded, and has only letters, marks and digits; marks stay
+because they are the vowels of Indic and Thai words. The fingerprint is the BLAKE2b hash of the
+normal form, 64 bits. Among n different texts, the chance that any two have the same fingerprint is
+about n²/2⁶⁵: 3 in 10⁸ for a million.
 """
 
 from __future__ import annotations

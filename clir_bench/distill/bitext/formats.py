@@ -1,4 +1,4 @@
-"""Reads the formats of bitext, one function per format, and drops no pair."""
+"""Reads the file formats of bitext, one function per format, and yields every pair of a file."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _lines(english: Place, foreign: Place, language: tuple[str, str]) -> Iterato
             yield Raw(e[1], f[1], *language)
     if n_english != n_foreign:
         raise DataError(
-            f"{foreign}: {n_foreign:,} lines where {english} has {n_english:,}; the two must be "
+            f"{foreign}: {n_foreign:,} lines, but {english} has {n_english:,}; both must be "
             "aligned line by line (an empty line where there is no translation)"
         )
 
@@ -106,7 +106,7 @@ def _verse_texts(place: Place) -> Iterator[tuple[str, str]]:
             )
         key = columns[0].strip()
         if key in seen:
-            raise DataError(f"{place}:{number}: {key!r} is in line {seen[key]} already")
+            raise DataError(f"{place}:{number}: {key!r} occurs already in line {seen[key]}")
         seen[key] = number
         yield key, columns[1]
 
@@ -122,7 +122,7 @@ def _tsv(source: BitextSource, place: Place, language: tuple[str, str] | None) -
             if not source.fields and len(columns) != 2:
                 raise DataError(
                     f"{place}:{number}: expected 2 columns, English and its translation, found "
-                    f"{len(columns)}; say which is which in 'fields'"
+                    f"{len(columns)}; name them in 'fields'"
                 )
             if any(isinstance(name, str) for name in fields.values()):
                 continue  # the header
@@ -152,7 +152,7 @@ def _positions(fields: Mapping[str, int | str], columns: list[str], where: str) 
             position[field] = name
         else:
             raise DataError(
-                f"{where}: no column {name!r} for {field!r}; there are {len(columns)}: "
+                f"{where}: no column {name!r} for {field!r}; the file has {len(columns)}: "
                 + ", ".join(repr(column[:20]) for column in columns[:10])
             )
     return position

@@ -1,7 +1,7 @@
-"""Reads bitext: English texts with their translations, cleaned, counted and checked.
+"""Reads a source of bitext: yields cleaned and checked pairs, and counts those it drops.
 
-See `sources` for what a recipe can state, `cleaning` for when a pair is dropped, and `alignment`
-for how misaligned files are found.
+`sources` describes what a recipe can state, `cleaning` when a pair is dropped, and `alignment` how
+misaligned files are found.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class _File:
                     f"{self._where}: {counts['wrong_script']:,} of {counts[READ]:,} pairs are in "
                     f"the wrong script: expected {expected} for {side}, found {seen}; is "
                     "it another language's file, or are the sides swapped? If the source does "
-                    "write it so, say so in its 'scripts'"
+                    "write it so, state it in its 'scripts'"
                 )
             if 2 * counts["broken_characters"] > counts[READ]:
                 raise DataError(

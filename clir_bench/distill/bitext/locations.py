@@ -1,8 +1,8 @@
 """Finds and opens bitext files: plain, gzip, and members of zip archives, by patterns.
 
-A pattern is a path in which `*` stands for anything but a slash and `{language}` for the source's
-own code of a language. "archive.zip!member" names a file inside an archive; without "!member" an
-archive must hold a single file of the kind wanted.
+A pattern is a path in which `*` stands for any characters except a slash, and `{language}` for the
+source's own code of a language. "archive.zip!member" names a file inside an archive; without
+"!member", an archive must hold exactly one file of the wanted kind.
 """
 
 from __future__ import annotations

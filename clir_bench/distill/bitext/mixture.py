@@ -1,12 +1,14 @@
-"""Holds a recipe's bitext in memory, without duplicates and benchmark sentences, and splits it.
+"""Holds a recipe's bitext in memory, without duplicates and without sentences of benchmarks.
+
+A part of it is held back for validation.
 
     corpus = load_bitext(sources, root, tasks=evaluation_tasks())
     stream = corpus.stream(Mixing(temperature=2.0), seed=0)
     english, foreign, language = corpus[stream.take(1)[0]]
 
-Texts are kept as one block of UTF-8, each English text once for all its translations. A pair costs
-14 bytes more (offset, language, number of its English text). While loading, 8 more bytes per pair
-hold the fingerprint of its other side, and finding duplicates takes 16 to 32.
+Texts are kept as one block of UTF-8, each English text once for all its translations. A pair takes
+14 more bytes (offset, language, number of its English text). During loading, a pair takes 8 more
+bytes for the fingerprint of its other side, and 16 to 32 while duplicates are searched.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Finds the sentences of a bitext that occur in a benchmark: a student must not train on them.
 
-It compares every query and document of every task with local data, in all splits and languages, by
-fingerprint (`fingerprints`): whole texts and titles, and the sentences of longer texts, on both
-sides. It does not find paraphrases, nor sentences that only begin alike.
+It compares the bitext with every query and document of every task whose data is on this machine, in
+all splits and languages. It compares fingerprints (`fingerprints`) of whole texts, of titles, and
+of the sentences of longer texts. It does not find paraphrases, nor sentences with only the same
+beginning.
 
 The benchmark's texts stream, and only matches are kept, so memory grows with the bitext (8 bytes
 per fingerprint) and not with the benchmark. Nothing is fetched: a task without local data is
-reported as not checked. The embedded samples are not compared; they are this project's own
-sentences.
+reported as not checked. The embedded samples are not compared; they were written for this project.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _source(card: TaskCard, data_dir: Path | None) -> Source | str:
             return str(error)
     if not directory.is_dir():
         where = "; what ir_datasets has fetched is not looked at" if uses_ir_datasets(card) else ""
-        return f"its data is not at hand: no folder {directory.name}{where}"
+        return f"its data is not on this machine: no folder {directory.name}{where}"
     # "local", so that an adapter that misses a file says so and fetches nothing
     return Source(card, directory, "local")
 

@@ -1,6 +1,6 @@
-"""Counts what happened to every pair read, per source and language.
+"""Counts the pairs of bitext that were read, kept and dropped, per source and language.
 
-A model's card holds this report, so that everyone can see what the student was taught with.
+A model's card holds this report, so that everyone can see what the student was trained on.
 """
 
 from __future__ import annotations

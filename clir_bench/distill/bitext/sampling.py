@@ -1,7 +1,6 @@
-"""Orders the training pairs: how often each language comes, and when each pair comes.
+"""Orders the training pairs: decides the share of each language, and the position of each pair.
 
-Everything is a function of the seed and a position, so a killed training continues from its step
-number alone.
+The order depends only on the seed, so a stopped training continues from the number of its step.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def language_weights(
     """
     counts = {code: n for code, n in counts.items() if n > 0}
     if not counts:
-        raise UsageError("there is no pair to train on; nothing is left of the bitext")
+        raise UsageError("no pair of the bitext is left to train on")
     if not mixing.temperature > 0:
         raise UsageError(f"temperature must be above 0, found {mixing.temperature}")
     if not mixing.shares:
@@ -87,7 +86,7 @@ def _share_problems(
         problems.append(f"they add up to {sum(shares.values()):g}, expected 1")
     for tier, share in shares.items():
         if not 0 <= share <= 1:
-            problems.append(f"{tier} = {share:g} is no share")
+            problems.append(f"{tier} = {share:g} is not a share")
         if share > 0 and tier not in tiers:
             problems.append(f"no language of the bitext is in tier {tier!r} of scheme {scheme!r}")
     for tier, languages in tiers.items():

@@ -1,4 +1,4 @@
-"""Tells which script a text is written in, by Unicode's property Script_Extensions.
+"""Finds the script that a text is written in, by Unicode's property Script_Extensions.
 
 Only letters count; combining marks, digits and punctuation are ignored.
 """

@@ -5,7 +5,7 @@
     format = "tmx"                                  # tmx, lines, tsv, verses or hub
     path = "tico19/all.en-{language}.tmx.zip"       # see `clir_bench.distill.bitext.locations`
     license = "CC0-1.0"
-    languages = ["sw", "so", "tl"]                  # all that are there when left out
+    languages = ["sw", "so", "tl"]                  # if left out: all languages of the files
 
     [[bitext]]
     name = "ntrex"
@@ -154,7 +154,7 @@ class BitextSource(BaseModel):
                 language = resolve(self._own(re.split("[-_]", code)[0]))
             except UnknownNameError as error:
                 raise DataError(
-                    f"{where}: {error} Say what it is in 'codes' of bitext {self.name!r}."
+                    f"{where}: {error} State its language in 'codes' of bitext {self.name!r}."
                 ) from None
         written = _SCRIPT.search(code)
         script = self.scripts.get(language.code) or (written[1] if written else language.script)

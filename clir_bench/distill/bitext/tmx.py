@@ -1,7 +1,7 @@
 """Streams translation memories (TMX 1.4b), safely for files from any source.
 
-We use Expat directly. Entity expansion ("billion laughs") needs declarations in the file itself, so
-a DOCTYPE with an internal subset is refused at its start, before its content is read. `<!DOCTYPE
+We use Expat directly. An attack by entity expansion ("billion laughs") needs declarations in the
+file itself, so a DOCTYPE with an internal subset is refused before its content is read. `<!DOCTYPE
 tmx SYSTEM "tmx14.dtd">`, which is common in TMX, declares nothing itself and is accepted: external
 files are never fetched. A unit of more than a million characters is refused.
 """

@@ -1,1 +1,1 @@
-"""The teacher, the student, and the card of a finished model folder."""
+"""Loads the teacher, makes the student, and writes the card of the finished model."""

@@ -1,7 +1,7 @@
 """Writes the card of a finished model, `optical.json`, and a README for people.
 
-They hold no times and speeds, so that the same training gives the same bytes; those are in
-`log.jsonl`.
+They hold no times or speeds, so that the same training gives the same bytes. Times and speeds are
+in `log.jsonl`.
 """
 
 from __future__ import annotations

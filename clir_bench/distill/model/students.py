@@ -1,18 +1,19 @@
 """Makes students: any transformer, or one built from the teacher with a multilingual vocabulary.
 
-A student is a `MultiVectorEncoder`, and `SentenceTransformer` can read its folder too. Late
-interaction takes its token vectors; a pooled model takes their mean before they get unit length.
-One set of weights serves both because sentence-transformers, given a late-interaction folder, takes
-its transformer and pools by the mean; and given a pooled folder with a projection (the case of a
-student wider than its teacher), it takes transformer and projection and leaves out pooling.
+A student's folder can be loaded in two ways. `MultiVectorEncoder` makes a late-interaction model
+with its token vectors. `SentenceTransformer` makes a pooled model: its vector is the mean of the
+token vectors before they get unit length. This works because sentence-transformers adds a mean
+pooling to the transformer of a late-interaction folder. If a student is wider than its teacher, its
+folder is that of a pooled model with a projection; for late interaction, sentence-transformers then
+leaves out the pooling.
 
-A student of 0 layers is a `BertModel` without layers: it looks up one vector per piece. Its
-position and type embeddings are zero. Its only special token, [CLS], has a fixed vector of length
-0.001. It gives an empty text a vector, hardly changes a mean, and in MaxSim matches every document
-equally. Its LayerNorm has ε = 1, not 10⁻¹²: shorter vectors keep their lengths, which weight the
-pieces in the mean; longer ones are bounded. Late interaction uses these weights too: a query's
-vectors keep their lengths and only a document's get unit length, so that a name counts more in
-MaxSim than an article.
+A student of 0 layers is a `BertModel` without layers: it looks up one vector per piece (part of a
+word). Its position and type embeddings are zero. Its only special token, [CLS], has a fixed vector
+of length 0.001. This token gives an empty text a vector, hardly changes a mean, and in MaxSim
+matches every document equally. The LayerNorm has ε = 1, not 10⁻¹², so short vectors keep their
+lengths and long ones are bounded. These lengths weight the pieces in the mean. Late interaction
+uses them too: only a document's vectors get unit length, a query's keep their lengths, so that a
+name counts more in MaxSim than an article.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def from_teacher(
     if config.model_type != "bert" or config.num_hidden_layers < settings.layers:
         raise EncoderError(
             f"a student of {settings.layers} layers cannot be built from {teacher.weights.name}: "
-            f"expected a bert of at least as many layers, found {config.model_type} of "
+            f"expected a BERT with at least as many layers, found {config.model_type} with "
             f"{config.num_hidden_layers}; name a student model instead"
         )
     tokenizer = train_tokenizer(texts, settings)

@@ -1,7 +1,7 @@
-"""The teacher: an English model that gives a sentence's vectors, per token and as a whole.
+"""Runs the teacher: an English model that gives a vector per token and one of the whole sentence.
 
-Every different English sentence is encoded once for all its translations and training steps; a
-`VectorStore` keeps vectors on disk by content.
+Every different English sentence is encoded once, for all its translations and all training steps;
+a `VectorStore` keeps the vectors on disk.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Teacher:
         depth = getattr(config, "num_hidden_layers", 0)
         if self.late or not -depth - 1 <= self._layer < 0:
             raise UsageError(
-                f"teacher {self.weights.name!r}: layer {self._layer} cannot be taken; expected "
+                f"teacher {self.weights.name!r}: layer {self._layer} cannot be used; expected "
                 + ("-1: it is a late-interaction model" if self.late else f"-{depth + 1} to -1")
             )
         assert config is not None  # noqa: S101 - has a depth, so it is there

@@ -7,8 +7,9 @@
              ids.i32            (n_tokens,)
              sentences.f16      (n_texts, dim)
 
-Files only grow. Opening the store cuts off data behind the committed numbers (from a killed
-append). One process writes at a time: the folder is locked while a store is open.
+Data is only ever added at the end of the files. If a process was killed while it added data, the
+files are longer than `meta.json` states; the next process that opens the store removes that rest.
+Only one process can have a store open: it locks the folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Learns a student's own vocabulary, pieces of words, from the bitext."""
+"""Learns a student's vocabulary of word pieces from the bitext."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Trains a student: losses, batches and the loop."""
+"""Trains a student: batches, losses, optimiser, checkpoints and the training loop."""

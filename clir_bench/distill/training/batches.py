@@ -1,8 +1,8 @@
-"""Makes the batches of a training: each depends only on the seed and its number.
+"""Makes the batches of a training; a batch depends only on the seed and on its own number.
 
-Pairs come from the mixed stream in buckets of several batches. Within a bucket they are sorted by
-length and cut into batches, which are then shuffled. So there is little padding, and a killed
-training continues with the same batch.
+Pairs come from the stream of all languages in buckets of several batches. The pairs of a bucket are
+sorted by length and divided into batches, and these batches are shuffled. So there is little
+padding, and a stopped training continues with the same batch.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Writes checkpoints, whole or not at all, from which a stopped training continues.
+"""Writes and reads checkpoints, from which a stopped training continues.
 
     <output>/.training/step-00000500/weights.safetensors
                                      optimiser.safetensors
                                      state.json           version, step, recipe, sizes, sha256, log
 
-A checkpoint is written under another name and renamed, so that the last good one always survives.
-Nothing is pickled. The newest and the best are kept.
+A checkpoint is written under another name and then renamed, so it is either whole or not there, and
+the last good one always survives. Nothing is pickled. The newest and the best are kept.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def write(folder: Path, checkpoint: Checkpoint, keep: set[int]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         raise OutputError(
             f"{final}: the checkpoint cannot be written: {error}; make room and run the same "
-            f"command again, it goes on from {_newest_name(folder) or 'the beginning'}"
+            f"command again, it continues from {_newest_name(folder) or 'the beginning'}"
         ) from error
     for step, path in steps(folder).items():
         if step != checkpoint.step and step not in keep:
@@ -122,13 +122,13 @@ def read(path: Path, recipe: str) -> Checkpoint:
     try:
         state = parse_json((path / _STATE).read_bytes(), _STATE, DataError)
         if not isinstance(state, dict):
-            raise DataError("no JSON object")
+            raise DataError("not a JSON object")
     except (OSError, DataError) as error:
         raise DataError(f"{path / _STATE}: cannot be read ({error}); {advice}") from None
     if state.get("version") != VERSION:
         raise DataError(
             f"{path / _STATE}: expected a checkpoint of version {VERSION}, found version "
-            f"{state.get('version')}; go on with the clir-bench it was written by, or begin anew "
+            f"{state.get('version')}; continue with the clir-bench that wrote it, or start again "
             "in another folder"
         )
     if state.get("recipe") != recipe:
@@ -146,7 +146,7 @@ def read(path: Path, recipe: str) -> Checkpoint:
             )
         stated = state.get("sha256", {}).get(name)  # older checkpoints have none
         if stated not in (None, sha256_of(path / name)):
-            raise DataError(f"{path / name}: damaged: its sha256 is another; {advice}")
+            raise DataError(f"{path / name}: damaged: its sha256 differs; {advice}")
         try:
             tensors[name] = load_file(path / name)
         except SafetensorError as error:

@@ -1,10 +1,10 @@
-"""Trains a student: the loop between a recipe and a finished model.
+"""Runs the training loop of a student: steps, validations and checkpoints.
 
-This is a plain loop, not a trainer of transformers. A killed training continues from a step number,
-weights and moments, all in safetensors files, and each batch is a function of its number. Those
-trainers pickle their optimiser, schedule and random states. They also cannot update a vocabulary's
-vectors by rows, which is most of the work for a student without layers. Losses and students follow
-the interfaces of sentence-transformers, so its trainers can train them too.
+This is a plain loop; it does not use the trainer of transformers, for two reasons. That trainer
+pickles its optimiser, schedule and random states; here a checkpoint is safe to load (safetensors).
+And it updates all vectors of a vocabulary in every step; here only the used ones are updated, which
+saves most of the work for a student without layers. Losses and students follow the interfaces of
+sentence-transformers, so its trainers can train them too.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ class Training:
         if found:
             self._load(found[max(found)])
             steps = self.recipe.training.steps
-            _LOGGER.info("the training goes on from step %s of %s", f"{self.step:,}", f"{steps:,}")
+            _LOGGER.info(
+                "the training continues from step %s of %s", f"{self.step:,}", f"{steps:,}"
+            )
         self.journal.cut(self.step)
         return bool(found)
 
@@ -130,7 +132,7 @@ class Training:
                     self._save()
             if heard:
                 _LOGGER.info(
-                    "stopped after step %s; the same command goes on from there", f"{self.step:,}"
+                    "stopped after step %s; the same command continues from there", f"{self.step:,}"
                 )
         if not self.best:
             self._validate()

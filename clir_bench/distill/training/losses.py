@@ -1,4 +1,4 @@
-"""Computes a student's losses, as loss modules of sentence-transformers.
+"""Computes the losses of a student; they have the interface of sentence-transformers' losses.
 
 A loss is called as `loss(sentence_features, labels)`. The first column of `sentence_features` holds
 the student's tokenised texts; the second holds the teacher's output for their English translations:
@@ -136,7 +136,7 @@ class ContrastiveLoss(nn.Module):
 
 
 class LateLoss(nn.Module):
-    """The same by MaxSim over tokens, among groups of the batch's English sentences.
+    """Cross-entropy of finding a text's translation by MaxSim, in groups of English sentences.
 
     Args:
         temperature: Mean similarities of a query's tokens are divided by it.
@@ -352,10 +352,11 @@ def mean_maxsim(queries: Encoded, documents: Encoded) -> Tensor:
 
 
 def lookup_maxsim(queries: Encoded, documents: Encoded) -> Tensor:
-    """Return the same where equal ids have equal tokens, computed once per two pieces.
+    """Return `mean_maxsim` for students whose tokens depend on their ids alone, faster.
 
-    The best token of a document is found without gradients, document by document: the products of
-    every two tokens would be a hundred times as many.
+    The product of two different pieces is computed only once. The best token of a document is found
+    without gradients, document by document: the products of all pairs of tokens would be a hundred
+    times as many.
     """
     left, left_places = _pieces(queries)
     right, right_places = _pieces(documents)

@@ -1,8 +1,8 @@
-"""AdamW for a student's few matrices, and Adam by rows for its vocabulary's vectors.
+"""Updates a student's weights: AdamW for its matrices, Adam by rows for its vocabulary's vectors.
 
-A batch touches a few thousand of tens of thousands of vectors. Updating only those, as
-torch.optim.SparseAdam does, makes a step of a student without layers several times faster; the
-moments of other rows stay unchanged (lazy Adam).
+The vocabulary has tens of thousands of vectors; a batch uses a few thousand of them. To update only
+these, as torch.optim.SparseAdam does, makes a step of a student without layers several times
+faster. The moments of the other rows stay unchanged (lazy Adam).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Measures how well a student finds translations in held-back bitext.
 
-Every foreign sentence is a query, and all English sentences are the documents. The query's own
-translation is to be found, by MaxSim over tokens and by the cosine of pooled vectors.
+Every foreign sentence is a query, and all English sentences are the documents. Its translation is
+the one relevant document. They are ranked by MaxSim over tokens, and by the cosine of pooled
+vectors.
 """
 
 from __future__ import annotations

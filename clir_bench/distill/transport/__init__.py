@@ -1,1 +1,1 @@
-"""Optimal transport between the tokens of two sentences."""
+"""Solves optimal transport between the tokens of two sentences."""

@@ -1,6 +1,6 @@
-"""Makes and checks token masses: two marginals per problem, from masks.
+"""Makes and checks the masses of tokens (the marginals of a transport problem) from masks.
 
-The conventions are those of `plans`.
+`plans` explains problems, masses and marginals.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def checked(cost: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tenso
     if bad.any():
         raise DataError(
             f"problem {int(bad.nonzero()[0])} of the batch ({int(bad.sum())} in all): a cost "
-            "between two tokens with mass is not finite; look at the vectors it was made from"
+            "between two tokens with mass is not finite; check the vectors it was made from"
         )
     return cost, source, target
 

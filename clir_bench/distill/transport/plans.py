@@ -10,7 +10,7 @@ a token of mass zero (padding, or a special token) takes no part, at any cost.
     exact       P = argmin <P, C>                                    network simplex, from POT
     sinkhorn    P = argmin <P, C> + epsilon * sum P (log P - 1)      Cuturi 2013
     ipot        P_t = argmin <P, C> + beta * KL(P | P_(t-1))         Xie et al. 2018
-    greedy      all of a[i] to the nearest target token; ignores b   the control without transport
+    greedy      all of a[i] to the nearest target token; ignores b   a baseline without transport
 
 `<P, C>` is the Frobenius inner product, the sum of the entrywise product. All four return a
 `TransportPlan` without gradient; `transport_cost` turns it into a loss.

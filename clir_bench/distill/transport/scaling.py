@@ -7,7 +7,7 @@ potentials are held in the kernel `K = exp((f + g - C) / epsilon)`, and only two
 = a / (K v)` and `v = b / (K^T u)`; each is one product of a matrix and a vector. Scalings that have
 grown are absorbed into f and g and the kernel is recomputed (Schmitzer 2019, section 3.1), so
 nothing overflows, and an entry lost to underflow comes back when it starts to matter. Between
-blocks of iterations, each problem goes its own way:
+blocks of iterations, the problems of a batch are treated in different ways:
 
 - One that has converged leaves the batch.
 - One whose costs spread over more than `SPREAD` epsilon starts at a larger epsilon, which is halved

@@ -17,9 +17,10 @@ No step looks across white space, so the terms of a piece are kept and computed 
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
@@ -36,6 +37,7 @@ LONGEST_WORD = 255
 """Longer words are cut into pieces of this many characters, as Lucene's tokenizer does."""
 
 _TABLE_FILE = Path(__file__).with_name("analysis.toml")
+_ASCII_WORDS = re.compile(f"[a-z0-9]{{1,{LONGEST_WORD}}}").findall
 _KEPT_PIECES = 1 << 18
 _LONGEST_KEPT = 40
 
@@ -60,7 +62,6 @@ _ARABIC_MARKS = "ـ\u0670" + "".join(map(chr, (*range(0x610, 0x61B), *range(0x64
 _HEBREW_POINTS = "".join(map(chr, (*range(0x591, 0x5BE), 0x5BF, 0x5C1, 0x5C2, 0x5C4, 0x5C5, 0x5C7)))
 _FOLDS: Mapping[str, Mapping[int, str]] = {
     "Arabic marks": _deleted(_ARABIC_MARKS),
-    "Arabic letters": _mapped("أإآٱىةکی", "اااايهكي"),
     "Persian letters": _mapped("أإٱيىےكۀةە", "اااییی" + "کههه"),
     "Urdu letters": _mapped("أإٱيىكۀةهۂ", "ااایی" + "کہہہہ"),
     "half spaces": {0x200C: " "},
@@ -69,11 +70,7 @@ _FOLDS: Mapping[str, Mapping[int, str]] = {
     "apostrophes": _deleted("'’‘ʼʻʹ`´′"),
     "Hebrew": _deleted("\"'״׳" + _HEBREW_POINTS),
     "middle dot": _deleted("·‧"),
-    "Ethiopic letters": {
-        ord(old) + order: chr(ord(new) + order)
-        for old, new in zip("ሐኀሠዐፀ", "ሀሀሰአጸ", strict=True)
-        for order in range(7)
-    },
+    "stress marks": _deleted("\u0300\u0301"),
     "candrabindu": _mapped("ँঁઁଁఁ", "ंংંଂం"),
 }
 """Character rules, by what the table and an analyzer's name call them."""
@@ -169,17 +166,27 @@ class _Pieces(dict[str, tuple[str, ...]]):
         for name in rules.fold:
             self._characters.update(_FOLDS[name])
         self._lower_is_enough = min(self._characters) > 127
-        grams = {**_table()["grams"], **rules.grams}
+        grams = {**rules.grams, **_table()["grams"], **rules.grams}  # its own scripts first
         self._sizes = list(grams.values())
-        scripts = ["".join(rf"\p{{scx={one}}}" for one in name.split()) for name in grams]
-        word = r"[\p{L}\p{M}\p{N}]"
-        runs = "".join(rf"([[{script}]&&{word}]+)|" for script in scripts)
-        others = rf"([{word}--[{''.join(scripts)}]]{{1,{LONGEST_WORD}}})"
-        self._find = regex.compile(runs + others, regex.V1).finditer
+        runs = ["".join(rf"\p{{scx={one}}}" for one in scripts.split()) for scripts in grams]
+        word, undivided = r"[\p{L}\p{M}\p{N}]", "".join(runs)
+        self._words = regex.compile(f"{word}{{1,{LONGEST_WORD}}}").findall
+        self._undivided = regex.compile(f"[{undivided}]").search
+        self._runs = regex.compile(
+            "".join(f"([[{run}]&&{word}]+)|" for run in runs)
+            + f"([{word}--[{undivided}]]{{1,{LONGEST_WORD}}})",
+            regex.V1,
+        ).finditer
         self._stop = frozenset(self._fold(word) for word in rules.stop)
 
     def __missing__(self, piece: str) -> tuple[str, ...]:
-        terms = tuple(self._analyze(piece))
+        text = self._fold(piece)
+        if text.isascii():
+            terms = self._terms(_ASCII_WORDS(text))
+        elif self._undivided(text):
+            terms = tuple(chain.from_iterable(map(self._n_grams, self._runs(text))))
+        else:
+            terms = self._terms(self._words(text))
         if len(piece) <= _LONGEST_KEPT:
             if len(self) >= _KEPT_PIECES:
                 self.clear()
@@ -192,15 +199,16 @@ class _Pieces(dict[str, tuple[str, ...]]):
         text = unicodedata.normalize("NFKC", text).translate(self._characters).casefold()
         return unicodedata.normalize("NFKC", text)
 
-    def _analyze(self, piece: str) -> Iterator[str]:
-        for match in self._find(self._fold(piece)):
-            word = match[0]
-            if match.lastindex <= len(self._sizes):
-                size = self._sizes[match.lastindex - 1]
-                for start in range(max(1, len(word) - size + 1)):
-                    yield word[start : start + size]
-            elif word not in self._stop:
-                yield self._stem(word)
+    def _terms(self, words: Iterable[str]) -> tuple[str, ...]:
+        return tuple([self._stem(word) for word in words if word not in self._stop])
+
+    def _n_grams(self, run: re.Match[str]) -> Sequence[str]:
+        """Return the n-grams of a run in a script that does not divide words, or other terms."""
+        text, number = run[0], run.lastindex or 0
+        if number > len(self._sizes):
+            return self._terms([text])
+        n = self._sizes[number - 1]
+        return [text[start : start + n] for start in range(max(1, len(text) - n + 1))]
 
 
 def _stemmer(language: str, rules: Rules) -> Callable[[str], str]:
@@ -213,7 +221,7 @@ def _stemmer(language: str, rules: Rules) -> Callable[[str], str]:
             f"language {language!r} needs Snowball's stemmer {rules.stemmer!r}, which PyStemmer "
             f"{Stemmer.version()} lacks; install PyStemmer 3.1 or later"
         )
-    stem: Callable[[str], str] = Stemmer.Stemmer(rules.stemmer, 0).stemWord
+    stem: Callable[[str], str] = Stemmer.Stemmer(rules.stemmer).stemWord
     return stem
 
 

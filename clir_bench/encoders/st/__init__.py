@@ -1,1 +1,1 @@
-"""Models that sentence-transformers loads."""
+"""Loads models with sentence-transformers and runs them fast."""

@@ -1,4 +1,4 @@
-"""Batches texts of similar length up to a number of tokens; shrinks batches if memory runs out.
+"""Makes batches of texts of similar length, each up to a number of tokens that fits into memory.
 
 >>> batches = TokenBatches(12)
 >>> batches.run([3, 6, 1, 5], lambda rows: print(rows.tolist()))
@@ -114,9 +114,9 @@ def release_memory() -> None:
 def keep_freed_memory() -> None:
     """Make the C library keep the memory of one batch for the next, if it can.
 
-    glibc gives large blocks back to the system as soon as they are free, until it has seen one of
-    nearly 32 MiB freed; then it keeps them. Otherwise every layer of every batch is handed new
-    pages, which the system first fills with zeros (`benchmarks/README.md` has the measurements).
+    glibc returns large blocks to the operating system as soon as they are free, until a program
+    has freed one of nearly 32 MiB; then it keeps them. Otherwise every layer of every batch gets
+    new pages, which the system first fills with zeros (measured in `benchmarks/README.md`).
     """
     import torch
 

@@ -1,8 +1,8 @@
-"""Encoders over loaded sentence-transformers models (see `loading`).
+"""Encodes texts with loaded sentence-transformers models (see `loading`).
 
-Transformers with one vector per text get batches filled up to a number of tokens. All other models,
-and runs that state a number of texts per batch, use sentence-transformers' own `encode`. Which
-texts share a batch can change the last bits of a vector.
+A transformer with one vector per text gets batches that are filled up to a number of tokens. All
+other models, and runs that state a number of texts per batch, use sentence-transformers' `encode`.
+The last bits of a vector can depend on the other texts of its batch.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 
-_TEXTS_A_BATCH = {"cuda": 128}
-_CPU_TEXTS_A_BATCH = 32
-_TOKENS_A_BATCH = {"cuda": 65_536, "mps": 8192}
-_CPU_TOKENS_A_BATCH = 768
+_TEXTS_PER_BATCH = {"cuda": 128}
+_CPU_TEXTS_PER_BATCH = 32
+_TOKENS_PER_BATCH = {"cuda": 65_536, "mps": 8192}
+_CPU_TOKENS_PER_BATCH = 768
 
 
 def batches_for(
@@ -44,7 +44,7 @@ def batches_for(
         UsageError: Both kinds were asked for, or tokens for a model of late interaction.
     """
     kind = device.partition(":")[0]
-    texts = TextBatches(request.batch_size or _TEXTS_A_BATCH.get(kind, _CPU_TEXTS_A_BATCH))
+    texts = TextBatches(request.batch_size or _TEXTS_PER_BATCH.get(kind, _CPU_TEXTS_PER_BATCH))
     if request.batch_tokens is not None:
         if request.batch_size is not None:
             raise UsageError("--batch-size and --batch-tokens exclude each other")
@@ -55,7 +55,7 @@ def batches_for(
         return texts, TokenBatches(request.batch_tokens)
     if request.batch_size is not None or late or not has_layers:
         return texts, None
-    return texts, TokenBatches(_TOKENS_A_BATCH.get(kind, _CPU_TOKENS_A_BATCH))
+    return texts, TokenBatches(_TOKENS_PER_BATCH.get(kind, _CPU_TOKENS_PER_BATCH))
 
 
 class _OneModel:

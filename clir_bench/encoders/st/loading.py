@@ -1,7 +1,7 @@
-"""`st:HUB_ID_OR_FOLDER`: any sentence-transformers model, single-vector or late-interaction.
+"""Loads `st:HUB_ID_OR_FOLDER`: any sentence-transformers model, single-vector or late-interaction.
 
-Weights are first resolved to one folder at one commit (see `weights`). So the weights that are
-loaded are those that were hashed and recorded, and loading does not use the network.
+It first finds one folder with the weights of one commit (see `weights`). So it loads exactly the
+weights that were hashed and recorded, and loading does not use the network.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _POSITION_TABLES = ("position_embeddings", "position_embedding", "embed_position
 
 @dataclass(frozen=True)
 class Stated:
-    """Facts about a model besides its files; None leaves a fact to the files.
+    """Settings of a model that replace those in its files; None keeps the one in the files.
 
     Attributes:
         query_prompt: Put before every query instead of the model's own prompt.

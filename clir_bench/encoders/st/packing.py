@@ -1,9 +1,9 @@
-"""Stores the weights of linear layers in oneDNN's own order: once, not again in every call.
+"""Reorders ("packs") the weights of linear layers once for oneDNN, to make them faster on a CPU.
 
-Values equal those of the original layers up to rounding, because products are summed in another
-order. `speeds` measures whether it is faster: on some processors by a fifth, on others not. torch
-packs weights only for its own compiler, with operators that may change at any time. If they are
-missing or wrong, the layers stay as they are, and the log says so.
+Without packing, oneDNN reorders the weights in every call. Packed layers sum their products in
+another order, so values differ by rounding. `speeds` measures the gain: a fifth on some processors,
+nothing on others. torch's operators for packing are internal and may change at any time. If they
+are missing or wrong, the layers stay as they are, and the log says so.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Chooses the arithmetic a model runs in, with a mode that is fast and exact enough on a CPU.
+"""Chooses the arithmetic that a model runs in, such as float32 or bfloat16.
 
-`MIXED` multiplies in the feed-forward layers, two thirds of a transformer's products, on bfloat16
-copies of their weights and inputs; attention, the residual stream, normalisation, pooling and
-every other weight stay float32. Weights in bfloat16 throughout, and products in bfloat16
-throughout (torch's autocast), are faster, but both move scores by more than 0.001 nDCG@10;
-`benchmarks/README.md` has the measurements.
+For CPUs there is `MIXED`. It computes the products of the feed-forward layers, two thirds of all
+products, from bfloat16 copies of weights and inputs. Everything else stays float32: attention, the
+residual stream, normalisation, pooling, and all other weights. Two other ways are faster but change
+scores by more than 0.001 nDCG@10: all weights in bfloat16, and all products in bfloat16 (torch's
+autocast). `benchmarks/README.md` has the measurements.
 """
 
 from __future__ import annotations

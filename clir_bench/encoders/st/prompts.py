@@ -1,9 +1,9 @@
-"""Chooses which prompts saved with a model go before queries and before documents.
+"""Chooses the prompts to put before queries and before documents, among those saved with a model.
 
 sentence-transformers 6 puts the prompt named "query" before queries and the one named "document"
-before documents. If a model saved neither, it uses an empty prompt, so prompts under other names,
-including `default_prompt_name`, are silently ignored. This module also uses a prompt whose name
-says which side it is for, and reports the prompts that stay unused.
+before documents. If neither is saved, it uses an empty prompt and silently ignores prompts with
+other names, also `default_prompt_name`. This module also accepts other names that say "query" or
+"document" in some form, and reports the prompts that stay unused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measures how much arithmetic an encoder does, and how much its device could do."""
+"""Counts the floating-point operations of an encoder, and measures how many its device can do."""
 
 from __future__ import annotations
 

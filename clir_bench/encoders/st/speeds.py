@@ -1,10 +1,10 @@
-"""Measures how fast this machine multiplies a model's layer in each arithmetic.
+"""Measures how fast this machine computes a model's layer in float32 and in bfloat16.
 
-A processor's list of instructions does not tell their speed: bfloat16 products are twice as fast as
-float32 ones on one kind, and take twice as long on another. The cache keeps the measurements, one
-file per kind of machine, number of threads, version of torch and shape of layer. Later runs and
-worker processes read it, so all of them choose the same way and make the same bytes, however busy
-the machine was.
+The instruction set of a processor does not show their speed: bfloat16 products are twice as fast as
+float32 products on one kind, and take twice as long on another. The measurements are kept in the
+cache, one file per kind of machine, number of threads, version of torch and shape of layer. Later
+runs and worker processes read them, so all of them choose the same arithmetic and make the same
+bytes, however busy the machine is.
 """
 
 from __future__ import annotations

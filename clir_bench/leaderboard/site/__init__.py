@@ -1,1 +1,1 @@
-"""Writes the leaderboards as a static site: plain files, no server, no outside resources."""
+"""Makes the leaderboards' website: static files that need no server and load nothing external."""

@@ -1,4 +1,4 @@
-"""Places names in a plot so that none covers another name or a mark."""
+"""Places the systems' names in a plot so that no name covers another name or a mark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Describes a section for the site's pages, and the choices that their forms offer."""
+"""Prepares a board's sections for the pages of the site, with the choices in the pages' forms."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Listing:
         return max(rows, key=lambda row: of_tier[id(row)], default=None)
 
     def data_of(self, row: BoardRow) -> dict[str, str]:
-        """Return the data by which the script filters rows: mean and interval per language too."""
+        """Return the data of a row for the page's script: its filters, and a mean per language."""
         found = {code: of.get(self.section.primary) for code, of in row.languages.items()}
         scores = " ".join(
             f"{code}:{score.mean:.4f}:{score.low:.3f}:{score.high:.3f}"

@@ -1,4 +1,4 @@
-"""Colours of the heat map: cividis, which reads the same with any colour vision.
+"""Computes the colours of the heat map, from cividis, which people with any colour vision can read.
 
 Nunez, Anderton and Renslow 2018 (10.1371/journal.pone.0199239). We take six of its colours and
 interpolate linearly. Text is black or white, whichever has more contrast; on any colour one of them

@@ -1,4 +1,4 @@
-"""Lays out the scatter plot of quality against disparity; a template draws it."""
+"""Computes the scatter plot of quality against disparity; a template draws it as SVG."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Renders boards to the files of the site, through the templates beside this module.
+"""Renders boards to the files of the site, with the templates beside this module.
 
-The templates escape all values (autoescape). Before that, `_plain` spells out every unseen
-character, and only addresses that `safe_href` accepts become links. No text of a submission is ever
-marked as HTML.
+The templates escape all values (autoescape). Before that, `_plain` replaces every invisible
+character by its name, and only addresses that `safe_href` accepts become links. No text of a
+submission is ever treated as HTML.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Makes and checks submissions: results with runs small enough for git, and a system card."""
+"""Makes and checks submissions to boards: results, runs small enough for git, a system card."""

@@ -1,4 +1,7 @@
-"""Reads what a submitted result states, before anything is recomputed. All of it is hostile."""
+"""Reads a submitted result, which cannot be trusted, and checks its fields against the task's card.
+
+Later steps compare it with the runs and the data.
+"""
 
 from __future__ import annotations
 
@@ -105,17 +108,19 @@ def read_statement(path: Path, largest: int) -> Result:
 
 
 def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[str]]:
-    """Return a result's statement (None where it is unusable), and what is wrong."""
+    """Return a result's statement (None where it is unusable), and its problems."""
     problems = list(_about_system(path, result))
     task, submission = result.task, result.submission
     card = shipped_card(task.id)
     if card is None:
-        return None, [*problems, f"task {printable(task.id)} is none of the benchmark's"]
+        return None, [*problems, f"task {printable(task.id)} is not a task of the benchmark"]
     if (path.parent.name, path.stem) != (task.id, task.split):
         stated = f"{task.id}/{task.split}"
-        problems.append(f"is of {printable(stated)}; its file must be {printable(stated)}.json")
+        problems.append(
+            f"is a result of {printable(stated)}, so its file must be {printable(stated)}.json"
+        )
     if task.split not in card.splits:
-        return None, [*problems, f"split {printable(task.split)} is none of the task's"]
+        return None, [*problems, f"split {printable(task.split)} is not a split of the task"]
     if (task.version, task.card_sha256) != (card.version, card.sha256()):
         problems.append("made with another version of the task's card; run and submit it again")
     problems += not_for_boards(result)
@@ -126,15 +131,19 @@ def check_statement(path: Path, result: Result) -> tuple[Statement | None, list[
     ]:
         problems.append(f"pairs that are not done, or not official: {some_of(map(printable, odd))}")
     if submission is None:
-        return None, [*problems, "not made by `clir-bench submit`, which cuts runs to what is kept"]
+        return None, [*problems, "was not made by `clir-bench submit`, which shortens the runs"]
     plan = plan_of(card)
     if (submission.depth, result.settings.top_k) != (plan.depth, plan.depth):
-        return None, [*problems, f"runs must be cut to {plan.depth} documents; submit it again"]
+        return None, [
+            *problems,
+            f"runs must keep {plan.depth} documents per query; submit it again",
+        ]
     if odd := [
         name for name, pair in result.pairs.items() if pair.depth is not None or not pair.cut
     ]:
         problems.append(
-            f"depths of pairs that no submission states: {some_of(map(printable, odd))}"
+            "submissions must not state a depth or uncut rankings of pairs: "
+            f"{some_of(map(printable, odd))}"
         )
     if result.settings != SETTINGS.model_copy(update={"top_k": plan.depth}):
         problems.append("intervals must be made with seed 0 and 1000 resamples; submit it again")
@@ -152,7 +161,7 @@ def _about_system(path: Path, result: Result) -> Iterator[str]:
         yield problem
     elif system_folder(name) != folder:
         yield (
-            f"is of system {printable(name)}, whose folder is {system_folder(name)!a}, "
+            f"is a result of system {printable(name)}; its folder must be {system_folder(name)!a}, "
             f"not {printable(folder)}"
         )
 
@@ -169,13 +178,13 @@ def _bad_measures(measures: tuple[str, ...], plan: Plan) -> Iterator[str]:
     if len(set(measures)) < len(measures) or len(measures) > _MOST_MEASURES:
         yield f"measures must be different, and at most {_MOST_MEASURES}"
     if missing := [name for name in plan.measures if name not in measures]:
-        yield f"lacks the task's {', '.join(missing)}; submit it again"
+        yield f"lacks measures of the task: {', '.join(missing)}; submit it again"
 
 
 def _about_pairs(result: Result, card: TaskCard, plan: Plan) -> Iterator[str]:
     available = {str(pair) for pair in card.available_pairs()}
     if strange := [name for name in result.pairs if name not in available]:
-        yield f"pairs that the task has not: {some_of(map(printable, strange))}"
+        yield f"pairs that the task does not have: {some_of(map(printable, strange))}"
     if missing := [str(pair) for pair in plan.pairs if str(pair) not in result.pairs]:
         named = some_of(missing)
         yield f"partial: pairs that boards show are missing: {named}; run and submit them"
@@ -197,7 +206,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _unsafe(raw: Any) -> Iterator[str]:
@@ -219,4 +228,4 @@ def _unsafe(raw: Any) -> Iterator[str]:
         elif isinstance(value, float) and not math.isfinite(value):
             yield f"{printable(name)} is not finite"
         elif isinstance(value, int) and abs(value) >= _LARGEST_INTEGER:
-            yield f"{printable(name)} is too large a number"
+            yield f"{printable(name)} is too large"

@@ -1,4 +1,4 @@
-"""Lists the files of a submission, and reports every file that does not belong.
+"""Lists the files of a submission, and reports every file that does not belong there.
 
 <system>/system.toml
 <system>/<task>/<split>.json
@@ -79,7 +79,7 @@ def find_systems(path: Path) -> list[Path]:
             return [path.absolute().parent.parent]
     if kind != "folder":
         raise ResultError(
-            f"{shown_path(path)}: expected a folder of results, a system's, or a result"
+            f"{shown_path(path)}: expected a folder of results, a system's folder, or a result"
         )
     try:
         inside = [entry for entry in sorted(path.iterdir()) if _kind(entry) == "folder"]
@@ -100,7 +100,7 @@ def list_system(folder: Path) -> tuple[SystemFiles, list[Problem]]:
     """Return a system's files, and the files that do not belong; opens no file."""
     files, problems = SystemFiles(folder), []
     if not _FOLDER.fullmatch(folder.absolute().name):
-        problems.append(Problem(folder, "no name of a system's folder; rename it"))
+        problems.append(Problem(folder, "is not a valid name of a system's folder; rename it"))
     for entry, kind in _entries(folder, problems):
         files.size_bytes += _size(entry, kind)
         if entry.name == CARD_FILE and kind == "file":
@@ -108,14 +108,14 @@ def list_system(folder: Path) -> tuple[SystemFiles, list[Problem]]:
         if kind != "folder":
             problems.append(_unexpected(entry, kind, "a task's folder or system.toml"))
         elif (card := shipped_card(entry.name)) is None:
-            problems.append(Problem(Path(entry.path), "is no task of the benchmark; remove it"))
+            problems.append(Problem(Path(entry.path), "is not a task of the benchmark; remove it"))
         else:
             _list_task(Path(entry.path), card, files, problems)
     if not files.is_readable:
-        what = f"{files.size_bytes:,} bytes; at most {LARGEST_SYSTEM_BYTES:,} are taken for one"
+        what = f"{files.size_bytes:,} bytes; at most {LARGEST_SYSTEM_BYTES:,} are allowed per"
         problems.append(Problem(folder, f"{what} system, so none of its files was read"))
     if not files.results:
-        problems.append(Problem(folder, "no result; `clir-bench submit` makes them"))
+        problems.append(Problem(folder, "no result; `clir-bench submit` makes results"))
     return files, problems
 
 
@@ -128,7 +128,7 @@ def _list_task(folder: Path, card: TaskCard, files: SystemFiles, problems: list[
         if kind == "file" and matched and matched[1] in card.splits:
             results[matched[1]] = Path(entry.path)
         elif kind == "file" and matched:
-            what = f"{matched[1]!r} is no split of the task; it has {', '.join(card.splits)}"
+            what = f"{matched[1]!r} is not a split of the task, which has {', '.join(card.splits)}"
             problems.append(Problem(Path(entry.path), what))
         elif kind == "folder":
             folders[entry.name] = entry, kind
@@ -136,7 +136,7 @@ def _list_task(folder: Path, card: TaskCard, files: SystemFiles, problems: list[
             problems.append(_unexpected(entry, kind, "<split>.json and the folder <split>"))
     for split, (entry, kind) in folders.items():
         if split not in results:
-            expected = "results, and folders named as a result is"
+            expected = "results, and folders with the name of a result"
             problems.append(_unexpected(entry, kind, expected))
     for split, path in results.items():
         files.results.append(path)
@@ -180,7 +180,7 @@ def _is_pair_file(name: str) -> bool:
 
 
 def _unexpected(entry: os.DirEntry[str], kind: str, expected: str) -> Problem:
-    what = f"unexpected {kind}; here belong {expected}; remove it"
+    what = f"unexpected {kind}; expected only {expected} here; remove it"
     return Problem(Path(entry.path), what)
 
 

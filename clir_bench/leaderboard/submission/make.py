@@ -1,7 +1,7 @@
 """Makes submissions from the results of `clir-bench run`.
 
-The runs are cut (`plan`, `run_format`), then scored again, so that every digit of a submission can
-be recomputed from the files beside it.
+It keeps the first documents of each ranking (`plan`, `run_format`) and scores these shorter runs
+again, so that every digit of a submission can be recomputed from its own files.
 """
 
 from __future__ import annotations
@@ -105,12 +105,16 @@ def open_result(
     """
     result = read_result(path)
     if isinstance(result, SuiteResult):
-        raise NotForBoardsError(f"{path}: the result of a suite; its parts are submitted")
+        raise NotForBoardsError(
+            f"{path}: is the result of a suite; submit the results of its parts"
+        )
     problems = not_for_boards(result)
     if problems:
         raise NotForBoardsError(f"{path}: {'; '.join(problems)}")
     if result.submission is not None:
-        raise ResultError(f"{path}: is a submission already; submit what it was made from")
+        raise ResultError(
+            f"{path}: is a submission already; submit the result that it was made from"
+        )
     card = load_card(result.task.id)
     if not isinstance(card, TaskCard) or card.sha256() != result.task.card_sha256:
         raise ResultError(f"{path}: made with another version of the task's card; run it again")
@@ -125,13 +129,13 @@ def open_result(
     if missing:
         some = f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
         raise NotForBoardsError(
-            f"{path}: partial: {len(missing)} of the {len(plan.pairs)} pairs that are submitted "
-            f"are not done ({some}); run them first"
+            f"{path}: partial: {len(missing)} of the {len(plan.pairs)} pairs that a submission "
+            f"needs are not done ({some}); run them first"
         )
     if (depth := result.reach(map(str, plan.pairs))) < plan.depth:
         raise NotForBoardsError(
-            f"{path}: rankings hold {depth:,} documents per query, and {plan.depth} are submitted; "
-            "rank more (--top-k)"
+            f"{path}: rankings hold {depth:,} documents per query, but a submission needs "
+            f"{plan.depth}; rank more (--top-k)"
         )
     return Cut(path, result, card, plan)
 
@@ -215,13 +219,13 @@ def task_record(
 def _check_data(cut: Cut, loader: Loader) -> None:
     prepared = prepare(loader, cut.plan.pairs)
     if prepared.failures:
-        raise DataError("; ".join(dict.fromkeys(prepared.failures.values())))
+        raise DataError("; ".join(dict.fromkeys(map(str, prepared.failures.values()))))
     for group in prepared.groups:
         for pair in group.pairs:
             if pair.inspection.sha256 != cut.result.pairs[str(pair.pair)].data_sha256:
                 raise DataError(
-                    f"{cut.path}: the data in {loader.source.directory} is not what pair "
-                    f"{pair.pair} was run on; name the folder that was with --data-dir"
+                    f"{cut.path}: the data in {loader.source.directory} is not the data that pair "
+                    f"{pair.pair} was run on; name the folder of that data with --data-dir"
                 )
 
 
@@ -310,4 +314,4 @@ def check_free(cut: Cut, to: Path) -> None:
     """
     path = result_path(to, cut.name, cut.card.id, cut.result.task.split)
     if path.exists():
-        raise ResultError(f"{path} is there already; --overwrite replaces it")
+        raise ResultError(f"{path} exists already; --overwrite replaces it")

@@ -1,9 +1,9 @@
 """Decides which parts of a task's results are submitted: pairs, depth and measures.
 
 Runs of 1000 documents per query are too large for a repository. A submission keeps the pairs that
-boards show and as many documents as their measures look at. It keeps only measures that these
-documents give exactly: each has a cutoff of at most the depth. A deeper cutoff is lowered (AP@1000
-becomes AP@100), and a missing one is added (AP becomes AP@100).
+boards show, and the number of documents per query (the depth) that the boards' measures need. It
+keeps only measures that these documents give exactly: their cutoff is at most the depth. A deeper
+cutoff is lowered (AP@1000 becomes AP@100), and a missing one is added (AP becomes AP@100).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from clir_bench.tasks.measures import JUDGED, parse_measures
 from clir_bench.types import LanguagePair
 
 KNOWN_MEASURES = frozenset({"nDCG", "AP", "RR", "R", "P", "Success", "Judged"})
-"""What a submission may be measured by, each with a cutoff and no other parameter."""
+"""The measures of submissions; each has a cutoff and no other parameter."""
 
 
 @dataclass(frozen=True)

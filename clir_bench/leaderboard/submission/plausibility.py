@@ -1,4 +1,4 @@
-"""Finds statements of a submitted result that no data could make true."""
+"""Finds values in a submitted result that are impossible, whatever the data and the system."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def _about_environment(environment: Environment) -> Iterator[str]:
             started = started.replace(tzinfo=datetime.UTC)
         started = started.astimezone(datetime.UTC)
     except (ValueError, OverflowError):  # the latest possible day, in another time zone
-        yield f"environment.started {printable(environment.started)} is no time"
+        yield f"environment.started {printable(environment.started)} is not a time"
         return
     seconds = environment.seconds
     if not 0 <= seconds <= _LONGEST_RUN_SECONDS:
         yield f"environment.seconds is {seconds:g}; no run takes that long"
         return
     if started < _BEGIN:
-        yield f"environment.started {printable(environment.started)} is before clir-bench was there"
+        yield f"environment.started {printable(environment.started)} is before clir-bench existed"
     ended = started + datetime.timedelta(seconds=seconds)
     if ended > datetime.datetime.now(datetime.UTC) + _CLOCKS:
         yield f"the run that began at {printable(environment.started)} ends after today"
@@ -93,17 +93,17 @@ def _about_environment(environment: Environment) -> Iterator[str]:
     versions |= {f"packages.{name}": known for name, known in environment.packages.items()}
     for name, version in versions.items():
         if not _VERSION.fullmatch(version):
-            yield f"environment.{printable(name)[1:-1]} {printable(version)} is no version"
+            yield f"environment.{printable(name)[1:-1]} {printable(version)} is not a version"
     for name in environment.packages:
         if not _PACKAGE.fullmatch(name):
-            yield f"environment.packages: {printable(name)} is no name of a package"
+            yield f"environment.packages: {printable(name)} is not a package's name"
     commit = environment.git_commit
     if commit is not None and not _COMMIT.fullmatch(commit):
-        yield f"environment.git_commit {printable(commit)} is no commit"
+        yield f"environment.git_commit {printable(commit)} is not a commit"
     for name in ("cores", "memory_GiB"):
         said = environment.hardware.get(name, "1")
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", said) or float(said) == 0:
-            yield f"environment.hardware.{name} {printable(said)} is no number of anything"
+            yield f"environment.hardware.{name} {printable(said)} is not a positive number"
 
 
 def _about_system(system: SystemRecord) -> Iterator[str]:
@@ -126,18 +126,19 @@ def _about_system(system: SystemRecord) -> Iterator[str]:
         if not getattr(system, name).strip():
             yield f"system.{name} is empty"
     if odd := [code for code in system.training_languages if not _LANGUAGE.fullmatch(code)]:
-        yield f"system.training_languages: {printable(odd[0])} is no language's code"
+        yield f"system.training_languages: {printable(odd[0])} is not a language's code"
 
 
 def _about_cutting(result: Result, submission: Submission, depth: int) -> Iterator[str]:
     done = [pair for pair in result.pairs.values() if pair.status == "done"]
     if any(pair.reach(submission.source_top_k) < depth for pair in done):
         yield (
-            f"submission.source_top_k is {submission.source_top_k}: runs of fewer documents than "
-            f"the {depth} that are submitted, and corpora have more; run it again"
+            f"submission.source_top_k is {submission.source_top_k}: the runs have fewer documents "
+            f"per query than the {depth} of a submission, although the corpora have more; run it "
+            "again"
         )
     if not _VERSION.fullmatch(submission.clir_bench):
-        yield f"submission.clir_bench {printable(submission.clir_bench)} is no version"
+        yield f"submission.clir_bench {printable(submission.clir_bench)} is not a version"
     if not submission.source_measures:
         yield "submission.source_measures is empty"
 
@@ -150,14 +151,14 @@ def _about_pair(name: str, pair: PairResult) -> Iterator[str]:
     if pair.error is not None:
         yield f"is {pair.status} and has an error: {printable(pair.error)}"
     if pair.approximate is not None:
-        yield "was searched by an approximate index, which is never official"
+        yield "was searched with an approximate index, which is never official"
     scheme, parsed = load_scheme(SCHEME), LanguagePair.parse(name)
     for field, stated, known in (
         ("tier", pair.tier, pair_tier(parsed, scheme)),
         ("language", pair.language, pair_language(parsed, scheme)),
     ):
         if stated != known:
-            yield f"{field} is stated as {printable(stated)}, under {SCHEME!r} it is {known!r}"
+            yield f"{field} is stated as {printable(stated)}, but under {SCHEME!r} it is {known!r}"
 
 
 def _about_counts(
@@ -168,7 +169,7 @@ def _about_counts(
         yield "has no counts"
         return
     if expected is not None and expected != (counts.documents, counts.queries, counts.qrels):
-        yield "its counts are not those on the card"
+        yield "its counts are not those on the task's card"
     yield from (f"counts: {problem}" for problem in _odd_counts(counts, depth))
 
 
@@ -209,7 +210,7 @@ def _about_cost(cost: Cost | None, n_pairs: int) -> Iterator[str]:
 
 def _about_scores(scores: Scores, measures: tuple[str, ...]) -> Iterator[str]:
     if set(scores) != set(measures):
-        yield f"scores are not by the result's measures: {', '.join(measures)}"
+        yield f"scores do not have exactly the result's measures: {', '.join(measures)}"
     yield from _about_range(scores, 0, 1)
 
 
@@ -222,7 +223,7 @@ def _about_means(result: Result) -> Iterator[str]:
         parts.append(("pool.", pool.languages, pool.tiers, pool.overall))
     for where, languages, tiers, overall in parts:
         if tiers.scheme != SCHEME:
-            yield f"{where}tiers.scheme is {printable(tiers.scheme)}; submissions have {SCHEME!r}"
+            yield f"{where}tiers.scheme is {printable(tiers.scheme)}; expected {SCHEME!r}"
         of = {
             f"{where}languages.{printable(code)[1:-1]}": g.scores for code, g in languages.items()
         }
@@ -247,5 +248,5 @@ def _about_range(scores: Scores, least: float, most: float) -> Iterator[str]:
         if any(lower > upper + _ROUNDING for lower, upper in pairwise(bounds)):
             yield (
                 f"{printable(measure)[1:-1]} is stated as {score.mean:g} [{low:g}, {high:g}]; "
-                f"expected a mean within its interval, within {least:g} to {most:g}"
+                f"expected a mean inside its interval, and both within {least:g} to {most:g}"
             )

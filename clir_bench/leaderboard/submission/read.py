@@ -1,10 +1,11 @@
-"""Reads submissions for CI and boards, and checks all that needs no benchmark data.
+"""Reads submissions for CI and boards, and checks all that can be checked without benchmark data.
 
-Boards take exactly the results that pass here. `validate` goes further: it scores the runs again
-and draws the intervals again.
+Boards show exactly the results that pass here. `validate` goes further: it scores the runs again
+and recomputes the intervals.
 
-Everything is hostile. Only files with names built from system, task, split and pair are opened,
-none through a link, and each is read only up to the size that the task's card allows.
+No file of a submission can be trusted. Only files with names built from system, task, split and
+pair are opened, none through a link, and each is read only up to the size that the task's card
+allows.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def open_system(folder: Path, only: Path | None = None) -> SubmittedSystem:
     for path, result in system.results.items():
         differences = result.system.differences(system.results[first or path].system)
         if differences:
-            what = f"is of another system than {shown_path(first or path)}: another"
+            what = f"is not of the same system as {shown_path(first or path)}; they differ in"
             problems.append(Problem(path, f"{what} {', '.join(differences)}"))
     return system
 
@@ -142,7 +143,7 @@ def read_submitted(
         return SubmittedResult(None, {}, {}, problems)
     expected = {f"{n}{end}" for n in result.pairs for end in (SUFFIX, VALUES)}
     problems += [
-        Problem(path.with_suffix("") / name, "is of no pair of the result; remove it")
+        Problem(path.with_suffix("") / name, "belongs to no pair of the result; remove it")
         for name in sorted(system.files.pair_files[path] - expected)
     ]
     scores: dict[LanguagePair, QueryScores] = {}
@@ -170,7 +171,7 @@ def read_submitted(
             problems.append(Problem(statement.run_path(pair), problem))
         file = statement.values_path(pair)
         if stated.values_sha256 not in (None, sha256_of(file)):
-            others.append(Problem(file, "is not the file of the result's values_sha256"))
+            others.append(Problem(file, "its sha256 is not the result's values_sha256"))
     if not problems:
         problems += [Problem(path, what) for what in mean_differences(statement, scores)]
     # Last, so that errors name the wrong values, not only that they differ.
@@ -205,7 +206,8 @@ def look_alikes(folders: Iterable[Path]) -> dict[Path, Problem]:
             if look in known:
                 others = [known[look]] if name != known[look] else []
             if others:
-                what = f"looks like {', '.join(map(printable, others))}; rename the system"
+                alike_names = ", ".join(map(printable, others))
+                what = f"has a name that looks like {alike_names}; rename the system"
                 found[folder] = Problem(folder, what)
     return found
 
@@ -222,7 +224,8 @@ def _against_card(result: Result, card: SystemCard | None) -> Iterator[str]:
     if card is None:
         return
     if result.system.name != card.name:
-        yield f"is of system {printable(result.system.name)}, its card of {card.name!r}"
+        name = printable(result.system.name)
+        yield f"is a result of system {name}, but the card is of {card.name!r}"
     if more := sorted(set(result.system.training_languages) - set(card.training.languages)):
         some = ", ".join(map(printable, more[:_SHOWN]))
         yield f"was trained on languages that its card does not name: {some}"
@@ -241,19 +244,21 @@ def _values(statement: Statement, pair: LanguagePair, pinned: Pinned) -> QuerySc
     largest = max(largest, _LEAST_VALUES_BYTES)
     values = parse_values(read_gzip(file, largest, largest), file)
     if values.measures != measures:
-        raise DataError(f"{shown_path(file)}: its columns are not the result's measures, in order")
+        raise DataError(
+            f"{shown_path(file)}: its columns must be the result's measures, in their order"
+        )
     if len(set(values.query_ids)) < len(values.query_ids):
-        raise DataError(f"{shown_path(file)}: a query is there twice")
+        raise DataError(f"{shown_path(file)}: a query occurs twice")
     if not ((values.values >= 0) & (values.values <= 1)).all():
         raise DataError(f"{shown_path(file)}: has a value outside of 0 to 1")
     n_values = len(values.query_ids)
     if n_values > n_queries or (stated is not None and n_values != stated.judged_queries):
         raise DataError(
-            f"{statement.place(pair)}: there are values of {n_values:,} queries, not "
-            "of those judged"
+            f"{statement.place(pair)}: there are values of {n_values:,} queries, "
+            "but not of the judged ones"
         )
     if pinned.queries not in ("", queries_sha256(values.query_ids)):
         raise DataError(
-            f"{shown_path(file)}: its queries are not the judged ones of the official data"
+            f"{shown_path(file)}: its queries are not the judged queries of the official data"
         )
     return values

@@ -1,6 +1,6 @@
 """Recomputes the scores of a submission from its runs and the benchmark's judgments.
 
-Without the benchmark's data, it can only recompute the means from the per-query values.
+Without the benchmark's data, it can recompute only the means, from the per-query values.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from clir_bench.core.bounded_files import read_plain, unpack_xz
 from clir_bench.core.display import printable, shown_path
-from clir_bench.errors import ClirBenchError, DataError
+from clir_bench.errors import ClirBenchError, DataError, MissingDataError
 from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.claims import Statement
 from clir_bench.leaderboard.submission.make import means_update, task_record
@@ -43,33 +43,55 @@ class Recomputed:
         problems: What is wrong, each with its file.
         scores: Per-query values by pair: recomputed, or as submitted without data.
         pairs: What the result should state about the pairs, without their means.
+        missing: Which data is missing, so that values were taken as submitted; "" if none is.
     """
 
     values: Values = field(default_factory=dict)
     problems: list[ClirBenchError] = field(default_factory=list)
     scores: dict[LanguagePair, QueryScores] = field(default_factory=dict)
     pairs: dict[str, PairResult] = field(default_factory=dict)
+    missing: str = ""
+
+    def take(
+        self,
+        statement: Statement,
+        retrieved: Mapping[LanguagePair, int],
+        pairs: Iterable[LanguagePair],
+    ) -> None:
+        """Take the values of these pairs as submitted, as far as they and the runs are readable."""
+        for pair in pairs:
+            if pair in self.values and pair in retrieved:
+                self.scores[pair] = self.values[pair]
+                self.pairs[str(pair)] = _with_counts(statement.stated(pair), retrieved[pair])
 
 
 def from_values(
-    statement: Statement, values: Values, retrieved: Mapping[LanguagePair, int]
+    statement: Statement, values: Values, retrieved: Mapping[LanguagePair, int], missing: str = ""
 ) -> Recomputed:
     """Take the values as submitted, and `retrieved`, the number of documents in each pair's run."""
-    pairs = [pair for pair in statement.pairs if pair in values and pair in retrieved]
-    return Recomputed(
-        scores={pair: values[pair] for pair in pairs},
-        pairs={str(pair): _with_counts(statement.stated(pair), retrieved[pair]) for pair in pairs},
-    )
+    done = Recomputed(values=values, missing=missing)
+    done.take(statement, retrieved, statement.pairs)
+    return done
 
 
-def from_runs(statement: Statement, values: Values, source: Source) -> Recomputed:
-    """Check everything against the data, and score the runs."""
+def from_runs(
+    statement: Statement, values: Values, retrieved: Mapping[LanguagePair, int], source: Source
+) -> Recomputed:
+    """Check everything against the data, and score the runs of all pairs whose data is there."""
     done = Recomputed(values=values)
     loader = Loader(statement.card, statement.result.task.split, source)
     preparation = prepare(loader, statement.pairs)
+    missing: dict[LanguagePair, str] = {}
     for pair, failure in preparation.failures.items():
+        if isinstance(failure, MissingDataError):
+            missing[pair] = str(failure)
+            continue
         what = f"{statement.place(pair)}: the data cannot be read: {failure}"
         done.problems.append(DataError(what))
+    if missing:
+        files = list(dict.fromkeys(source.missing))
+        done.missing = source.lacks(files) if files else next(iter(missing.values()))
+        done.take(statement, retrieved, missing)
     for group in preparation.groups:
         _score_group(statement, group, loader, done)
     if source.unofficial:
@@ -107,7 +129,7 @@ def _packed_run(statement: Statement, pair: LanguagePair) -> bytes:
     file = statement.run_path(pair)
     data = read_plain(file, run_format.LARGEST_PACKED_BYTES)
     if hashlib.sha256(data).hexdigest() != statement.stated(pair).run_sha256:
-        raise DataError(f"{shown_path(file)}: is not the file of the result's run_sha256")
+        raise DataError(f"{shown_path(file)}: its sha256 is not the result's run_sha256")
     return data
 
 
@@ -166,11 +188,11 @@ def _score_pair(
     collection = loader.load(pair)
     if odd := set(run.query_ids) - {query.query_id for query in collection.queries}:
         some = ", ".join(printable(query_id) for query_id in sorted(odd)[:_SHOWN])
-        yield f"{file}: {len(odd):,} queries that the task has not: {some}"
+        yield f"{file}: {len(odd):,} queries that the task does not have: {some}"
     if collection.skip_same_id and any(
         query_id in ids for query_id, ids in zip(run.query_ids, run.doc_ids, strict=True)
     ):
-        yield f"{file}: ranks a query that is a document for itself"
+        yield f"{file}: ranks a document that is the query itself"
     measures = statement.result.task.measures
     scores = score(run, collection.qrels, measures)
     done.scores[pair] = scores
@@ -198,13 +220,13 @@ def _value_problems(
 ) -> Iterator[str]:
     file = statement.values_path(pair)
     if values.query_ids != scores.query_ids:
-        yield f"{shown_path(file)}: its queries are not the judged ones, sorted"
+        yield f"{shown_path(file)}: its queries must be the judged ones, sorted"
     elif not np.array_equal(values.values, scores.values):
         row, column = np.argwhere(values.values != scores.values)[0].tolist()
         yield (
             f"{shown_path(file)}: {values.measures[column]} of query "
             f"{printable(values.query_ids[row])} is stated as "
-            f"{values.values[row, column].item()!r}, the run and the judgments give "
+            f"{values.values[row, column].item()!r}, but the run and the judgments give "
             f"{scores.values[row, column].item()!r}"
         )
 
@@ -231,7 +253,7 @@ def depth_problem(
     if depth.reach >= statement.plan.depth:
         return None
     return (
-        f"rankings hold {depth.held:,} documents per query, and boards show measures over "
+        f"rankings hold {depth.held:,} documents per query, but boards show measures over "
         f"{statement.plan.depth}; rank more (--top-k) and submit it again"
     )
 
@@ -282,7 +304,7 @@ def _differences(stated: Any, derived: Any, place: str, drawn: bool) -> Iterator
         for one, other in zip(stated, derived, strict=True):
             yield from _differences(one, other, place, drawn)
     elif stated != derived and not _is_close(stated, derived, place):
-        yield f"{place} is stated as {_short(stated)}, its files give {_short(derived)}"
+        yield f"{place} is stated as {_short(stated)}, but its files give {_short(derived)}"
 
 
 def _is_close(stated: Any, derived: Any, place: str) -> bool:

@@ -1,15 +1,14 @@
 """Writes runs small enough for git: TREC runs with ranks as scores, aligned columns, and xz.
 
 A line is still `query_id Q0 doc_id rank score tag`. After `xz -dc`, every tool for TREC runs can
-read it. Three things make it small without changing the order:
+read it. Three things make the file small without changing the order:
 
-- The scores are whole numbers, `depth` for the first document and one less for each that follows:
-  what the system's own scores were is of no use to whoever recomputes its measures, and they are
-  two thirds of a run file.
-- Columns are padded with spaces, document ids on the left, so that all lines have one length, a
-  multiple of 16 bytes. xz then finds all but the document ids by one distance and knows from a
-  byte's place in the line what to expect: 1.4 to 2.6 bytes a line are left where plain lines of the
-  same content take 1.7 to 4.1 in xz and 3.8 to 8.9 in gzip (measured on all-minilm-l6-v2's runs).
+- The scores are whole numbers: `depth` for the first document, and one less for each next one. The
+  system's own scores are two thirds of a run file, and no measure needs them.
+- Columns are padded with spaces, document ids on the left, so that all lines have the same length,
+  a multiple of 16 bytes. This helps xz: except for document ids, each line repeats the bytes at the
+  same places of the line before. xz needs 1.4 to 2.6 bytes per line. Without the padding, xz needs
+  1.7 to 4.1 and gzip 3.8 to 8.9 (measured on all-minilm-l6-v2's runs).
 - xz gets this alignment as settings (`lp` and `pb`).
 """
 
@@ -102,7 +101,7 @@ def format_compact(run: Run, depth: int, tag: str) -> bytes:
     text = b"".join(lines)
     if len(text) > LARGEST_BYTES:
         raise DataError(
-            f"a run of {len(text):,} bytes; at most {LARGEST_BYTES:,} can be submitted for a pair"
+            f"a run has {len(text):,} bytes; at most {LARGEST_BYTES:,} can be submitted for a pair"
         )
     return text
 
@@ -116,7 +115,7 @@ def parse_compact(text: bytes, *, depth: int, n_queries: int, tag: str, where: s
     """Return the run in text that `format_compact` wrote; refuse any other text.
 
     Args:
-        text: Hostile, but no larger than `LARGEST_BYTES`.
+        text: Not trusted, but no larger than `LARGEST_BYTES`.
         depth: Most documents per query.
         n_queries: Most queries.
         tag: The required last column.
@@ -143,9 +142,9 @@ def parse_compact(text: bytes, *, depth: int, n_queries: int, tag: str, where: s
     if text != expected:
         number = _first_difference(text, expected)
         raise DataError(
-            f"{where}:{number}: not as `clir-bench submit` writes it (lines by query, ranks from "
-            f"1, scores from {depth} downwards, the tag {tag!r}, columns of one width); submit the "
-            "result again"
+            f"{where}:{number}: differs from what `clir-bench submit` writes (lines by query, "
+            f"ranks from 1, scores from {depth} downwards, the tag {tag!r}, columns of one width); "
+            "submit the result again"
         )
     return run
 
@@ -225,7 +224,7 @@ def _check_rankings(found: dict[str, list[str]], depth: int, where: str) -> None
         if len(ids) > depth:
             raise DataError(
                 f"{where}: {len(ids):,} documents for query {query_id[:60]!a}; at most {depth} are "
-                "submitted"
+                "allowed"
             )
         if len(set(ids)) < len(ids):
             twice = next(doc_id for doc_id in ids if ids.count(doc_id) > 1)

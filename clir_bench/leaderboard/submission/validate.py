@@ -1,7 +1,7 @@
 """Checks a submission; CI runs this before any review.
 
-Everything in a submission is hostile. The checks execute, write and fetch nothing, load no encoder,
-and read no file past its bound. They report all problems together.
+Nothing in a submission can be trusted. The checks execute, write and fetch nothing, load no
+encoder, and read no file beyond its largest allowed size. They report all problems together.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clir_bench.errors import ClirBenchError
-from clir_bench.leaderboard.data_hashes import DataKey, Pinned
+from clir_bench.errors import ClirBenchError, MissingDataError
+from clir_bench.leaderboard.data_hashes import DataKey, Pinned, find_official
 from clir_bench.leaderboard.submission.claims import Statement
 from clir_bench.leaderboard.submission.layout import Problem, find_systems
 from clir_bench.leaderboard.submission.read import (
@@ -21,13 +21,14 @@ from clir_bench.leaderboard.submission.read import (
     open_system,
     read_submitted,
 )
-from clir_bench.leaderboard.submission.recompute import differences, from_runs, from_values
+from clir_bench.leaderboard.submission.recompute import (
+    Recomputed,
+    differences,
+    from_runs,
+    from_values,
+)
 from clir_bench.results.system_card import CARD_FILE
-from clir_bench.tasks.cards import TaskCard
-from clir_bench.tasks.source import Source
-
-Sources = Callable[[TaskCard, str], Source | None]
-"""Where a task's data is, None where it is not at hand; it must fetch nothing."""
+from clir_bench.tasks.source import local_source
 
 
 @dataclass
@@ -37,13 +38,14 @@ class ValidationReport:
     Attributes:
         n_systems: Number of systems checked.
         recomputed: Results with scores recomputed from their runs.
-        not_recomputed: Results with scores that could not be recomputed without data.
+        not_recomputed: Results with scores that were not all recomputed, each with the data that
+            is missing and the remedy; "" where recomputing was not wanted.
     """
 
     problems: list[Problem] = field(default_factory=list)
     n_systems: int = 0
     recomputed: list[Path] = field(default_factory=list)
-    not_recomputed: list[Path] = field(default_factory=list)
+    not_recomputed: dict[Path, str] = field(default_factory=dict)
 
     def add(self, problems: Iterable[Problem]) -> None:
         """Add problems, each once."""
@@ -52,8 +54,9 @@ class ValidationReport:
 
 def validate(
     path: Path,
-    sources: Sources,
     *,
+    data_dir: Path | None = None,
+    recompute: bool = True,
     official: Mapping[DataKey, Pinned] | None = None,
     advance: Callable[[Path], None] = lambda _: None,
 ) -> ValidationReport:
@@ -61,13 +64,21 @@ def validate(
 
     Args:
         path: What was submitted.
-        sources: Where the tasks' data is.
-        official: Hashes that boards pin; compared even without data.
+        data_dir: Folder of the task's files, or one with such a folder per task; the usual places
+            when None. Where files are missing, all that needs none of them is checked.
+        recompute: Whether to score the runs again, which needs the tasks' data.
+        official: Hashes that boards pin; those of the boards above `path` when None. They are
+            compared even without data.
         advance: Called with every result before its check.
 
     Raises:
         ResultError: `path` has no submission.
+        MissingDataError: `data_dir` is no folder.
+        DataError: The file of official hashes cannot be read.
     """
+    if data_dir is not None and not data_dir.is_dir():
+        raise MissingDataError(f"--data-dir {data_dir} is no folder")
+    official = find_official(path) if official is None else official
     report = ValidationReport()
     folders = find_systems(path)
     only = path.absolute() if path.is_file() and path.name != CARD_FILE else None
@@ -79,13 +90,13 @@ def validate(
         report.add(system.problems)
         for result in system.results:
             advance(result)
-            submitted = read_submitted(result, system, official or {})
+            submitted = read_submitted(result, system, official)
             report.add(submitted.problems)
             if submitted.statement is not None:
-                _recompute(submitted, submitted.statement, sources, report)
+                _recompute(submitted, submitted.statement, data_dir, recompute, report)
     if folders != [path] and path.is_dir():
         report.add(
-            Problem(entry, "unexpected; here belong only the folders of systems; remove it")
+            Problem(entry, "unexpected; expected only folders of systems here; remove it")
             for entry in sorted(path.iterdir())
             if entry not in folders
         )
@@ -93,16 +104,16 @@ def validate(
 
 
 def _recompute(
-    submitted: SubmittedResult, statement: Statement, sources: Sources, report: ValidationReport
+    submitted: SubmittedResult,
+    statement: Statement,
+    data_dir: Path | None,
+    wanted: bool,
+    report: ValidationReport,
 ) -> None:
     """Score a result's runs again, or without data only recompute its means."""
-    path, task = statement.path, statement.result.task
+    path = statement.path
     try:
-        source = sources(statement.card, task.split)
-        if source is None:
-            done = from_values(statement, submitted.scores, submitted.retrieved)
-        else:
-            done = from_runs(statement, submitted.scores, source)
+        done = _recomputed(submitted, statement, data_dir, wanted)
         problems = [as_problem(path, error) for error in done.problems]
         if not (problems or submitted.problems):
             problems = [Problem(path, what) for what in differences(statement, done)]
@@ -110,7 +121,23 @@ def _recompute(
         report.add([as_problem(path, error)])
         return
     report.add(problems)
-    (report.not_recomputed if source is None else report.recomputed).append(path)
+    if wanted and not done.missing:
+        report.recomputed.append(path)
+    else:
+        report.not_recomputed[path] = done.missing
+
+
+def _recomputed(
+    submitted: SubmittedResult, statement: Statement, data_dir: Path | None, wanted: bool
+) -> Recomputed:
+    values, retrieved = submitted.scores, submitted.retrieved
+    if not wanted:
+        return from_values(statement, values, retrieved)
+    try:
+        source = local_source(statement.card, statement.result.task.split, data_dir)
+    except MissingDataError as error:
+        return from_values(statement, values, retrieved, str(error))
+    return from_runs(statement, values, retrieved, source)
 
 
 def _neighbours(folders: Sequence[Path]) -> list[Path]:

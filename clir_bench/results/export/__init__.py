@@ -1,1 +1,1 @@
-"""Results in the formats of mteb, the Hugging Face Hub and ir_metadata."""
+"""Converts results to the formats of mteb, the Hugging Face Hub and ir_metadata."""

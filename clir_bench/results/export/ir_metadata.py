@@ -1,9 +1,9 @@
-"""A run with an ir_metadata header (schema 0.1, https://www.ir-metadata.org).
+"""Writes a run with an ir_metadata header (schema 0.1, https://www.ir-metadata.org).
 
-Breuer, Keller and Schaer 2022 (SIGIR, doi:10.1145/3477495.3531738): YAML by the PRIMAD model
-(platform, research goal, implementation, method, actor, data) between the lines
-`ir_metadata.start` and `ir_metadata.end`. Every line of the header begins with "# ", because its
-reference software, repro_eval, reads it so. Tools that do not know ir_metadata cannot read the
+The header is YAML between the lines `ir_metadata.start` and `ir_metadata.end`, ordered by the
+PRIMAD model: platform, research goal, implementation, method, actor, data (Breuer, Keller and
+Schaer 2022, SIGIR, doi:10.1145/3477495.3531738). Every line of it begins with "# ", because the
+reference software, repro_eval, expects this. Tools that do not know ir_metadata cannot read the
 file.
 """
 

@@ -1,4 +1,4 @@
-"""The names that other tools give to measures."""
+"""Translates the names of measures into those of other tools."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A result as the metadata of a model card on the Hugging Face Hub: its `model-index`.
+"""Writes results as the `model-index` of a model card on the Hugging Face Hub.
 
-https://github.com/huggingface/hub-docs/blob/main/modelcard.md describes the fields. Every pair is
-one entry, the mean over languages another; values are in [0, 1].
+https://github.com/huggingface/hub-docs/blob/main/modelcard.md describes the fields. There is one
+entry per pair, and one for the mean over languages; values are in [0, 1].
 """
 
 from __future__ import annotations

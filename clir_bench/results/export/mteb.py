@@ -1,12 +1,12 @@
-"""A result as mteb stores one: the JSON of its `TaskResult` (mteb/results/task_result.py).
+"""Writes a result as mteb stores it: the JSON of a `TaskResult` (mteb/results/task_result.py).
 
 The format is that of mteb 2: `task_name`, `dataset_revision`, `mteb_version`, `evaluation_time`,
 `kg_co2_emissions`, `date` (seconds since 1970), and `scores`: for each split a list with one object
 per subset, holding `main_score`, `hf_subset`, `languages` and any other scores, all in [0, 1].
 
-The file claims nothing untrue. `mteb_version` is null, because mteb did not run it;
-`dataset_revision` is the hash of the data that was loaded here. So mteb reads the file but does not
-merge it with results on its own copy of the data.
+`mteb_version` is null, because mteb did not run it; `dataset_revision` is the hash of the data that
+was loaded here. So mteb reads the file but does not merge it with results on its own copy of the
+data.
 """
 
 from __future__ import annotations

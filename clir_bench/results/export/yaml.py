@@ -1,4 +1,4 @@
-"""YAML that cannot be misread: block style, every text quoted and in ASCII."""
+"""Writes YAML that all readers understand alike: block style, every text quoted and in ASCII."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Everything that decides a corpus' vectors; vectors are shared only if all of it is equal.
+"""Makes the key of a corpus' stored vectors; runs share vectors only if their keys are equal.
 
-The query's prompt, the batch size, the number of threads and the device are left out on purpose.
-The first does not affect documents; the others change a vector by rounding at most. So a run that
-ran out of memory can continue with smaller batches or on another machine.
+The key contains everything that decides the vectors. It does not contain the query's prompt, which
+does not affect documents. Nor does it contain the batch size, the number of threads and the device,
+which change a vector by rounding at most. So a run that ran out of memory can continue with smaller
+batches or on another machine.
 """
 
 from __future__ import annotations

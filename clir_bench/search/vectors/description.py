@@ -1,4 +1,4 @@
-"""What an entry's `entry.json` says about it; anybody may have edited or broken that file."""
+"""Reads `entry.json`, the description of stored vectors; does not trust what it says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shards of one corpus by one encoder."""
+"""Manages one entry of the store: all shards with one encoder's vectors of one corpus."""
 
 from __future__ import annotations
 

@@ -1,15 +1,16 @@
-"""Lists, checks and removes stored vectors."""
+"""Lists, checks and removes stored vectors, for `clir-bench cache`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from clir_bench.core.display import line_of
 from clir_bench.core.locks import LOCK, alone
+from clir_bench.errors import UnknownNameError
 from clir_bench.search.vectors.description import FILE, read_description
 from clir_bench.search.vectors.entry import KEPT, done_shards, drop_shard, sweep
 from clir_bench.search.vectors.removal import REMOVED, is_entry, remove, remove_aside
@@ -60,7 +61,103 @@ def stored(root: Path) -> list[StoredEntry]:
     ]
 
 
-def damages(entry: StoredEntry) -> Iterator[tuple[int, str]]:
+@dataclass(frozen=True)
+class CheckedEntry:
+    """An entry with all its shards read.
+
+    Attributes:
+        damaged: The problem of each damaged shard, by its number.
+        in_use: Damaged shards were to be removed, and stay, because a run uses the entry.
+    """
+
+    entry: StoredEntry
+    damaged: Mapping[int, str]
+    in_use: bool = False
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What pruning did.
+
+    Attributes:
+        removed: Entries that are gone.
+        kept: Entries that had to stay, each with the reason.
+        freed_bytes: On disk, leftovers of killed runs among them.
+    """
+
+    removed: tuple[StoredEntry, ...]
+    kept: tuple[tuple[StoredEntry, str], ...]
+    freed_bytes: int
+
+
+def verify_vectors(
+    root: Path, keys: Sequence[str] = (), *, repair: bool = False
+) -> Iterator[CheckedEntry]:
+    """Compare every shard with its checksum, and yield each entry when it was read.
+
+    Args:
+        root: Folder of stored vectors.
+        keys: Only entries with a name that ends in one of these; all when empty.
+        repair: Remove damaged shards, so that the next run makes them again.
+
+    Raises:
+        UnknownNameError: No entry has one of the keys.
+    """
+    for entry in _with_keys(stored(root), keys):
+        damaged = dict(_damages(entry))
+        yield CheckedEntry(entry, damaged, bool(repair and damaged and not _repair(entry, damaged)))
+
+
+def prune_vectors(
+    root: Path,
+    keys: Sequence[str] = (),
+    *,
+    everything: bool = False,
+    model: str | None = None,
+    idle_seconds: float | None = None,
+) -> Pruned:
+    """Remove what killed runs left half written, and the entries that all arguments name.
+
+    Entries in use by a run stay, and so does any folder that clir-bench did not make or that holds
+    other files. Without any of the arguments no entry is removed.
+
+    Args:
+        root: Folder of stored vectors.
+        keys: Entries with a name that ends in one of these; any when empty.
+        everything: Whether to remove entries although nothing else says which.
+        model: Only those that this model made.
+        idle_seconds: Only those that no run has used for longer.
+
+    Raises:
+        UnknownNameError: No entry has one of the keys.
+    """
+    freed = _sweep_leftovers(root)
+    removed, kept = [], []
+    entries = _with_keys(stored(root), keys)
+    if not (keys or everything or model is not None or idle_seconds is not None):
+        entries = []
+    for entry in entries:
+        if model not in (None, entry.model):
+            continue
+        if idle_seconds is not None and entry.idle_seconds <= idle_seconds:
+            continue
+        if problem := remove(entry.folder):
+            kept.append((entry, problem))
+        else:
+            removed.append(entry)
+            freed += entry.size_bytes
+    return Pruned(tuple(removed), tuple(kept), freed)
+
+
+def _with_keys(entries: list[StoredEntry], keys: Sequence[str]) -> list[StoredEntry]:
+    for key in keys:
+        if not any(entry.name.endswith(key) for entry in entries):
+            names = [entry.name[-12:] for entry in entries]
+            raise UnknownNameError("key", key, names, "`clir-bench cache list` lists them.")
+    return [entry for entry in entries if not keys or entry.name.endswith(tuple(keys))]
+
+
+def _damages(entry: StoredEntry) -> Iterator[tuple[int, str]]:
     """Read every shard; yield the number and the problem of each damaged one."""
     for number in sorted(done_shards(entry.folder)):
         try:
@@ -71,12 +168,7 @@ def damages(entry: StoredEntry) -> Iterator[tuple[int, str]]:
             yield number, str(error)
 
 
-def discard(entry: StoredEntry) -> str:
-    """Remove an entry; return why it stays, "" when it is gone."""
-    return remove(entry.folder)
-
-
-def repair(entry: StoredEntry, damaged: list[int]) -> bool:
+def _repair(entry: StoredEntry, damaged: Iterable[int]) -> bool:
     """Remove damaged shards, so that the next run makes them again; False when in use."""
     with alone(entry.folder) as mine:
         if mine:
@@ -86,11 +178,9 @@ def repair(entry: StoredEntry, damaged: list[int]) -> bool:
         return mine
 
 
-def sweep_leftovers(root: Path) -> int:
+def _sweep_leftovers(root: Path) -> int:
     """Remove what killed runs left half written, and return how many bytes."""
-    freed = 0
-    for folder in root.glob(f"{REMOVED}*"):
-        freed += remove_aside(folder)
+    freed = sum(remove_aside(folder) for folder in root.glob(f"{REMOVED}*"))
     for entry in stored(root):
         with alone(entry.folder) as mine:
             if mine:

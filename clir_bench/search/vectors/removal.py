@@ -1,4 +1,4 @@
-"""Removes entries, but only those that prove that clir-bench made them."""
+"""Removes entries of stored vectors; keeps every folder that clir-bench may not have made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads and writes one shard: written to a temporary file and renamed, read if checksums match."""
+"""Reads and writes one shard of vectors, with checksums."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BUFFER = 1 << 20
 
 
 class Manifest(BaseModel):
-    """The record that a shard is done.
+    """The file that marks a shard as done and describes it.
 
     Attributes:
         n_documents: Documents of the corpus that the shard covers.

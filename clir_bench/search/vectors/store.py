@@ -1,4 +1,4 @@
-"""Decides which corpora's vectors a run stores, where, and for how long."""
+"""Decides for which corpora a run stores vectors, in which folder, and for how long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of texts, the vectors that come back, and the executor that is this process."""
+"""Defines executors, which turn batches of texts into vectors, and the one for this process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RUNTIME = ("numpy", "sentence-transformers", "torch", "transformers")
 
 @dataclass(frozen=True)
 class Loading:
-    """How an encoder is loaded, here and by workers; see `encoders.load_encoder`."""
+    """The options to load an encoder with, here and in workers; see `encoders.load_encoder`."""
 
     spec: str
     device: str = "auto"

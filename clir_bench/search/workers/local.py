@@ -1,7 +1,7 @@
-"""Workers that are processes of this machine.
+"""Runs workers as processes of this machine.
 
-They are started as separate programs. Forking would break torch's threads and CUDA, and
-`multiprocessing` would run the main script again.
+Each is a program of its own. Forking would break torch's threads and CUDA, and `multiprocessing`
+would run the main script again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Messages between this process and a worker on the same machine: JSON, and arrays as bytes."""
+"""Sends and receives messages between this process and its workers: JSON, and arrays as bytes."""
 
 from __future__ import annotations
 

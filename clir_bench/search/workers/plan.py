@@ -21,7 +21,7 @@ _WORTH_SECONDS = 60.0
 """Processes take some ten seconds to load torch and a model; shorter work stays here."""
 _OPERATIONS_PER_SECOND = {"cuda": 2e13}
 _CORE_OPERATIONS_PER_SECOND = 5e10
-_TOKENS_A_TEXT = 100
+_TOKENS_PER_TEXT = 100
 _PROCESS_BYTES = 600 * 2**20
 """Memory of a process with torch and sentence-transformers loaded, without the model."""
 _MEMORY_SHARE = 0.5
@@ -139,7 +139,7 @@ class Workers:
         operations = getattr(self.encoder.inner, "operations", None)
         if operations is None:
             return False
-        n_tokens = _TOKENS_A_TEXT * n_texts
+        n_tokens = _TOKENS_PER_TEXT * n_texts
         rate = _OPERATIONS_PER_SECOND.get(device.partition(":")[0])
         rate = rate or _CORE_OPERATIONS_PER_SECOND * n_cores
         return bool(operations({"tokens": n_tokens}) / rate > _WORTH_SECONDS)

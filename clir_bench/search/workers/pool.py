@@ -1,7 +1,8 @@
 """Gives batches to workers of any kind and returns their vectors, even if workers are lost.
 
-Other workers encode a lost worker's batches again, and a new worker replaces it. A worker counts
-only once it has reported which model and packages it loaded, and they are those loaded here.
+Other workers encode a lost worker's batches again, and a new worker replaces it. A worker gets
+batches only after it has reported which model and packages it loaded, and they are the same as
+here.
 """
 
 from __future__ import annotations

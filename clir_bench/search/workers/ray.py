@@ -1,4 +1,4 @@
-"""Workers that are actors of a Ray cluster.
+"""Runs workers as actors of a Ray cluster.
 
 Ray carries texts to the actors and vectors back: its machines need clir-bench and the model, but no
 shared folder. Machines may join and leave at any time.

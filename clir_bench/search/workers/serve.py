@@ -2,8 +2,8 @@
 
 python -m clir_bench.search.workers.serve FILE_DESCRIPTOR PROCESS
 
-PROCESS is the parent. The worker ends as soon as the parent is gone, however the parent ended and
-whatever the worker is doing: its output is no longer needed.
+PROCESS is the id of the parent. The worker ends as soon as the parent is gone, however the parent
+ended and whatever the worker is doing: nothing needs its output any more.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Adapters turn a task's official files into a `Collection`, one module per source format.
+"""Adapters: each reads the official files of a task and returns a `Collection`.
 
-An adapter is a function registered in the entry-point group `clir_bench.adapters`:
+There is one module per source format. An adapter is a function registered in the entry-point group
+`clir_bench.adapters`:
 
     def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Collection
 

@@ -1,4 +1,4 @@
-"""AfriQA: a question in an African language, and its gold passage in English or French.
+"""Reads AfriQA: from a question in an African language to its passage in English or French.
 
 Ogundepo et al. 2023 (arXiv 2305.06897). Files are the official JSON Lines,
 `data/gold_passages/<language>/gold_span_passages.afriqa.<language>.<en|fr>.<split>.json`.

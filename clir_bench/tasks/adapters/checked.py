@@ -1,4 +1,4 @@
-"""Checks every adapter's collection and refuses parts that are not of the promised types."""
+"""Checks the types of everything that an adapter returns; an error names the part that is wrong."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _Item = TypeVar("_Item", Query, Qrel)
 
 
 def checked(found: object, where: str) -> Collection:
-    """Return a collection whose queries and judgments are of their types, its documents watched.
+    """Return a collection with checked queries and judgments; documents are checked when read.
 
     Args:
         found: What an adapter returned.
         where: Names task, pair and adapter in errors.
 
     Raises:
-        PluginError: It is no `Collection`, or a part of it is of another type than promised.
+        PluginError: It is not a `Collection`, or a part of it has the wrong type.
     """
     if not isinstance(found, Collection):
         raise PluginError(

@@ -1,4 +1,4 @@
-"""Your own collection: a folder in BEIR's layout, or TREC topics and qrels with JSONL documents.
+"""Reads your own collection: in BEIR's layout, or TREC topics and qrels with JSONL documents.
 
 A card for a collection in BEIR's layout, three language pairs over two corpora:
 

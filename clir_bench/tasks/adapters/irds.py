@@ -1,23 +1,23 @@
-"""Collections that ir_datasets fetches and reads: any of its ids, and three of the shipped tasks.
+"""Reads collections through ir_datasets: any of its data sets, and three tasks of clir-bench.
 
 A card with `adapter = "ir_datasets"` says in `[source]`:
 
     dataset = "miracl/{document}/{split}"           # documents, queries and judgments; or
-    documents_dataset = "mmarco/v2/{document}/dev/small"    # the two sides on their own,
-    queries_dataset = "mmarco/v2/{query}/dev/small"         # judgments coming with the queries
-    dataset_en = "msmarco-passage/dev/small"        # where the pattern does not hold for a language
+    documents_dataset = "mmarco/v2/{document}/dev/small"    # documents, and separately
+    queries_dataset = "mmarco/v2/{query}/dev/small"         # queries with their judgments
+    dataset_en = "msmarco-passage/dev/small"        # for a language to which no pattern applies
     qrels_dataset = "neuclir/1/{document}/trec-2023"    # where judgments do not come with queries
     query_field = "description_{query}"             # of a query; else the default in its language
     fallback_query_field = "title"                  # for queries whose query_field is empty
     title_field, text_field                         # of a document; else title and text, where it
                                                     # has both, or its default_text()
 
-`patterns.fill` lists what a pattern may name. If a record has its query in several languages, the
-pair decides the field; a pair whose language differs from what ir_datasets states is refused
-(`irds_languages`). Where queries are documents (`finds_itself`), the document with a query's own id
-is removed from its ranking. Queries and judgments come from ir_datasets unfiltered, so judgments of
-another year's queries are noticed. Documents stream from its files or its document store. Nothing
-is fetched if `clir_bench.tasks.download.OFFLINE_VARIABLES` forbid it.
+`patterns.fill` lists the names that a pattern may contain. If a record has its query in several
+languages, the pair decides which field is used; a pair in another language than ir_datasets states
+is refused (`irds_languages`). Where queries are documents (`finds_itself`), the document with a
+query's own id is removed from its ranking. Queries and judgments are used unfiltered, so judgments
+of another year's queries are noticed. Documents stream from the files or the document store of
+ir_datasets. Nothing is fetched if `clir_bench.tasks.download.OFFLINE_VARIABLES` forbid it.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ def collection(card: TaskCard, pair: LanguagePair, split: str) -> Collection:
 def finds_itself(dataset_id: str) -> bool:
     """Return whether the queries of a data set are documents of its corpus, by the same ids.
 
-    BEIR's evaluation takes equal ids out in all its data sets (`ignore_identical_ids`). In most of
-    them queries and documents are numbered on their own, and what it takes out where two numbers
-    happen to be equal is any document; they are not listed.
+    BEIR's evaluation removes documents with the query's id in all its data sets
+    (`ignore_identical_ids`). But in most of them, queries and documents are numbered independently,
+    so such a document has nothing to do with the query; these data sets are not listed.
     """
     return _QUERIES_ARE_DOCUMENTS.fullmatch(dataset_id) is not None
 
@@ -161,7 +161,7 @@ def open_dataset(card: TaskCard, dataset_id: str, *entities: str) -> Any:
     """Return ir_datasets' object; this rarely fetches anything.
 
     Raises:
-        CardError: The id is written as no id is.
+        CardError: The id does not look like one of ir_datasets' ids.
         MissingDataError: There is no such data set, it lacks one of `entities` ("docs", ...), or
             the list of its files cannot be fetched.
     """

@@ -1,4 +1,4 @@
-"""Makes cards for `--task irds:DATASET`."""
+"""Makes the task card for `--task irds:DATASET`, from what ir_datasets knows of the data set."""
 
 from __future__ import annotations
 

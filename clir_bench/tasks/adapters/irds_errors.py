@@ -1,4 +1,4 @@
-"""Imports ir_datasets, keeps it offline, and reports what failed in it."""
+"""Imports ir_datasets, keeps it offline on request, and turns its errors into clir-bench's own."""
 
 from __future__ import annotations
 

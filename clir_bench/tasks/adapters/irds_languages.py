@@ -1,9 +1,9 @@
 """Finds the languages of queries and documents in ir_datasets, and the fields that hold them.
 
 ir_datasets names one language for all queries of a data set. It names none where a record holds a
-query in several languages: `title_en` and `title_zh` in TREC Mandarin; `title`, `ht_title` and
-`mt_title` in NeuCLIR and HC4. There the titles are English; people (`ht`) and machines (`mt`)
-translated them into the documents' language. The pair decides which field is searched with.
+query in several languages. TREC Mandarin has `title_en` and `title_zh`. NeuCLIR and HC4 have
+English titles (`title`), which people (`ht_title`) and machines (`mt_title`) translated into the
+documents' language. The pair decides which field becomes the query.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Mewsli-X: an entity mention in a news article to the entity's description, in any language.
+"""Reads Mewsli-X: from an entity's mention in the news to its description in any language.
 
-Two files are read, both as the official `get-mewsli-x.sh` leaves them in `mewsli_x/output/dataset`
+It reads two files as the official `get-mewsli-x.sh` leaves them in `mewsli_x/output/dataset`
 (Ruder et al. 2021, arXiv 2104.07412; release mewsli-x_20220518_6):
 
     candidate_set_entities.jsonl        {"entity_id", "title", "description", "sentence_spans",
@@ -17,14 +17,14 @@ A query is one mention of an article in the pair's query language. A document is
 candidate entities, with its description in any language; one entity is relevant. Texts are those of
 the benchmark's own baseline (XTREME-R, `utils_mewslix.py`):
 
-- the query is the mention, a colon, and the one sentence the mention is in, the mention set between
+- the query is the mention, a colon, and the sentence of the mention, with the mention between
   braces: "Espoo: Buses from { Espoo } stood still."; a pair of braces in the text itself, before
   or after the mention, becomes parentheses;
 - the document is the sentences of the description joined by a space; the title is not used;
 - line ends and doubled spaces become one space.
 
-Nothing is cut here; the baseline cuts both sides at 64 tokens, which is left to the encoder. For a
-description without sentence spans, where the baseline uses an empty text, all of it is used.
+The baseline cuts both sides at 64 tokens; here only the encoder cuts texts. Of a description
+without sentence spans, this adapter uses the whole text; the baseline uses an empty one.
 """
 
 from __future__ import annotations

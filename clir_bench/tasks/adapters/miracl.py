@@ -1,7 +1,7 @@
-"""MIRACL (Zhang et al. 2023, TACL 11): each language's questions over its own Wikipedia.
+"""Reads MIRACL (Zhang et al. 2023, TACL 11): each language's questions over its own Wikipedia.
 
-Fetched by ir_datasets where the card names its data sets in `source.dataset`, else read from a
-folder in the official hub layout, `<l>` being the source's code of the language:
+ir_datasets fetches the files if the card names data sets in `source.dataset`. Otherwise they come
+from a folder with the layout of the Hugging Face Hub; `<l>` is the source's code of the language:
 
     miracl-corpus-v1.0-<l>/docs-<n>.jsonl.gz                       docid, title, text; n from 0
     miracl-v1.0-<l>/topics/topics.miracl-v1.0-<l>-<split>.tsv      query_id<tab>text
@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 
 from clir_bench.core.text_files import JsonlDocuments, read_qrels, read_topics
-from clir_bench.errors import DataError
+from clir_bench.errors import MissingDataError
 from clir_bench.tasks.adapters import irds
 from clir_bench.tasks.cards import TaskCard
 from clir_bench.tasks.source import Source
@@ -30,7 +30,7 @@ def load(card: TaskCard, pair: LanguagePair, split: str, source: Source) -> Coll
 
     Raises:
         MissingDataError: A file of this language is missing, or cannot be fetched.
-        DataError: A file is broken, or one of the numbered document files is missing.
+        DataError: A file is broken.
     """
     if source.origin == "cache" and irds.uses_ir_datasets(card):
         return irds.collection(card, pair, split)
@@ -55,7 +55,7 @@ def _shards(source: Source, folder: str) -> list[Path]:
         if (match := _SHARD.fullmatch(path.name))
     }
     if missing := sorted(set(range(max(numbers, default=0))) - numbers):
-        raise DataError(
+        raise MissingDataError(
             f"{present}: docs-{missing[0]}.jsonl.gz is missing, though docs-{max(numbers)} is "
             "there; fetch the rest of the corpus"
         )

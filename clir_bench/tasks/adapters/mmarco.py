@@ -1,8 +1,8 @@
-"""mMARCO (Bonifacio et al. 2021, arXiv 2108.13897): MS MARCO passages in 14 languages.
+"""Reads mMARCO (Bonifacio et al. 2021, arXiv 2108.13897): MS MARCO passages in 14 languages.
 
-Ids are shared by all languages, so any language's queries go with any language's documents.
-Fetched by ir_datasets (`[source]` as in `irds`), or read from a folder in the
-layout of the hub's data set, whose file names `[source]` gives as patterns:
+All languages share their ids, so queries in any language can search documents in any language.
+ir_datasets fetches the files (`[source]` as in `irds`), or they come from a folder with the layout
+of the Hub's data set; then `[source]` gives their names as patterns:
 
     documents    doc_id<tab>text
     queries      query_id<tab>text

@@ -1,7 +1,7 @@
-"""MTOP utterances: to their translation, or to utterances of the same intent.
+"""Reads MTOP: from an utterance to its translation, or to utterances with the same intent.
 
-Li et al. 2021 (EACL, arXiv 2008.09335). Two layouts are read, which name an utterance by the same
-id in every language:
+Li et al. 2021 (EACL, arXiv 2008.09335). It reads two layouts; both give an utterance the same id in
+every language:
 
 - `<split>.json` of XSemPLR (Zhang et al. 2023, arXiv 2306.04085), parallel in all languages: a list
   of `{"id", "question": {language: text}, "mr": {"slot_intent": {language: "[IN:... ]"}}}`;

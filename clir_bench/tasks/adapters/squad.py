@@ -1,4 +1,4 @@
-"""Paragraphs and questions of a SQuAD-format JSON file, checked once for all pairs.
+"""Reads paragraphs and questions from JSON in SQuAD's format; checks them once for all pairs.
 
 Source of the format: Rajpurkar et al. 2016 (arXiv 1606.05250); XQuAD-R's `sentences` and
 `sentence_breaks` are those of Roy et al. 2020 (arXiv 2004.05484).

@@ -1,4 +1,4 @@
-"""Tatoeba similarity search: a sentence, and its translation into or out of English.
+"""Reads Tatoeba: from a sentence to its translation into or out of English.
 
 Artetxe and Schwenk 2019 (arXiv 1812.10464). Files are LASER's `v1/tatoeba.<l>-eng.<l>` and
 `v1/tatoeba.<l>-eng.eng`, aligned by line; the folder `v1` may be left out.

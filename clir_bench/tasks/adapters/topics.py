@@ -1,4 +1,4 @@
-"""TREC topics in their tagged form.
+"""Reads TREC topics in their tagged form.
 
     <top>
     <num> Number: 351
@@ -8,8 +8,9 @@
     <narr> Narrative: ...
     </top>
 
-Fields may be closed (`</title>`) or end where the next begins; the labels ("Number:", "Topic:",
-"Description:", "Narrative:") are not part of the text. Lines of one field are joined by a space.
+A field ends at its closing tag (`</title>`) or where the next field begins. The labels ("Number:",
+"Topic:", "Description:", "Narrative:") are not part of the text. Lines of one field are joined by a
+space.
 """
 
 from __future__ import annotations

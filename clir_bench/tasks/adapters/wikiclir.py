@@ -1,14 +1,15 @@
-"""WikiCLIR (Sasaki et al. 2018, N18-2073): English sentences to the articles of 25 Wikipedias.
+"""Reads WikiCLIR (Sasaki et al. 2018, N18-2073): from English to articles of 25 Wikipedias.
 
-Fetched by ir_datasets (`[source]` as in `irds`), or read from a folder in the
-release's layout, whose file names `[source]` gives as patterns; `{suffix}` in them is our code of
-the document language unless `suffix_<our code>` says otherwise:
+ir_datasets fetches the files (`[source]` as in `irds`), or they come from a folder with the layout
+of the release; then `[source]` gives their names as patterns. `{suffix}` in a pattern is our code
+of the document language unless `suffix_<our code>` states another:
 
     documents    doc_id<tab>title<tab>text
     queries      query_id<tab>title<tab>first_sent, English, one file for all languages
     qrels        query_id doc_id relevance, by any white space; 2 same article, 1 linked both ways
 
-A language's queries are those judged in it. The same file with `.gz` after its name is read too.
+The queries of a language are those with judgments in it. The same file with `.gz` after its name is
+read too.
 """
 
 from __future__ import annotations

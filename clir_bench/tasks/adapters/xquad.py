@@ -1,4 +1,4 @@
-"""XQuAD as paragraph retrieval: a question, and the paragraph it was asked about.
+"""Reads XQuAD as retrieval: from a question to the paragraph it was asked about.
 
 Artetxe, Ruder and Yogatama 2020 (arXiv 1910.11856). Files are `xquad.<language>.json`. They are
 parallel, so the n-th paragraph has the same id in every language.

@@ -1,4 +1,4 @@
-"""XQuAD-R (LAReQA): a question, and the sentence that answers it in one language or in all.
+"""Reads XQuAD-R (LAReQA): from a question to the sentence that answers it, in one language or all.
 
 Roy et al. 2020 (arXiv 2004.05484). Files are `<language>.json`: XQuAD with the sentences of every
 paragraph. The relevant sentence is the one in which the first answer starts.

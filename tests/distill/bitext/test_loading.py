@@ -168,7 +168,7 @@ def test_aligned_lines_lose_what_teaches_nothing() -> None:
 def test_files_of_unequal_length_are_named_with_both_counts(tmp_path: Path) -> None:
     lines(tmp_path, "text.en", ENGLISH)
     lines(tmp_path, "text.sw.gz", SWAHILI[:2])
-    with pytest.raises(DataError, match=r"text\.sw\.gz: 2 lines where .*text\.en has 3"):
+    with pytest.raises(DataError, match=r"text\.sw\.gz: 2 lines, but .*text\.en has 3"):
         read(tmp_path, format="lines", path="text.{language}.gz", english="text.en")
 
 
@@ -219,7 +219,7 @@ def test_columns_are_named_by_number_or_by_header(tmp_path: Path) -> None:
     assert read(tmp_path, path="headed.tsv.gz", fields=by_name, **common)[0] == expected
     with pytest.raises(DataError, match=r"plain\.tsv:1: expected 2 columns.*found 3"):
         read(tmp_path, path="plain.tsv", **common)
-    with pytest.raises(DataError, match=r"plain\.tsv:1: no column 'en'.*there are 3"):
+    with pytest.raises(DataError, match=r"plain\.tsv:1: no column 'en'.*the file has 3"):
         read(tmp_path, path="plain.tsv", fields=by_name, **common)
 
 
@@ -252,7 +252,7 @@ def test_verses_are_matched_by_key() -> None:
 def test_verse_that_occurs_twice_is_an_error(tmp_path: Path) -> None:
     lines(tmp_path, "en.tsv", ["Ruth 1:1\tOne.", "Ruth 1:2\tTwo."])
     lines(tmp_path, "sw.tsv", ["Ruth 1:1\tMoja.", "Ruth 1:1\tMbili."])
-    with pytest.raises(DataError, match=r"sw\.tsv:2: 'Ruth 1:1' is in line 1 already"):
+    with pytest.raises(DataError, match=r"sw\.tsv:2: 'Ruth 1:1' occurs already in line 1"):
         read(tmp_path, format="verses", path="{language}.tsv", english="en.tsv")
 
 

@@ -365,7 +365,7 @@ def test_shares_of_tiers_hold_whatever_the_counts() -> None:
         (Mixing(shares={"low": 0.5, "high": 0.4}), "add up to 0.9"),
         (Mixing(shares={"low": 1.0}), "no share for tier 'high'.* the tier of de"),
         (Mixing(shares={"low": 0.5, "mid": 0.2, "high": 0.3}), "no language .* in tier 'mid'"),
-        (Mixing(shares={"low": 1.5, "high": -0.5}), "no share"),
+        (Mixing(shares={"low": 1.5, "high": -0.5}), "not a share"),
     ],
 )
 def test_mixing_that_cannot_be_had_is_refused(mixing: Mixing, message: str) -> None:
@@ -374,7 +374,7 @@ def test_mixing_that_cannot_be_had_is_refused(mixing: Mixing, message: str) -> N
 
 
 def test_nothing_to_train_on_is_refused() -> None:
-    with pytest.raises(UsageError, match="nothing is left"):
+    with pytest.raises(UsageError, match="no pair of the bitext is left"):
         language_weights({"sw": 0}, Mixing())
 
 

@@ -145,9 +145,9 @@ def test_a_signal_writes_a_checkpoint_and_the_next_start_goes_on_from_its_step(
     finally:
         signal.signal(number, before)
     assert list(checkpoint.steps(tmp_path / "model/.training")) == [7]
-    assert "stopped after step 7; the same command goes on from there" in caplog.text
+    assert "stopped after step 7; the same command continues from there" in caplog.text
     tiny.run(teacher, bitext, tmp_path / "model")
-    assert "the training goes on from step 7 of 20" in caplog.text
+    assert "the training continues from step 7 of 20" in caplog.text
     whole, resumed = _weights(finished), _weights(tmp_path / "model")
     for name in whole:
         np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)
@@ -290,7 +290,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(
         save(tensors, path)
 
     monkeypatch.setattr(safetensors.torch, "save_file", full)
-    with pytest.raises(OutputError, match=r"No space left.*goes on from step-00000010"):
+    with pytest.raises(OutputError, match=r"No space left.*continues from step-00000010"):
         tiny.run(teacher, bitext, tmp_path / "model")
     assert [p.name for p in (tmp_path / "model/.training").glob("*step*")] == ["step-00000010"]
 
@@ -302,7 +302,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(
         (
             "optimiser.safetensors",
             lambda data: data[:-1] + bytes([data[-1] ^ 1]),
-            "optimiser.safetensors: damaged: its sha256 is another",
+            "optimiser.safetensors: damaged: its sha256 differs",
         ),
         ("state.json", lambda data: data[:9], "cannot be read"),
         (
@@ -313,10 +313,10 @@ def test_a_full_disk_keeps_the_last_checkpoint(
     ],
 )
 def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(
-    teacher: Path, bitext: Path, tmp_path: Path, name: str, change: Any, message: str
-) -> None:
-    output = tmp_path / "model"
-    tiny.run(teacher, bitext, output)
+    teacher: Path, bitext: Path, finished: Path, tmp_path: Path,
+    name: str, change: Any, message: str,
+) -> None:  # fmt: skip
+    output = shutil.copytree(finished, tmp_path / "model")
     (output / "optical.json").unlink()
     path = output / ".training/step-00000020" / name
     path.write_bytes(change(path.read_bytes()))
@@ -326,10 +326,9 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(
 
 
 def test_a_training_is_not_gone_on_with_under_another_recipe(
-    teacher: Path, bitext: Path, tmp_path: Path
+    teacher: Path, bitext: Path, finished: Path, tmp_path: Path
 ) -> None:
-    output = tmp_path / "model"
-    tiny.run(teacher, bitext, output)
+    output = shutil.copytree(finished, tmp_path / "model")
     with pytest.raises(UsageError, match="already holds a finished model"):
         tiny.run(teacher, bitext, output)
     (output / "optical.json").unlink()

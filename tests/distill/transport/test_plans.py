@@ -80,10 +80,10 @@ def entropy(plan: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("epsilon", [1.0, 0.05, 0.005])
 @pytest.mark.parametrize("spread", [0.0, 1.0])
-def test_sinkhorn_solves_2000_ragged_problems_within_the_entropic_bound(
+def test_sinkhorn_solves_500_ragged_problems_within_the_entropic_bound(
     epsilon: float, spread: float
 ) -> None:
-    problem = ragged(2000, 10, 12, seed=1, spread=spread)
+    problem = ragged(500, 10, 12, seed=1, spread=spread)
     cost, source, target = problem
     solved = sinkhorn(*problem, epsilon=epsilon)
     best = transport_cost(exact(*problem).plan.double(), cost.double())
@@ -237,7 +237,7 @@ def test_two_by_two_is_the_closed_form() -> None:
 @pytest.mark.parametrize("scale", [1e3, 1e-6])
 @pytest.mark.parametrize("shift", [0.0, -500.0])
 def test_costs_of_any_size_and_sign_are_solved(scale: float, shift: float) -> None:
-    cost, source, target = ragged(200, 8, 9, seed=13, spread=1.0, scale=scale)
+    cost, source, target = ragged(60, 8, 9, seed=13, spread=1.0, scale=scale)
     problem = (cost + shift, source, target)
     for epsilon in (0.05, 0.005):
         solved = sinkhorn(*problem, epsilon=epsilon)

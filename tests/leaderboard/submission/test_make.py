@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from submissions import CARD, Submitted, make_submission
 
 from clir_bench.core.safe_text import name_problem, text_problem, without_folders
-from clir_bench.errors import ClirBenchError, DataError
+from clir_bench.errors import ClirBenchError, DataError, ResultError
 from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.make import NotForBoardsError, open_result
 from clir_bench.leaderboard.submission.plan import plan_of
+from clir_bench.leaderboard.submission.submit import submit_results
 from clir_bench.metrics.scoring import score
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result, read_scores
@@ -53,6 +54,23 @@ def random_run(seed: int, n_queries: int = 5, n_documents: int = 30) -> Run:
     ]
     scores = [np.sort(rng.random(n_documents, np.float32))[::-1]] * n_queries
     return Run([f"query-{number}" for number in range(n_queries)], doc_ids, scores)
+
+
+def test_submitting_is_one_call(made: Submitted, tmp_path: Path) -> None:
+    card = tmp_path / "card.toml"
+    folder = made.full.parents[1]
+    (folder / "mine" / "part.json").write_text(
+        made.full.read_text().replace('"limit": null', '"limit": 3')
+    )
+    done = submit_results([folder], tmp_path / "to", card=card)
+    [result] = done.results
+    assert result.path == tmp_path / "to/hashing/mine/test.json"
+    assert result.n_pairs == 3 and result.size_bytes > result.path.stat().st_size
+    assert done.systems == (tmp_path / "to/hashing",)
+    assert "part.json: " in done.left_out[0] and len(done.left_out) == 1
+    with pytest.raises(ResultError, match="--overwrite replaces it"):
+        submit_results([made.full], tmp_path / "to")
+    assert submit_results([made.full], tmp_path / "to", overwrite=True).results == (result,)
 
 
 def test_a_submission_is_an_ordinary_result_that_says_what_it_was_cut_from(made: Submitted) -> None:
@@ -220,7 +238,7 @@ def test_a_result_of_too_few_documents_is_refused(made: Submitted) -> None:
     refuse(
         made,
         lambda raw: raw["pairs"]["en-de"].update(depth=50, cut=True, counts=None),
-        "rankings hold 50 documents per query, and 100 are submitted",
+        "rankings hold 50 documents per query, but a submission needs 100",
     )
 
 
@@ -269,7 +287,7 @@ def test_data_other_than_what_was_run_on_is_noticed(
 ) -> None:
     made.task.edit("sw/corpus.jsonl", "Mvua kubwa", "Mvua ndogo")
     assert clir("submit", made.full, "--to", made.root, "--overwrite") == 1
-    assert "is not what pair en-sw was run on" in capsys.readouterr().err
+    assert "is not the data that pair en-sw was run on" in capsys.readouterr().err
 
 
 def test_a_submission_is_replaced_only_when_asked_for(

@@ -18,11 +18,11 @@ import pytest
 from folders import clir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from submissions import CARD, Submitted, local_data, make_submission
+from submissions import CARD, Submitted, make_submission
 
 from clir_bench.core import bounded_files, plugins
 from clir_bench.core.bounded_files import read_gzip, read_plain, read_xz
-from clir_bench.errors import DataError, ResultError
+from clir_bench.errors import DataError, MissingDataError, ResultError
 from clir_bench.leaderboard.submission import run_format
 from clir_bench.leaderboard.submission.claims import read_statement
 from clir_bench.leaderboard.submission.layout import find_systems
@@ -44,7 +44,7 @@ def test_what_submit_makes_is_valid_by_folder_system_and_result(made: Submitted)
         report = made.report(path)
         assert report.problems == []
         assert [found.name for found in report.recomputed] == ["test.json"]
-        assert report.not_recomputed == []
+        assert report.not_recomputed == {}
 
 
 def test_the_command_says_so_and_exits_with_zero(
@@ -54,22 +54,17 @@ def test_the_command_says_so_and_exits_with_zero(
     assert "all scores were recomputed from the runs" in capsys.readouterr().out
 
 
-def without_data(_: object, __: str) -> None:
-    return None
-
-
 def test_without_data_it_says_that_nothing_was_recomputed(made: Submitted) -> None:
-    report = validate(made.system, without_data)
+    report = validate(made.system, recompute=False)
     assert report.problems == []
     assert report.recomputed == []
-    assert report.not_recomputed == [made.result]
+    assert report.not_recomputed == {made.result: ""}
 
 
 def test_without_data_the_exit_code_is_three_unless_that_was_asked_for(
     made: Submitted, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.task.edit_card('directory = "data"\n', "")
-    monkeypatch.setattr("clir_bench.cli.validate.find_source", lambda *_: None)
     # the card says less now than when it was run, but the same
     made.edit(lambda raw: raw["task"].update(card_sha256=made.task.card.sha256()))
     assert clir("validate", made.system) == 3
@@ -78,22 +73,54 @@ def test_without_data_the_exit_code_is_three_unless_that_was_asked_for(
     assert "SCORES WERE NOT RECOMPUTED" in capsys.readouterr().out
 
 
+def test_missing_files_are_named_and_the_pairs_that_have_all_theirs_are_recomputed(
+    made: Submitted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made.task.data / "sw" / "corpus.jsonl").unlink()
+    report = validate(made.system)
+    assert report.problems == []
+    assert report.recomputed == []
+    [missing] = report.not_recomputed.values()
+    assert "sw/corpus.jsonl or sw/corpus.jsonl.gz is not in" in missing
+    assert "--data-dir" in missing
+    assert clir("validate", made.system) == 3
+    assert f"test.json: {missing}\n" in capsys.readouterr().out
+    made.edit_values(lambda text: text.replace("1.0", "0.5"), "en-de")
+    assert "en-de.values.tsv.gz" in made.problems()
+
+
+def test_missing_files_hide_no_wrong_mean(made: Submitted) -> None:
+    for name in ("sw", "de"):
+        (made.task.data / name / "corpus.jsonl").unlink()
+    made.edit(lambda raw: raw["overall"]["nDCG@10"].update(interval=[0.0, 1.0]))
+    assert "overall.nDCG@10.interval" in made.problems()
+
+
+def test_data_in_a_folder_per_task_is_found(made: Submitted, tmp_path: Path) -> None:
+    made.task.data.rename(tmp_path / "mine")
+    report = validate(made.system, data_dir=tmp_path)
+    assert report.problems == [] and report.recomputed == [made.result]
+    with pytest.raises(MissingDataError, match="typo is no folder"):
+        validate(made.system, data_dir=tmp_path / "typo")
+
+
 def test_without_data_means_are_still_those_of_the_values(made: Submitted) -> None:
     made.edit(lambda raw: raw["overall"]["nDCG@10"].update(mean=0.99))
-    [problem] = validate(made.system, without_data).problems
+    [problem] = validate(made.system, recompute=False).problems
     assert "overall.nDCG@10.mean is stated as 0.99" in problem.what
 
 
 def test_without_data_no_more_values_are_resampled_than_there_are_queries(made: Submitted) -> None:
     made.edit_values(lambda text: text + "".join(f"x{n}\t0\t0\t0\n" for n in range(10_000)))
-    [problem] = validate(made.system, without_data).problems
+    [problem] = validate(made.system, recompute=False).problems
     assert "pair en-sw: there are values of 10,003 queries" in str(problem)
     made.edit(put("pairs", "en-sw", "counts", "judged_queries", value=10_003))
     assert "pair en-sw: there are values of 10,003 queries" in "".join(
-        map(str, validate(made.system, without_data).problems)
+        map(str, validate(made.system, recompute=False).problems)
     )
     made.edit(put("pairs", "en-sw", "counts", "queries", value=10_003))
-    assert "counts are not those on the card" in str(validate(made.system, without_data).problems)
+    report = validate(made.system, recompute=False)
+    assert "counts are not those on the task's card" in str(report.problems)
 
 
 def test_validating_changes_and_leaves_nothing(made: Submitted) -> None:
@@ -140,7 +167,7 @@ def put(*path: str, value: object) -> Callable[[Any], object]:
 
 TAMPERED = {
     "a score": (put("pairs", "en-sw", "scores", "nDCG@10", "mean", value=1.0),
-                r"pairs.en-sw.scores.nDCG@10.mean is stated as 1.0, its files give 0\.\d+"),
+                r"pairs.en-sw.scores.nDCG@10.mean is stated as 1.0, but its files give 0\.\d+"),
     "the last digit": (lambda raw: put("overall", "nDCG@10", "mean",
                        value=float(np.nextafter(raw["overall"]["nDCG@10"]["mean"], 0)))(raw),
                        "overall.nDCG@10.mean is stated as"),
@@ -159,7 +186,7 @@ TAMPERED = {
     "a failed pair": (put("pairs", "en-sw", "status", value="failed"), "that are not done"),
     "no pair": (lambda raw: raw["pairs"].pop("en-sw"), "partial: pairs that boards show are miss"),
     "a stranger's pair": (lambda raw: raw["pairs"].update({"xx-yy": raw["pairs"]["en-sw"]}),
-                          "pairs that the task has not: 'xx-yy'"),
+                          "pairs that the task does not have: 'xx-yy'"),
     "a path for a pair": (lambda raw: raw["pairs"].update({"../../x": raw["pairs"]["en-sw"]}),
                           "'../../x' is no language pair, such as 'en-sw'"),
     "a run elsewhere": (put("pairs", "en-sw", "run_file", value="../../../etc/passwd"),
@@ -171,19 +198,19 @@ TAMPERED = {
     "another pair's values": (put("pairs", "en-sw", "values_file", value="test/x.values.tsv.gz"),
                               "values_file must be test/en-sw.values.tsv.gz"),
     "another card": (put("task", "card_sha256", value="0" * 64), "another version of the task's"),
-    "another task": (put("task", "id", value="yours"), "task 'yours' is none of the benchmark's"),
-    "a card's path": (put("task", "id", value="x.toml"), "task 'x.toml' is none of the benchmark"),
-    "another split": (put("task", "split", value="dev"), "split 'dev' is none of the task's"),
+    "another task": (put("task", "id", value="yours"), "'yours' is not a task of the benchmark"),
+    "a card's path": (put("task", "id", value="x.toml"), "'x.toml' is not a task"),
+    "another split": (put("task", "split", value="dev"), "split 'dev' is not a split of the task"),
     "more resamples": (put("settings", "n_resamples", value=10**9), "intervals must be made with"),
-    "a deeper run": (put("submission", "depth", value=1000), "must be cut to 100 documents"),
-    "no submission": (put("submission", value=None), "not made by `clir-bench submit`"),
+    "a deeper run": (put("submission", "depth", value=1000), "must keep 100 documents"),
+    "no submission": (put("submission", value=None), "was not made by `clir-bench submit`"),
     "a Perl measure": (put("task", "measures", value=["ERR@10"]), "measure 'ERR@10': expected one"),
     "a deep measure": (put("task", "measures", value=["AP@1000"]), "with a cutoff up to 100"),
     "code": (put("task", "measures", value=["__import__('os')@1"]), "expected one of AP, Judged"),
-    "fewer measures": (put("task", "measures", value=["nDCG@10"]), "lacks the task's AP@100"),
+    "fewer measures": (put("task", "measures", value=["nDCG@10"]), "measures of the task: AP@100"),
     "HTML for a name": (put("system", "name", value="<script>alert(1)</script>"), "name '<script>"),
     "a path for a name": (put("system", "name", value="../../up"), "must be 1 to 100 ASCII"),
-    "another name": (put("system", "name", value="other"), "is of system 'other', whose folder is"),
+    "another name": (put("system", "name", value="other"), "system 'other'; its folder must be"),
     "a reversed name": (put("system", "name", value="a\u202eb"), "'name' has an invisible or dire"),
     "a terminal escape": (put("system", "revision", value="\x1b[2J"), "'revision' has a control"),
     "a hidden key": (put("system", "\u202e", value=1), "a key has an invisible or direction"),
@@ -193,8 +220,8 @@ TAMPERED = {
         put("settings", "seed", value="0"),
         "settings.seed: expected a whole number",
     ),
-    "a huge number": (put("system", "n_parameters", value=10**400), "is too large a number"),
-    "no time": (put("environment", "started", value="yesterday"), "'yesterday' is no time"),
+    "a huge number": (put("system", "n_parameters", value=10**400), "is too large"),
+    "no time": (put("environment", "started", value="yesterday"), "'yesterday' is not a time"),
     "another schema": (put("schema_version", value=2), "schema_version"),
 }  # fmt: skip
 
@@ -212,8 +239,8 @@ def test_a_result_that_was_tampered_with_is_refused(made: Submitted, what: str) 
     [
         ("[" * 10_000 + "]" * 10_000, "not valid JSON"),
         ('{"a":' * 50_000, "not valid JSON"),
-        ('{"a": NaN}', "NaN is no number"),
-        ('{"a": -Infinity}', "-Infinity is no number"),
+        ('{"a": NaN}', "NaN is not a number"),
+        ('{"a": -Infinity}', "-Infinity is not a number"),
         ('{"a": 1e999}', "'a' is not finite"),
         ('{"a": 1, "a": 2}', "a key occurs twice"),
         ('{"a": ' + "9" * 5000 + "}", "not valid JSON"),
@@ -238,17 +265,17 @@ def test_a_pickle_or_archive_for_a_result_is_refused(made: Submitted, data: byte
 
 RUNS = {
     "a document elsewhere": (b"d2", b"d9", "1 documents are not in the corpus: 'd9'"),
-    "a query elsewhere": (b"q3 Q0", b"q9 Q0", "1 queries that the task has not: 'q9'"),
+    "a query elsewhere": (b"q3 Q0", b"q9 Q0", "1 queries that the task does not have: 'q9'"),
     "a document twice": (b" d1 ", b" d2 ", "'d2' occurs twice for query"),
-    "a NaN score": (b" 100 hashing", b" nan hashing", "not as `clir-bench submit` writes it"),
-    "an infinite score": (b" 100 hashing", b" inf hashing", "not as `clir-bench submit` writes"),
-    "a false rank": (b"  1 100 ", b"  2 100 ", "not as `clir-bench submit` writes it"),
-    "another score": (b"  1 100 ", b"  1 999 ", "not as `clir-bench submit` writes it"),
-    "another tag": (b" hashing\n", b" h<b>ing\n", "not as `clir-bench submit` writes it"),
-    "a column less": (b"q1 Q0 ", b"q1 x0 ", "not as `clir-bench submit` writes it"),
+    "a NaN score": (b" 100 hashing", b" nan hashing", "differs from what `clir-bench submit`"),
+    "an infinite score": (b" 100 hashing", b" inf hashing", "differs from what"),
+    "a false rank": (b"  1 100 ", b"  2 100 ", "differs from what `clir-bench submit`"),
+    "another score": (b"  1 100 ", b"  1 999 ", "differs from what `clir-bench submit`"),
+    "another tag": (b" hashing\n", b" h<b>ing\n", "differs from what `clir-bench submit`"),
+    "a column less": (b"q1 Q0 ", b"q1 x0 ", "differs from what `clir-bench submit`"),
     "two ids in one": (b"q1 Q0 ", b"q Q 0 ", " line 1: expected `query_id Q0 doc_id rank"),
     "a tab": (b"q1 Q0 ", b"q1\tQ0 ", "expected `query_id Q0 doc_id rank score tag`, with spaces"),
-    "no UTF-8": (b" d1 ", b" d\xff ", "not as `clir-bench submit` writes it"),
+    "no UTF-8": (b" d1 ", b" d\xff ", "differs from what `clir-bench submit`"),
     "one line longer": (b"hashing\nq2", b"hashing \nq2", "expected lines of one length"),
 }  # fmt: skip
 
@@ -269,12 +296,12 @@ def test_another_ranking_gives_other_scores_and_says_whose(made: Submitted) -> N
     made.replace_run(run_format.compress(swapped.replace(b"?" * len(first), second)))
     problems = made.problems()
     assert "en-sw.values.tsv.gz: " in problems
-    assert "the run and the judgments give" in problems
+    assert "but the run and the judgments give" in problems
 
 
 def test_a_run_of_another_sha256_is_refused(made: Submitted) -> None:
     made.run().write_bytes(made.run("en-de").read_bytes())
-    assert "en-sw.run.xz: is not the file of the result's run_sha256" in made.problems()
+    assert "en-sw.run.xz: its sha256 is not the result's run_sha256" in made.problems()
 
 
 @pytest.mark.parametrize(
@@ -300,10 +327,10 @@ def test_a_damaged_run_is_refused(
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda text: text.replace("q1\t", "q7\t"), "queries are not the judged ones, sorted"),
-        (lambda text: text.replace("nDCG@10", "P@1"), "columns are not the result's measures"),
+        (lambda text: text.replace("q1\t", "q7\t"), "queries must be the judged ones, sorted"),
+        (lambda text: text.replace("nDCG@10", "P@1"), "columns must be the result's measures"),
         (lambda text: text.replace("\t", "\tnan\t", 5), "expected|must be finite"),
-        (lambda text: text + text.splitlines()[1] + "\n", "a query is there twice"),
+        (lambda text: text + text.splitlines()[1] + "\n", "a query occurs twice"),
         (lambda text: "", "no values"),
         (lambda text: "x", "expected a header that begins with query_id"),
     ],
@@ -321,26 +348,26 @@ def test_right_values_in_another_file_than_the_one_stated_are_named(
     made: Submitted, source: str
 ) -> None:
     made.edit(put("pairs", "en-sw", "values_sha256", value="0" * 64))
-    report = made.report() if source == "with data" else validate(made.system, without_data)
+    report = made.report() if source == "with data" else validate(made.system, recompute=False)
     [problem] = report.problems
-    assert "en-sw.values.tsv.gz: is not the file of the result's values_sha256" in str(problem)
+    assert "en-sw.values.tsv.gz: its sha256 is not the result's values_sha256" in str(problem)
 
 
 def test_a_value_that_the_run_does_not_give_is_named(made: Submitted) -> None:
     made.edit_values(lambda text: "\n".join(
         line if not line.startswith("q1") else "q1\t1.0\t1.0\t1.0" for line in text.splitlines()
     ) + "\n")  # fmt: skip
-    assert "is stated as 1.0, the run and the judgments give" in made.problems()
+    assert "is stated as 1.0, but the run and the judgments give" in made.problems()
 
 
 @pytest.mark.parametrize(
     ("name", "match"),
     [
-        ("notes.md", "unexpected file; here belong a task's folder or system.toml"),
+        ("notes.md", "unexpected file; expected only a task's folder or system.toml here"),
         (".hidden", "unexpected file"),
-        ("mine/test.json.bak", "here belong <split>.json and the folder <split>"),
-        ("mine/test/en-sw.run.gz", "here belong <pair>.run.xz and <pair>.values.tsv.gz"),
-        ("mine/test/fr-de.run.xz", "is of no pair of the result; remove it"),
+        ("mine/test.json.bak", "expected only <split>.json and the folder <split> here"),
+        ("mine/test/en-sw.run.gz", "expected only <pair>.run.xz and <pair>.values.tsv.gz here"),
+        ("mine/test/fr-de.run.xz", "belongs to no pair of the result; remove it"),
         ("mine/test/load.py", "unexpected file"),
         ("mine/test/a\u202eb\x1b[2J<b>.pkl", r"a\u202eb\x1b[2J<b>.pkl: unexpected file"),
     ],
@@ -392,25 +419,25 @@ def test_a_missing_card_says_what_writes_one(made: Submitted) -> None:
 def test_a_card_of_another_system_is_refused(made: Submitted) -> None:
     text = CARD.replace('"hashing"', '"other"', 1)
     (made.system / "system.toml").write_text(text, encoding="utf-8")
-    assert "is of system 'hashing', its card of 'other'" in made.problems()
+    assert "is a result of system 'hashing', but the card is of 'other'" in made.problems()
 
 
 def test_a_folder_of_another_name_is_refused(made: Submitted) -> None:
     other = made.root / "better"
     made.system.rename(other)
-    assert "whose folder is 'hashing', not 'better'" in made.problems(other)
+    assert "its folder must be 'hashing', not 'better'" in made.problems(other)
 
 
 def test_two_systems_whose_folders_differ_in_case_are_refused(made: Submitted) -> None:
     other = made.root / "Hashing"
     other.mkdir()
     (other / "system.toml").write_text(CARD, encoding="utf-8")
-    assert "Hashing: looks like 'hashing'; rename the system" in made.problems(made.root)
+    assert "looks like 'hashing'; rename the system" in made.problems(made.root)
 
 
 def test_files_beside_the_systems_are_named(made: Submitted) -> None:
     (made.root / "run.sh").write_text("true")
-    assert "run.sh: unexpected; here belong only the folders of systems" in made.problems(made.root)
+    assert "run.sh: unexpected; expected only folders of systems here" in made.problems(made.root)
 
 
 def test_all_problems_are_reported_together(
@@ -429,7 +456,7 @@ def test_all_problems_are_reported_together(
 
 def test_nothing_to_validate_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="no submission in this folder"):
-        validate(tmp_path, local_data)
+        validate(tmp_path)
 
 
 def test_data_that_is_not_official_is_no_judge(made: Submitted) -> None:

@@ -6,6 +6,7 @@ import errno
 import io
 import logging
 import os
+import posix
 import shutil
 import sys
 from collections import namedtuple
@@ -199,6 +200,8 @@ class FillsUp:
 def written(folder: Folder, vectors: Path, fail_at: int | None) -> int:
     """Run with one failing write, if any, and return how many writes there were."""
     filling = FillsUp(fail_at)
+    patch = pytest.MonkeyPatch()
+    patch.setattr(os, "fsync", posix.fsync)  # one of the calls that may fail
     logging.disable()  # what is written to a terminal is none of the disk's
     sys.setprofile(filling)
     try:
@@ -206,6 +209,7 @@ def written(folder: Folder, vectors: Path, fail_at: int | None) -> int:
     finally:
         sys.setprofile(None)
         logging.disable(logging.NOTSET)
+        patch.undo()
     return filling.n
 
 

@@ -163,7 +163,7 @@ def killed(folder: Path, n_runs: int, seed: int) -> dict[str, int]:
 
 
 def test_runs_killed_here_and_there_go_on_and_end_in_the_same_bytes(tmp_path: Path) -> None:
-    assert killed(tmp_path, 8, seed=0)["kills"] >= 8
+    assert killed(tmp_path, 5, seed=0)["kills"] >= 5
 
 
 @pytest.mark.slow

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from folders import clir
 
+from clir_bench.errors import UnknownNameError
 from clir_bench.search.vectors import maintenance
 from clir_bench.search.vectors.cache_key import Corpus
 from clir_bench.search.vectors.description import read_description
 from clir_bench.search.vectors.entry import Entry, Writing, entry_folder
-from clir_bench.search.vectors.maintenance import stored
+from clir_bench.search.vectors.maintenance import prune_vectors, stored, verify_vectors
 from clir_bench.search.vectors.removal import remove
 from clir_bench.search.vectors.shards import ShardWriter
 from clir_bench.search.vectors.store import size_text
@@ -104,6 +105,24 @@ def test_a_broken_entry_is_listed_as_unreadable_and_prune_removes_it(
 def inventory_size(root: Path) -> str:
     (entry,) = stored(root)
     return size_text(entry.size_bytes)
+
+
+def test_verify_and_prune_say_what_they_found_and_removed(root: Path) -> None:
+    (checked,) = verify_vectors(root, [NAME[-4:]])
+    assert (checked.entry.name, checked.damaged, checked.in_use) == (NAME, {}, False)
+    (data,) = (root / NAME).glob("*.f32")
+    data.write_bytes(b"x" * data.stat().st_size)
+    (checked,) = verify_vectors(root, repair=True)
+    assert list(checked.damaged) == [0]
+    assert [one.damaged for one in verify_vectors(root)] == [{}]
+    assert prune_vectors(root).removed == ()
+    assert prune_vectors(root, everything=True, model="other").removed == ()
+    assert prune_vectors(root, idle_seconds=3600).removed == ()
+    with pytest.raises(UnknownNameError, match="unknown key 'ffff'"):
+        prune_vectors(root, ["ffff"])
+    pruned = prune_vectors(root, idle_seconds=-1)
+    assert [one.name for one in pruned.removed] == [NAME]
+    assert stored(root) == []
 
 
 def anything(draw: random.Random, depth: int = 0) -> Any:
