@@ -193,7 +193,7 @@ class EncoderInfo:
         revision: Commit of the weights, version of the plugin, or the first 12 hex digits of
             `weights_sha256` for a local model: never empty, never a placeholder.
         weights_sha256: sha256 over the weight files' content, or None for a model without weights.
-        query_prompt: Text put before every query.
+        query_prompt: Text put before every query; in it, "{instruction}" becomes the task's.
         document_prompt: Text put before every document.
         max_tokens: Longer texts are cut here; None when there is no limit.
         dtype: Arithmetic of the forward pass, as torch names it: "float32", "bfloat16"; or
@@ -210,6 +210,8 @@ class EncoderInfo:
         training_languages: Codes of the languages seen in training, empty when not known.
         description: One line for people.
         details: What else decides the rankings, by name: the analysis of each language, say.
+        instruction: The task's sentence within `query_prompt`, for encoders that follow
+            instructions (see `encoders.instructions`).
     """
 
     name: str
@@ -228,6 +230,7 @@ class EncoderInfo:
     description: str = ""
     dtype_reason: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
+    instruction: str = ""
 
 
 @runtime_checkable

@@ -115,3 +115,42 @@ def copy_of(folder: Path, target: Path) -> Path:
 
 def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def write_sparse(folder: Path, seed: int, *, static: bool = False, csr: bool = False) -> Path:
+    """Write a SPLADE model, with static weights of query words if asked, or a CSR model."""
+    import torch
+    from sentence_transformers import SparseEncoder
+    from sentence_transformers.base.modules import Router, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from sentence_transformers.sparse_encoder.modules import (
+        SparseAutoEncoder,
+        SparseStaticEmbedding,
+        SpladePooling,
+    )
+    from transformers import BertForMaskedLM
+
+    bert = write_bert(folder / "bert", seed)
+    if csr:
+        transformer = Transformer(str(folder / "bert"))
+        head = SparseAutoEncoder(input_dim=32, hidden_dim=64, k=6)
+        torch.nn.init.normal_(head.encoder.weight)
+        modules = [transformer, Pooling(32, "mean"), head]
+    else:
+        masked = BertForMaskedLM(bert.config)
+        masked.bert.load_state_dict(bert.state_dict(), strict=False)
+        torch.nn.init.normal_(masked.cls.predictions.bias)
+        masked.save_pretrained(folder / "bert")
+        modules = [
+            Transformer(str(folder / "bert"), transformer_task="fill-mask"),
+            SpladePooling(),
+        ]
+    if static:
+        words = SparseStaticEmbedding(
+            modules[0].tokenizer, weight=torch.rand(bert.config.vocab_size) + 0.5
+        )
+        modules = [Router.for_query_document(query_modules=[words], document_modules=modules)]
+    shutil.rmtree(folder / "bert")
+    model = SparseEncoder(modules=modules, device="cpu")
+    model.save(str(folder), create_model_card=False)
+    return folder

@@ -22,7 +22,7 @@ _FIRST = 40  # so many of the most frequent terms are mostly function words
 @click.option(
     "--recipe",
     type=click.Path(path_type=Path),
-    help="TOML file with [[bitext]] as for distill, and [[lexicon]]; recipes/psq.toml is one.",
+    help="TOML file with [[bitext]] as for distill, and [[lexicon]]; tools/psq_tables.toml is one.",
 )
 @bitext_options
 @click.option(

@@ -52,14 +52,16 @@ def _share_text(profile: Profile, system: EncoderSystem) -> str | None:
     """Return the encoder's throughput, None for encoders that do not report their tokens."""
     operations = getattr(getattr(system.encoder, "inner", None), "operations", None)
     n_tokens, waited = profile.counts["tokens"], profile.seconds["encode"]
-    if operations is None or not n_tokens or not waited:
+    if not n_tokens or not waited:
         return None
     text = (
         f"  encoded {profile.counts['texts']:,} texts of {n_tokens:,} tokens, "
         f"{n_tokens / waited:,.0f} tokens per second"
     )
+    if requests := profile.counts["requests"]:
+        text += f", in {requests:,} requests to its server"
     threads = None if system.workers is None else system.workers.threads_each
-    done = operations(profile.counts) / (profile.worker_seconds or waited)
+    done = operations(profile.counts) / (profile.worker_seconds or waited) if operations else 0
     # The rates of other machines are unknown, and models without layers multiply nothing.
     if not done or (profile.worker_seconds and threads is None):
         return text

@@ -142,7 +142,7 @@ def fetch(spec: str) -> Weights | None:
 
     Returns:
         The model's folder, or None if clir-bench knows no weights of the encoder. The encoder was
-        then loaded once, so that its package fetched its files.
+        then loaded once, so that its package fetched its files, unless it is on a server.
 
     Raises:
         ClirBenchError: As `load_encoder`.
@@ -151,7 +151,10 @@ def fetch(spec: str) -> Weights | None:
 
     name, argument = _split(spec)
     if name == DESCRIBED:
-        return model_file.find_weights(model_file.read_description(Path(argument)), trust=True)
+        stated = model_file.read_description(Path(argument)).stated
+        if isinstance(stated, model_file.ModelDescription):
+            return model_file.find_weights(stated, Path(argument), trust=True)
+        return None
     if name == "st" or (name in catalog.table() and not argument):
         return catalog.find(argument if name == "st" else name, trust=True)
     load_encoder(spec, device="cpu")

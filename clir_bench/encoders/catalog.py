@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,7 +45,7 @@ class ModelFacts(BaseModel):
     hub_id: str
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     n_parameters: int
-    similarity: Literal["cosine", "dot", "maxsim"]
+    similarity: loading.Similarity
     license: str
     source: str
     dim: int | None = None

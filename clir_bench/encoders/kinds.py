@@ -18,13 +18,15 @@ from clir_bench.encoders import contents
 from clir_bench.encoders.contents import ADAPTER, module_folders, read_json
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError
+from clir_bench.types import Family
 
 _LATE_INTERACTION = ("MultiVectorEncoder", "ColBERT")
 _HEAD = re.compile(r"For[A-Z]|LMHead|WithLM|DoubleHeads|MTModel|Reader$|CrossEncoder|Reranker")
 _VECTORS = ("ForRetrieval", "ForEmbedding", "ForTextEmbedding", "ForTextEncoding")
-_OTHER_MODULES = re.compile(
-    r"(?i)splade|sparse_?(encoder|auto|static)|cross_?encoder|logitscore|mlmtransformer"
-)
+_PAIR_MODULES = re.compile(r"(?i)cross_?encoder|logitscore")
+_SPARSE_MODULES = re.compile(r"(?i)splade|sparse_?(encoder|auto|static)|mlmtransformer")
+_SPARSE_HEADS = re.compile(r"(?i)splade_?pooling|sparse_?(auto|static)")
+_WORD_HEAD = "ForMaskedLM"
 _POOLED_TASKS = (None, "feature-extraction", "retrieval")
 _ADAPTED_TASKS = (None, "FEATURE_EXTRACTION")
 _HEAD_TENSOR = re.compile(
@@ -45,8 +47,15 @@ _REMEDY = (
 )
 
 
-def is_late_interaction(found: Weights) -> bool:
-    """Return whether sentence-transformers 6 loads a model as late interaction, by its files.
+_SPLADE_REMEDY = (
+    "If it was trained as a SPLADE model, write it once as one, "
+    "from sentence_transformers import SparseEncoder; "
+    "SparseEncoder({path}).save_pretrained('FOLDER'), and name that: --model st:FOLDER. "
+)
+
+
+def family(found: Weights) -> Family:
+    """Return what a model makes of a text when sentence-transformers 6 loads it, by its files.
 
     Raises:
         EncoderError: This kind does not turn texts into vectors to search with.
@@ -55,23 +64,52 @@ def is_late_interaction(found: Weights) -> bool:
     kind = settings.get("model_type")
     types = _module_types(found)
     architectures = _architectures(found.folder)
-    other = next((name for name in types if _OTHER_MODULES.search(name)), None)
-    if kind in ("SparseEncoder", "CrossEncoder") or other:
+    pairs = next((name for name in types if _PAIR_MODULES.search(name)), None)
+    if kind == "CrossEncoder" or pairs:
+        raise _refusal(found, f"is a {kind or f'model with the module {pairs}'}", reranker=True)
+    sparse = next((name for name in types if _SPARSE_MODULES.search(name)), None)
+    if kind == "SparseEncoder" or (kind is None and sparse):
+        _require_term_head(found, types)
+        return "sparse"
+    if sparse:
         raise EncoderError(
-            f"model {found.name!r} is a {kind or f'model with the module {other}'}; clir-bench "
-            "runs single-vector (SentenceTransformer) and late-interaction (MultiVectorEncoder) "
-            "models"
+            f"model {found.name!r} is saved as a {kind} and has the module {sparse}, which makes "
+            "weights of terms; correct model_type in config_sentence_transformers.json"
         )
     if kind in _LATE_INTERACTION:
-        return True
+        return "tokens"
     if kind is None and any("pylate" in name or "multi_vector" in name for name in types):
-        return True
-    late = kind is None and any(
+        return "tokens"
+    if kind is None and any(
         name == "HF_ColBERT" or name.endswith("ForRetrieval") for name in architectures
-    )
-    if not late:
-        _require_pooling(found, architectures, stated=bool(types))
-    return late
+    ):
+        return "tokens"
+    _require_pooling(found, architectures, stated=bool(types))
+    return "single"
+
+
+def _require_term_head(found: Weights, types: list[str]) -> None:
+    """Refuse a sparse model without trained layers that make weights of terms.
+
+    sentence-transformers would put layers with random weights in their place.
+    """
+    own_code = any(not name.startswith("sentence_transformers.") for name in types)
+    if not own_code and not any(_SPARSE_HEADS.search(name) for name in types):
+        raise EncoderError(
+            f"model {found.name!r} is a SparseEncoder without its head: its modules.json names "
+            f"{', '.join(types) or 'no modules'}, and nothing that makes weights of terms; "
+            "expected SpladePooling, SparseAutoEncoder or SparseStaticEmbedding among them. "
+            "Save the whole model with SparseEncoder.save_pretrained(FOLDER)"
+        )
+    named = [name for place in module_folders(found.folder) for name in _architectures(place)]
+    splade = any("splade" in name.casefold() for name in types)
+    if splade and named and not any(name.endswith(_WORD_HEAD) for name in named):
+        raise EncoderError(
+            f"model {found.name!r} is a SPLADE model without its head: its weights are of a "
+            f"{named[0]}, which has no layer that scores the words of the vocabulary; expected a "
+            f"model whose name ends in {_WORD_HEAD}. Save the whole model with "
+            "SparseEncoder.save_pretrained(FOLDER)"
+        )
 
 
 def scores_pairs(found: Weights) -> bool:
@@ -122,13 +160,24 @@ def _require_pooling(found: Weights, architectures: list[str], *, stated: bool) 
 
 
 def _refusal(found: Weights, what: str, *, reranker: bool = False) -> EncoderError:
-    why = (
-        "; a reranker reads query and document together and has no vectors to search with. "
-        if reranker
-        else ", and no modules.json says how its token vectors become one vector per text. "
+    name, path = found.name, repr(str(found.folder))
+    if not reranker:
+        why = ", and no modules.json says how its token vectors become one vector per text. "
+        if what.endswith(_WORD_HEAD):
+            why += _SPLADE_REMEDY.format(path=path)
+        return EncoderError(f"model {name!r} {what}{why}{_REMEDY.format(path=path)}")
+    labels = _config(found.folder).get("id2label")
+    if isinstance(labels, dict) and len(labels) > 1:
+        use = f"; it has {len(labels)} labels, and so no single score to rank documents by either. "
+    else:
+        use = (
+            ". To rank the first documents of another system again with it: --model "
+            "rerank:MODEL+SYSTEM, as in rerank:MODEL+bm25. "
+        )
+    return EncoderError(
+        f"model {name!r} {what}; a reranker reads query and document together and has no vectors "
+        f"to search with{use}{_REMEDY.format(path=path)}"
     )
-    path = repr(str(found.folder))
-    return EncoderError(f"model {found.name!r} {what}{why}{_REMEDY.format(path=path)}")
 
 
 def _scores_pairs(name: str) -> bool:

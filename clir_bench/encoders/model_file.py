@@ -9,7 +9,8 @@
 
 Other fields may be left out (see `ModelDescription`). The stated fields are used as they are, and
 the result records them. Fields that are left out come from clir-bench's table of models for that
-Hub id, or else from the model's own files.
+Hub id, or else from the model's own files. A file with `url` describes a model on a server (see
+`api`).
 """
 
 from __future__ import annotations
@@ -19,70 +20,52 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from clir_bench.core import plugins
 from clir_bench.core.bounded_files import read_plain
 from clir_bench.core.structured_files import parse_toml, validated
-from clir_bench.encoders import catalog, hub, kinds, weights
+from clir_bench.encoders import api, catalog, hub, kinds, weights
+from clir_bench.encoders.described import Described
 from clir_bench.encoders.st import loading
 from clir_bench.encoders.weights import Weights
-from clir_bench.errors import DataError, EncoderError, UnknownNameError, UsageError
-from clir_bench.tasks.languages import resolve
+from clir_bench.errors import DataError, EncoderError, UsageError
 from clir_bench.types import AnyEncoder, EncoderRequest
 
 _MAX_BYTES = 1 << 20
+_SIMILARITIES = {"single": ("cosine", "dot"), "tokens": ("maxsim",), "sparse": ("sparse",)}
+_KINDS = {
+    "single": "one vector per text (cosine or dot)",
+    "tokens": "one vector per token (maxsim)",
+    "sparse": "weights of terms (sparse)",
+}
 
-_Line = Annotated[str, Field(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
-_LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
-
-class ModelDescription(BaseModel):
-    """The fields of a model file.
+class ModelDescription(Described):
+    """The fields of a model file with weights; those of every model file are in `Described`.
 
     Attributes:
-        name: The system's name; it must not be a registered encoder's.
         hub_id: Where the weights are on the Hub.
         folder: Where they are on this machine instead, from the file's own folder.
         revision: The Hub's commit; without it the one the default branch is at now.
         sha256: The expected `weights_sha256` of a result: other weights are refused.
-        query_prompt: Put before every query; the model's own where not stated.
-        document_prompt: Put before every document; the model's own where not stated.
         max_tokens: Longer texts are cut; the model's own limit applies where it is lower. More
             tokens than the model has positions for are refused where nothing lower applies.
-        dim: The expected length of the vectors.
+        dim: How many of a vector's first numbers are kept, for models trained so (Matryoshka); the
+            rest is cut off, and the system is called NAME@DIM. The model's own number changes
+            nothing.
         dtype: Arithmetic of the forward pass; `--dtype` decides where not stated.
         similarity: How vectors are compared; the model's own where not stated. "maxsim" is for
-            models of late interaction, and for these alone.
-        license: SPDX id of the weights' license.
-        training_languages: Codes of the languages seen in training.
-        description: One line for people.
+            models of late interaction, and for these alone; so is "sparse" for sparse ones.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     hub_id: str | None = None
     folder: str | None = None
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    query_prompt: str | None = None
-    document_prompt: str | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     dim: Annotated[int, Field(ge=1)] | None = None
     dtype: Literal["float32", "bfloat16", "mixed-bfloat16"] | None = None
-    similarity: Literal["cosine", "dot", "maxsim"] | None = None
-    license: _Line | None = None
-    training_languages: Annotated[tuple[_LanguageCode, ...], Field(strict=False)] = ()
-    description: _Line = ""
-
-    @field_validator("name")
-    @classmethod
-    def _not_taken(cls, name: str) -> str:
-        if name in plugins.names(plugins.ENCODERS):
-            raise ValueError(
-                f"{name!r} is a registered encoder (`clir-bench encoders`); choose another name"
-            )
-        return name
+    similarity: loading.Similarity | None = None
 
     @field_validator("hub_id")
     @classmethod
@@ -93,18 +76,6 @@ class ModelDescription(BaseModel):
                 "folder = ...)"
             )
         return hub_id
-
-    @field_validator("training_languages")
-    @classmethod
-    def _canonical(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
-        for code in codes:
-            try:
-                canonical = resolve(code).code
-            except UnknownNameError:  # a model may know languages that no task has
-                continue
-            if canonical != code:
-                raise ValueError(f"language {code!r} must be written {canonical!r}")
-        return codes
 
     @model_validator(mode="after")
     def _one_place(self) -> ModelDescription:
@@ -127,7 +98,7 @@ class DescribedModel:
 
     path: Path
     sha256: str
-    stated: ModelDescription
+    stated: ModelDescription | api.ApiDescription
 
 
 def read_description(path: Path) -> DescribedModel:
@@ -142,7 +113,9 @@ def read_description(path: Path) -> DescribedModel:
     except DataError as error:
         raise UsageError(f"model {error}") from None
     raw = parse_toml(data, f"model {path}", UsageError)
-    stated = validated(ModelDescription, raw, f"model {path}", UsageError)
+    kind: type[ModelDescription | api.ApiDescription]
+    kind = api.ApiDescription if "url" in raw else ModelDescription
+    stated = validated(kind, raw, f"model {path}", UsageError)
     return DescribedModel(path, hashlib.sha256(data).hexdigest(), stated)
 
 
@@ -155,6 +128,9 @@ def load(request: EncoderRequest) -> AnyEncoder:
     """
     model = read_description(Path(request.argument))
     stated = model.stated
+    if isinstance(stated, api.ApiDescription):
+        origin = _origin(model, f"{stated.model}, served by {stated.url}")
+        return api.connect(request, stated, stated.name, origin)
     if stated.dtype is not None:
         if request.dtype not in ("auto", stated.dtype):
             raise UsageError(
@@ -162,21 +138,22 @@ def load(request: EncoderRequest) -> AnyEncoder:
                 f"{request.dtype!r}; leave one of them out"
             )
         request = replace(request, dtype=stated.dtype)
-    found = find_weights(model, trust=request.trust_remote_code)
-    late = kinds.is_late_interaction(found)
-    if stated.similarity is not None and late != (stated.similarity == "maxsim"):
+    found = find_weights(stated, model.path, trust=request.trust_remote_code)
+    family = kinds.family(found)
+    if stated.similarity is not None and stated.similarity not in _SIMILARITIES[family]:
         # sentence-transformers would convert it, drawing the weights that are missing at random.
-        kind = "one vector per token (maxsim)" if late else "one vector per text (cosine or dot)"
+        kind = _KINDS[family]
         raise EncoderError(
             f"model {model.path} states similarity {stated.similarity!r}, but the files of "
             f"{found.name} are of a model with {kind}; correct `similarity`, or leave it out"
         )
-    shared = {field.name for field in fields(loading.Stated)} - {"description"}
+    shared = {field.name for field in fields(loading.Stated)} - {"description", "dim"}
     settings = loading.Stated(
         **stated.model_dump(include=shared),
+        truncated_dim=stated.dim,
         must_fit=stated.max_tokens is not None,
-        late=late,
-        description=_origin(model, found),
+        family=family,
+        description=_origin(model, found.name),
     )
     encoder = loading.build(
         request, replace(found, name=stated.name), catalog.known(found, settings)
@@ -185,29 +162,26 @@ def load(request: EncoderRequest) -> AnyEncoder:
     return encoder
 
 
-def find_weights(model: DescribedModel, *, trust: bool = False) -> Weights:
-    """Return the weights that a model's file names.
+def find_weights(stated: ModelDescription, path: Path, *, trust: bool = False) -> Weights:
+    """Return the weights that a model's file at `path` names.
 
     Raises:
         EncoderError: They cannot be fetched, or are not those of the stated `sha256`.
     """
-    stated = model.stated
     if stated.folder is not None:
-        found = weights.from_folder(
-            model.path.parent / Path(stated.folder).expanduser(), trust=trust
-        )
+        found = weights.from_folder(path.parent / Path(stated.folder).expanduser(), trust=trust)
     else:
         assert stated.hub_id is not None, "checked when the file was read"  # noqa: S101
         found = weights.from_hub(stated.hub_id, stated.revision, trust=trust)
     if stated.sha256 not in (None, found.sha256):
         raise EncoderError(
-            f"model {model.path}: expected weights of sha256 {stated.sha256}, found "
+            f"model {path}: expected weights of sha256 {stated.sha256}, found "
             f"{found.sha256} in {found.folder}; correct `sha256`, or fetch the weights it names"
         )
     return found
 
 
-def _origin(model: DescribedModel, found: Weights) -> str:
+def _origin(model: DescribedModel, source: str) -> str:
     """Return the model's description in a result: its weights and the file."""
     words = f"{model.stated.description}; " if model.stated.description else ""
-    return f"{words}{found.name}, as {model.path.name} (sha256 {model.sha256[:12]}) describes it"
+    return f"{words}{source}, as {model.path.name} (sha256 {model.sha256[:12]}) describes it"

@@ -16,11 +16,11 @@ from clir_bench.encoders import weights
 from clir_bench.encoders.contents import read_json
 from clir_bench.encoders.st import loading
 from clir_bench.errors import EncoderError, UsageError
-from clir_bench.types import AnyEncoder, EncoderRequest
+from clir_bench.types import AnyEncoder, EncoderRequest, Family
 
 CARD = "optical.json"
 SHIPPED = Path(__file__).parent / "optical_model"
-_KINDS = {"late": True, "pooled": False}
+_KINDS: dict[str, Family] = {"late": "tokens", "pooled": "single"}
 
 
 def load(request: EncoderRequest) -> AnyEncoder:
@@ -42,7 +42,7 @@ def load(request: EncoderRequest) -> AnyEncoder:
     kind = kind or str(card.get("default", ""))
     name = request.name + ("-pooled" if kind == "pooled" else "")
     named = replace(found, name=f"{name}@{found.sha256[:8]}" if argument else name)
-    encoder = loading.build(request, named, loading.Stated(late=_KINDS.get(kind)))
+    encoder = loading.build(request, named, loading.Stated(family=_KINDS.get(kind)))
     if languages := card.get("languages"):
         encoder.info = replace(encoder.info, training_languages=tuple(languages))
     return encoder

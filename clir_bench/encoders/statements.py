@@ -10,6 +10,8 @@ from clir_bench.core.display import shown
 from clir_bench.types import EncoderInfo
 
 _PLACEHOLDERS = {"main", "master", "latest", "head", "unknown", "none", "local", "no_revision"}
+UNSTATED_REVISION = "not stated"
+"""The revision of a model on a server, where the user does not state one."""
 SIMILARITIES = ("cosine", "dot", "maxsim", "sparse", "bm25")
 _LONGEST_NAME, _LARGEST_NUMBER = 300, 2**63 - 1
 
@@ -91,6 +93,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "license": (lambda value: value is None or _is_name(value), "an SPDX id or None"),
     "training_languages": (_are_languages, "a tuple of language codes"),
     "description": (_is_line, "a text on one line"),
+    "instruction": (_is_line, "a text on one line"),
     "details": (_are_lines, "a dictionary of texts, each on one line"),
 }
 """The check of each field, and the words for it in messages."""

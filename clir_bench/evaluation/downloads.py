@@ -9,6 +9,7 @@ from typing import NamedTuple
 from clir_bench.encoders import fetch
 from clir_bench.errors import ClirBenchError
 from clir_bench.evaluation.selection import RunPlan, TaskPlan
+from clir_bench.systems.names import models_of
 from clir_bench.tasks.adapters.irds import prefetch, uses_ir_datasets
 from clir_bench.tasks.download import download_all
 from clir_bench.tasks.source import locate
@@ -38,13 +39,21 @@ def fetch_all(plans: Sequence[RunPlan], models: Sequence[str] = ()) -> Iterator[
         models: What `load_system` takes.
     """
     tasks = {task.card.id: task for plan in plans for task in plan.tasks}
-    jobs = [(model, f"model {model}: ", partial(_fetch_model, model)) for model in models]
+    jobs = [(model, f"model {model}: ", partial(_fetch_models, model)) for model in models]
     jobs += [(name, "", partial(_fetch_task, task)) for name, task in tasks.items()]
     for name, where, get in jobs:
         try:
             yield Fetched(name, get())
         except ClirBenchError as error:
             yield Fetched(name, "", f"{where}{error}")
+
+
+def _fetch_models(system: str) -> str:
+    """Fetch the models of one system and return a sentence with their places."""
+    models = models_of(system)
+    if models == [system]:
+        return _fetch_model(system)
+    return "; ".join(f"{model}: {_fetch_model(model)}" for model in models) or "needs no model"
 
 
 def _fetch_model(model: str) -> str:

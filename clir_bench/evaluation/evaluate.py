@@ -84,6 +84,7 @@ def evaluate(
     card = card_for(card, split)
     chosen = tuple(dict.fromkeys(pairs if pairs is not None else card.official_pairs()))
     check_pairs(card, chosen)
+    system = system.for_task(card)
     system.check(card, split, chosen)
     check_index(settings.index, [leaf.encoder for leaf in system.leaves])
     check_depth(card, chosen, split, settings)

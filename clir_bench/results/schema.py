@@ -149,7 +149,7 @@ class PairResult(Record):
         cut: Whether rankings end at `depth` because they were cut there; False where they hold
             every document that could be ranked.
         method: How the pair's queries and documents were matched, for systems that match terms or
-            translate; else empty.
+            translate, and the active dimensions of sparse vectors; else empty.
         files: Further files stored beside the run, such as translations, and their sha256.
         skip_same_id: Whether the document with a query's own id was taken out of its ranking; None
             where it was not recorded yet.

@@ -163,7 +163,7 @@ def to_json(model: BaseModel, indent: int | None = None) -> str:
     values = model.model_dump(mode="json")
     # Fields that came later stand only where they say something: older files stay as they are.
     _drop(values, later_commands=[])
-    _drop(values.get("system"), details={}, parts=[])
+    _drop(values.get("system"), details={}, parts=[], instruction="")
     for pair in values.get("pairs", {}).values():
         _drop(pair, method="", files={})
     text = json.dumps(values, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)

@@ -26,7 +26,7 @@ from clir_bench.results.system_record import SystemRecord
 CARD_FILE = "system.toml"
 LARGEST_CARD_BYTES = 64 * 1024
 PLACEHOLDER = "FILL IN"
-Kind = Literal["dense", "late-interaction", "lexical", "query-translation", "other"]
+Kind = Literal["dense", "late-interaction", "sparse", "lexical", "query-translation", "other"]
 _LANGUAGE = re.compile(r"[a-z]{2,8}")
 
 
@@ -159,7 +159,9 @@ def template(system: SystemRecord) -> str:
     """Return a card filled from a result's system, with `FILL IN` for the rest."""
     known = catalog.table().get(system.name)
     url = f"https://huggingface.co/{known.hub_id}" if known else f"{PLACEHOLDER}: https://..."
-    kind = {"cosine": "dense", "maxsim": "late-interaction"}.get(system.similarity, "")
+    kind = {"cosine": "dense", "maxsim": "late-interaction", "sparse": "sparse"}.get(
+        system.similarity, ""
+    )
     kinds = ", ".join(get_args(Kind))
     languages = list(system.training_languages) or [f"{PLACEHOLDER}: codes, as in sw"]
     return f"""\

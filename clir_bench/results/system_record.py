@@ -23,6 +23,7 @@ class SystemRecord(Record):
         dtype_reason: Why `dtype` was chosen by `auto`; empty if the user stated it and in results
             older than this field.
         parts: The systems that it is made of, in the order of its name.
+        instruction: The task's sentence in `query_prompt`; other tasks have others.
     """
 
     name: str
@@ -43,6 +44,7 @@ class SystemRecord(Record):
     dtype_reason: str = ""
     details: dict[str, str] = {}
     parts: tuple[SystemRecord, ...] = ()
+    instruction: str = ""
 
     @classmethod
     def of(cls, info: EncoderInfo, *, dim: int, spec: str, package: str) -> SystemRecord:
@@ -52,11 +54,19 @@ class SystemRecord(Record):
         return cls(spec=spec, package=package, dim=dim, **fields)
 
     def fingerprint(self) -> tuple[Any, ...]:
-        """Return the fields that must be equal for two results of one system."""
-        return tuple(getattr(self, field) for field in _OF_ONE_SYSTEM)
+        """Return the fields that must be equal for results of one system, whatever the task."""
+        own = self.on_any_task()
+        return tuple(getattr(own, field) for field in _OF_ONE_SYSTEM)
+
+    def on_any_task(self) -> SystemRecord:
+        """Return the record with "{instruction}" in place of a task's instruction."""
+        if not self.instruction:
+            return self
+        prompt = self.query_prompt.replace(self.instruction, "{instruction}")
+        return self.model_copy(update={"query_prompt": prompt, "instruction": ""})
 
     def differences(self, other: SystemRecord) -> list[str]:
-        """Name the fields that make this and another record different systems, with both values.
+        """Name the fields that make this and another record of a task differ, with both values.
 
         If the weights differ, a revision that follows from them is not named too.
         """
@@ -65,6 +75,9 @@ class SystemRecord(Record):
             for field in _OF_ONE_SYSTEM
             if getattr(self, field) != getattr(other, field)
         ]
+        if self.revision == other.revision:  # the parts differ at most in their tasks' prompts
+            for own, another in zip(self.parts, other.parts, strict=False):
+                found += [f"{own.name}: {difference}" for difference in own.differences(another)]
         if self.weights_sha256 != other.weights_sha256 and self._is_local() and other._is_local():
             found = [difference for difference in found if not difference.startswith("revision ")]
         return found

@@ -37,6 +37,7 @@ class PassCost:
         search_seconds: Time searching and merging, one entry per query set.
         n_documents: Documents encoded.
         index_size_bytes: Bytes of all document vectors.
+        n_terms: Weights in all sparse vectors.
     """
 
     search_seconds: list[float] = field(default_factory=list)
@@ -45,6 +46,7 @@ class PassCost:
     store_seconds: float = 0.0
     n_documents: int = 0
     index_size_bytes: int = 0
+    n_terms: int = 0
 
 
 class Window(NamedTuple):

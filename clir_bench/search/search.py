@@ -22,7 +22,7 @@ from clir_bench.search.blocks import VectorBlock
 from clir_bench.search.document_vectors import DocumentVectors, PassCost
 from clir_bench.search.topk import TopK, id_ranks
 from clir_bench.search.workers.executor import Here, hand_out
-from clir_bench.types import AnyEncoder, AnyVectors, Query, Run
+from clir_bench.types import AnyEncoder, AnyVectors, Query, Run, SparseRows
 
 _SEARCH_BLOCK_BYTES = 128 * 2**20
 _SEARCH_BLOCK_DOCUMENTS = 65_536
@@ -81,6 +81,8 @@ def search(
         ranks = id_ranks(ids)
         if family == "tokens" and static is None:
             static = maxsim.are_static(vectors)
+        if isinstance(vectors, SparseRows):
+            cost.n_terms += len(vectors.ids)
         there = gpu.placed(vectors, device) if on_gpu else None
         for number, (query_set, ranking) in enumerate(zip(query_sets, rankings, strict=True)):
             started = time.perf_counter()

@@ -68,6 +68,10 @@ class HybridSystem(System):
         """Return the system with each of its encoders changed."""
         return replace(self, parts=tuple(part.with_leaves(change) for part in self.parts))
 
+    def for_task(self, card: TaskCard) -> System:
+        """Return the system with the task's instruction in each of its parts."""
+        return replace(self, parts=tuple(part.for_task(card) for part in self.parts))
+
     def check(self, card: TaskCard, split: str, pairs: Sequence[LanguagePair]) -> None:
         """Refuse a task that one of its parts cannot run.
 

@@ -142,6 +142,25 @@ def check_name(name: str) -> None:
         check_name(operand)
 
 
+def models_of(name: str) -> list[str]:
+    """Return the names of the models that a system loads.
+
+    >>> models_of("rerank:labse+hybrid:bm25+run:results/optical")
+    ['labse', 'bm25']
+
+    Raises:
+        UsageError: The name is not made as it must be.
+    """
+    composition = parse(name, Loading(name))
+    if composition is None:
+        return [name]
+    first = 0 if _KINDS[composition.kind].n_leading is None else 1
+    found = [model for operand in composition.operands[first:] for model in models_of(operand)]
+    if composition.kind == "rerank":
+        found.insert(0, rescoring.full_name(composition.operands[0]))
+    return list(dict.fromkeys(found))
+
+
 def parse(name: str, loading: Loading, depth: int = 0) -> Composition | None:
     """Return what a name is made of, or None if it is that of one encoder.
 
@@ -237,6 +256,9 @@ _KINDS = {
     "hybrid": _Kind("hybrid", "hybrid:A+B"),
     "rerank": _Kind("rerank", "rerank:MODEL+SYSTEM", n_leading=1),
     "translate": _Kind("translate.queries", "translate:HOW+SYSTEM", n_leading=1),
+    "translate-documents": _Kind(
+        "translate.documents", "translate-documents:HOW+SYSTEM", n_leading=1
+    ),
     "run": _Kind("stored_runs", "run:FOLDER", n_leading=0),
     "random": _Kind("bounds", "random", is_alone=True),
     "oracle": _Kind("bounds", "oracle", is_alone=True),

@@ -80,6 +80,11 @@ class RerankSystem(System):
         """Return the system with each of its base's encoders changed."""
         return replace(self, base=self.base.with_leaves(change))
 
+    def for_task(self, card: TaskCard) -> System:
+        """Return the system with the task's instruction, for its model and its base."""
+        model, base = self.model.instructed(card.instruction), self.base.for_task(card)
+        return replace(self, model=model, base=base)
+
     def check(self, card: TaskCard, split: str, pairs: Sequence[LanguagePair]) -> None:
         """Refuse a task that its base cannot run.
 

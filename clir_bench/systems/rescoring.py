@@ -6,7 +6,7 @@ The first read query and document together. The others compare vectors as their 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -15,7 +15,8 @@ import numpy as np
 from clir_bench import encoders
 from clir_bench.core import plugins
 from clir_bench.encoders import kinds, weights
-from clir_bench.encoders.contract import family_of
+from clir_bench.encoders.contract import AnyChecked, family_of
+from clir_bench.encoders.instructions import instructed
 from clir_bench.encoders.st import cross_encoder
 from clir_bench.errors import UsageError
 from clir_bench.results.system_record import SystemRecord
@@ -65,6 +66,10 @@ class Rescorer(Protocol):
         """Decides which stored scores are its own."""
         ...
 
+    def instructed(self, instruction: str) -> Rescorer:
+        """Return the model with a task's instruction, if it follows instructions."""
+        ...
+
     def scoring(self, asked: Sequence[Asked]) -> Scoring:
         """Return what scores documents for these queries."""
         ...
@@ -95,6 +100,10 @@ class PairModel:
     def identity(self) -> Identity:
         """Decides which stored scores are its own."""
         return identify(self.info, dim=0, spec=self.spec, package=PACKAGE, seed=0)
+
+    def instructed(self, instruction: str) -> Rescorer:
+        """Return the model: pairs of texts are scored without an instruction."""
+        return self
 
     def scoring(self, asked: Sequence[Asked]) -> Scoring:
         """Return what scores documents for these queries."""
@@ -132,9 +141,19 @@ class VectorModel:
     def identity(self) -> Identity:
         """Decides which stored scores are its own."""
         package = encoders.provider(self.spec)
-        return identify(
+        found = identify(
             self.info, dim=self.encoder.dim, spec=self.spec, package=package, seed=self.seed
         )
+        if found.untold:
+            return found
+        # Document vectors do not depend on it, but scores do.
+        return replace(found, fields={**found.fields, "query_prompt": self.info.query_prompt})
+
+    def instructed(self, instruction: str) -> Rescorer:
+        """Return the model with a task's instruction, if it follows instructions."""
+        if not isinstance(self.encoder, AnyChecked):
+            return self
+        return replace(self, encoder=instructed(self.encoder, instruction))
 
     def scoring(self, asked: Sequence[Asked]) -> Scoring:
         """Return what scores documents for these queries."""
@@ -183,12 +202,12 @@ def load(name: str, loading: Loading) -> Rescorer:
         EncoderError: It cannot be loaded, or is of a kind that scores no documents.
     """
     check_name(name)
-    if not _is_encoder(name):
+    name = full_name(name)
+    if name.startswith("st:"):
         argument = name.removeprefix("st:")
         found = weights.resolve(argument, trust=loading.trust_remote_code)
         if kinds.scores_pairs(found):
             return PairModel(cross_encoder.load(_request(argument, loading), found), name)
-        name = f"st:{argument}"
     encoder = Loading(**vars(loading) | {"spec": name}).load()
     if isinstance(getattr(encoder, "inner", encoder), LexicalEncoder):
         raise UsageError(
@@ -211,15 +230,19 @@ def check_name(name: str) -> None:
         encoders.check_name(name)
 
 
-def _is_encoder(name: str) -> bool:
-    registered = name.partition(":")[0]
-    known = registered in plugins.names(plugins.ENCODERS) and registered != "st"
-    return known or name.endswith(encoders.DESCRIBED)
+def full_name(name: str) -> str:
+    """Return a model's name as encoders have it, where Hub ids and folders follow "st:".
+
+    >>> full_name("acme/reranker"), full_name("labse")
+    ('st:acme/reranker', 'labse')
+    """
+    registered = name.partition(":")[0] in plugins.names(plugins.ENCODERS)
+    return name if registered or name.endswith(encoders.DESCRIBED) else f"st:{name}"
 
 
 def _request(argument: str, loading: Loading) -> EncoderRequest:
     fields: dict[str, Any] = vars(loading) | {"name": "st", "argument": argument}
-    del fields["spec"]
+    del fields["spec"], fields["instruction"]
     return EncoderRequest(**fields)
 
 

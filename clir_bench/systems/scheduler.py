@@ -42,6 +42,7 @@ from clir_bench.types import (
     LanguagePair,
     LexicalEncoder,
     Run,
+    SparseRows,
     StructuredQueries,
 )
 
@@ -235,7 +236,7 @@ class Passes:
                     runs[number],
                     _cost(cost, number, seconds[number]),
                     approximate[number] if approximate else None,
-                    one.method,
+                    _with_active_terms(one.method, query_sets[number], cost),
                 )
             )
 
@@ -281,6 +282,16 @@ def _cost(cost: PassCost, number: int, query_seconds: float) -> PairCost:
         search_seconds=cost.search_seconds[number],
         n_sharing=len(cost.search_seconds),
     )
+
+
+def _with_active_terms(method: str, asked: QuerySet | LexicalQuerySet, cost: PassCost) -> str:
+    """Return the method, for sparse vectors with the mean number of their weights."""
+    if not isinstance(asked, QuerySet) or not isinstance(asked.vectors, SparseRows):
+        return method
+    queries = len(asked.vectors.ids) / max(1, len(asked.vectors))
+    documents = cost.n_terms / max(1, cost.n_documents)
+    own = f"active dimensions: {queries:.1f} per query, {documents:.1f} per document"
+    return f"{method}; {own}" if method else own
 
 
 def _warn_of_ties(pair: LanguagePair, run: Run) -> None:

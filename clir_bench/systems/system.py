@@ -13,6 +13,7 @@ from clir_bench.encoders.contract import (
     CheckedSparseEncoder,
     CheckedTokenEncoder,
 )
+from clir_bench.encoders.instructions import instructed
 from clir_bench.errors import UsageError
 from clir_bench.results.system_record import SystemRecord
 from clir_bench.search.vectors.cache_key import identify
@@ -52,6 +53,10 @@ class System(ABC):
     def with_leaves(self, change: Callable[[EncoderSystem], EncoderSystem]) -> System:
         """Return the system with each of its encoders changed."""
         return self
+
+    def for_task(self, card: TaskCard) -> System:
+        """Return the system with the task's instruction for encoders that follow instructions."""
+        return self.with_leaves(lambda leaf: leaf.for_task(card))
 
     def check(  # noqa: B027 (most systems run any task)
         self, card: TaskCard, split: str, pairs: Sequence[LanguagePair]
@@ -110,6 +115,20 @@ class EncoderSystem(System):
         """Yield each group's answers, in order; a pair that fails does not stop the others."""
         executor = self.executor(task.n_texts[0])
         yield from Passes(self.encoder, executor, task, self.device).answers(groups)
+
+    def for_task(self, card: TaskCard) -> EncoderSystem:
+        """Return the system with the task's instruction, if the encoder follows instructions."""
+        if not isinstance(self.encoder, _CHECKED):
+            return self
+        encoder = instructed(self.encoder, card.instruction)
+        if encoder is self.encoder:
+            return self
+        loading = self.loading
+        if loading is not None:
+            loading = replace(loading, instruction=encoder.info.instruction)
+            if self.workers is not None:
+                self.workers.load_instead(encoder, loading)
+        return replace(self, encoder=encoder, loading=loading)
 
     def executor(self, n_texts: int) -> Executor:
         """Return the executor for this many texts: this process, unless workers pay off.

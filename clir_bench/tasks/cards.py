@@ -34,6 +34,7 @@ TaskId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """A split's name is a file's name in results, and stands in the names of data files."""
+Instruction = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f{}]{0,300}$")]
 _FOLDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -107,6 +108,8 @@ class TaskCard(_Strict):
         missing_judged: Split, then pair as in `counts`, to how many judged documents the source's
             own corpus lacks; none where nothing is stated.
         mteb: mteb's name for the task, if it has the task.
+        instruction: One sentence that tells an encoder what to find, for encoders that follow
+            instructions; their results record it, so the card's hash does not depend on it.
         unofficial: Why no result of this task is an official one; None when it can be.
         version: Raised whenever a change to card or adapter moves a score.
     """
@@ -134,6 +137,7 @@ class TaskCard(_Strict):
     sample: Sample = Sample()
     submission: SubmissionRules = SubmissionRules()
     mteb: str = ""
+    instruction: Instruction = ""
     unofficial: str | None = None
     license: str
     citation: str = ""
@@ -348,9 +352,10 @@ _NOT_SCORED = frozenset(
         "sample",
         "submission",
         "mteb",
+        "instruction",
     }
 )
-"""Fields that no score depends on."""
+"""Fields that no score depends on, or that a result records itself."""
 
 
 def _digest(card: BaseModel, *, without: frozenset[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from clir_bench.testing.texts import (
     scripts,
     unbroken_text,
 )
-from clir_bench.types import POOL, Vectors
+from clir_bench.types import POOL, SparseRows, StructuredQueries, Vectors
 
 _SAME = 1e-5
 """Largest relative difference between the vectors of two equal calls."""
@@ -61,7 +62,10 @@ def _shapes(subject: EncoderSubject) -> str:
     for side in SIDES:
         for n_texts in (1, 5):
             found = subject.returned(side, list(SENTENCES[:n_texts]))
-            if not subject.late:
+            if subject.family == "sparse":
+                _require_sparse(subject.arrays(found), found, n_texts, side)
+                continue
+            if subject.family == "single":
                 _require_shape(found, (n_texts, dim), side)
                 continue
             if not isinstance(found, Sequence) or len(found) != n_texts:
@@ -76,7 +80,19 @@ def _shapes(subject: EncoderSubject) -> str:
     return ""
 
 
-def _require_shape(found: object, expected: tuple[int, int], side: str) -> None:
+def _require_sparse(arrays: list[Any], found: object, n_texts: int, side: str) -> None:
+    rows = found.queries if isinstance(found, StructuredQueries) else found
+    if not isinstance(rows, SparseRows):
+        raise BrokenPromiseError(f"{side}: expected SparseRows, found {type(found).__name__}")
+    if len(rows) != n_texts:
+        raise BrokenPromiseError(
+            f"{side}: expected {n_texts} rows, one per text, found {len(rows)}"
+        )
+    for array in arrays:
+        _require_shape(array, (len(array),), side)
+
+
+def _require_shape(found: object, expected: tuple[int, ...], side: str) -> None:
     if not isinstance(found, np.ndarray):
         raise BrokenPromiseError(f"{side}: expected a numpy array, found {type(found).__name__}")
     if found.shape != expected:
@@ -86,7 +102,7 @@ def _require_shape(found: object, expected: tuple[int, int], side: str) -> None:
 def _values(subject: EncoderSubject) -> str:
     for side in SIDES:
         found = subject.returned(side, list(SENTENCES))
-        for array in found if subject.late else [found]:
+        for array in subject.arrays(found) if subject.family != "sparse" else []:
             if getattr(array, "dtype", None) != np.float32:
                 raise BrokenPromiseError(
                     f"{side}: expected float32, found {getattr(array, 'dtype', array)}"
@@ -106,7 +122,7 @@ def _ownership(subject: EncoderSubject) -> str:
     for side in SIDES:
         texts = list(SENTENCES[:4])
         kept = subject.returned(side, texts)
-        arrays = kept if subject.late else [kept]
+        arrays = subject.arrays(kept)
         before = [np.array(array) for array in arrays]
         subject.returned(side, list(SENTENCES[4:8]))
         time.sleep(_PATIENCE_SECONDS)  # for an encoder whose own thread is not done yet
@@ -280,14 +296,16 @@ ENCODER_CHECKS: tuple[Check[EncoderSubject], ...] = (
     Check(
         "shapes",
         "returns numpy arrays of the promised shape, one row (or array) per text",
-        "return np.ndarray of (n_texts, dim); late interaction: a list of (n_tokens, dim)",
+        "return np.ndarray of (n_texts, dim); late interaction: a list of (n_tokens, dim); sparse: "
+        "types.SparseRows",
         _shapes,
     ),
     Check(
         "values",
-        "returns finite float32 values, no row of zeros, and unit length for cosine",
+        "returns finite float32 values, no row of zeros, and unit length for cosine; sparse rows "
+        "have rising int64 ids",
         "end with rows.astype(np.float32), and for cosine rows / np.linalg.norm(rows, axis=1, "
-        "keepdims=True)",
+        "keepdims=True); SparseRows.of sorts ids and sets the types",
         _values,
     ),
     Check(

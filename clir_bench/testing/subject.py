@@ -12,14 +12,23 @@ import numpy as np
 from clir_bench.core.display import shortened
 from clir_bench.core.guards import guarded
 from clir_bench.encoders import load_encoder, provider, under_contract
-from clir_bench.encoders.contract import AnyChecked, CheckedTokenEncoder
+from clir_bench.encoders.contract import AnyChecked
 from clir_bench.testing.isolation import Apart, ProcessSettings, observe
 from clir_bench.testing.report import BrokenPromiseError, NotApplicableError
-from clir_bench.types import AnyEncoder, EncoderInfo, Vectors
+from clir_bench.types import (
+    AnyEncoder,
+    EncoderInfo,
+    Family,
+    LexicalEncoder,
+    SparseRows,
+    StructuredQueries,
+    Vectors,
+)
 
 Side = Literal["queries", "documents"]
 SIDES: tuple[Side, Side] = ("queries", "documents")
 
+_FOLDED_DIM = 2**14
 _TOLERANCES = {"float32": 1e-3, "float64": 1e-3}
 _COARSE = 5e-2
 """Of half precision, whose sums depend on how much padding they run over."""
@@ -95,13 +104,20 @@ class EncoderSubject:
         return observe(self._given, self._options.__dict__, ProcessSettings())
 
     def rows(self, side: Side, texts: Sequence[str], language: str = "en") -> list[Vectors]:
-        """Return one `(n_vectors, dim)` array per text, with one row for a single-vector encoder.
+        """Return one `(n_vectors, dim)` array per text, with one row unless it is late interaction.
+
+        Sparse rows are returned with their ids folded to a few thousand, so that they fit into
+        memory whatever the ids are.
 
         Raises:
             EncoderError: The encoder failed or returned something unusable.
         """
-        found = getattr(self.encoder, self._method(side))(list(texts), language=language)
-        return list(found) if self.late else [row[None, :] for row in found]
+        found = self._call(self.encoder, side, list(texts), language)
+        if isinstance(found, StructuredQueries):
+            found = _folded(found.queries, len(found.concepts)) @ _folded(found.concepts)
+        elif isinstance(found, SparseRows):
+            found = _folded(found)
+        return list(found) if self.family == "tokens" else [row[None, :] for row in found]
 
     def returned(self, side: Side, texts: list[str]) -> Any:
         """Return what the encoder itself returns for English texts, not checked.
@@ -110,16 +126,37 @@ class EncoderSubject:
             BrokenPromiseError: The encoder raised something.
         """
         with guarded(lambda: f"{side}: the encoder failed", BrokenPromiseError):
-            return getattr(self.encoder.inner, self._method(side))(texts, language="en")
+            return self._call(self.encoder.inner, side, texts, "en")
 
     @property
-    def late(self) -> bool:
-        """Whether a text has one vector per token."""
-        return isinstance(self.encoder, CheckedTokenEncoder)
+    def family(self) -> Family:
+        """What a text becomes."""
+        return self.encoder.family
 
-    def _method(self, side: Side) -> str:
+    def arrays(self, found: Any) -> list[Any]:
+        """Return the arrays in what an encoder returned."""
+        if isinstance(found, StructuredQueries):
+            return [*self.arrays(found.queries), *self.arrays(found.concepts)]
+        if isinstance(found, SparseRows):
+            return [found.starts, found.ids, found.weights]
+        return list(found) if self.family == "tokens" else [found]
+
+    def _call(self, encoder: Any, side: Side, texts: list[str], language: str) -> Any:
+        if isinstance(self.encoder.inner, LexicalEncoder) and side == "queries":
+            return encoder.structure_queries(
+                texts, language=language, document_languages=[language]
+            )
         one = {"queries": "query", "documents": "document"}[side]
-        return f"encode_{one}_tokens" if self.late else f"encode_{side}"
+        names = {"tokens": f"encode_{one}_tokens", "sparse": f"encode_{one}_terms"}
+        return getattr(encoder, names.get(self.family, f"encode_{side}"))(texts, language=language)
+
+
+def _folded(rows: SparseRows, dim: int = _FOLDED_DIM) -> Vectors:
+    """Return sparse rows as an array `(n_rows, dim)`; ids that agree modulo `dim` are summed."""
+    found = np.zeros((len(rows), dim), dtype=np.float32)
+    owners = np.repeat(np.arange(len(rows)), np.diff(rows.starts))
+    np.add.at(found, (owners, rows.ids % dim if dim else rows.ids), rows.weights)
+    return found
 
 
 def require_same(

@@ -78,7 +78,7 @@ def test_the_remedy_makes_a_model_that_loads_with_the_pooling_it_states(
 
 
 def test_a_bare_encoder_still_loads(bert: Path) -> None:
-    assert not kinds.is_late_interaction(from_folder(bert))
+    assert kinds.family(from_folder(bert)) == "single"
     assert load_encoder(f"st:{bert}", device="cpu").dim == 32
 
 
@@ -101,7 +101,7 @@ def test_what_generates_scores_or_sees_is_refused(
     bert: Path, tmp_path: Path, config: dict[str, Any], what: str
 ) -> None:
     with pytest.raises(EncoderError, match=re.escape(what)):
-        kinds.is_late_interaction(of_kind(bert, tmp_path / "model", **config))
+        kinds.family(of_kind(bert, tmp_path / "model", **config))
 
 
 @pytest.mark.parametrize(
@@ -122,47 +122,85 @@ def test_what_generates_scores_or_sees_is_refused(
 def test_encoders_of_every_make_are_left_alone(
     bert: Path, tmp_path: Path, config: dict[str, Any]
 ) -> None:
-    assert not kinds.is_late_interaction(of_kind(bert, tmp_path / "model", **config))
+    assert kinds.family(of_kind(bert, tmp_path / "model", **config)) == "single"
 
 
 def test_a_head_is_found_where_no_architecture_is_named(bert: Path, tmp_path: Path) -> None:
     folder = with_head(bert, tmp_path / "model", "BertForSequenceClassification")
     edit(folder / "config.json", architectures=None)
     with pytest.raises(EncoderError, match=r"names no architecture and has a head \(classifier"):
-        kinds.is_late_interaction(from_folder(folder))
+        kinds.family(from_folder(folder))
 
 
 def test_a_modules_file_states_the_pooling_of_any_architecture(tmp_path: Path) -> None:
     folder = write_dense(tmp_path / "model", 1)
     edit(folder / "config.json", architectures=["Qwen3ForCausalLM"])
-    assert not kinds.is_late_interaction(from_folder(folder))
+    assert kinds.family(from_folder(folder)) == "single"
 
 
-@pytest.mark.parametrize(
-    ("changed", "what"),
-    [
-        ("sentence_transformers.sparse_encoder.modules.SpladePooling", "SpladePooling"),
-        ("sentence_transformers.sparse_encoder.modules.SparseAutoEncoder", "SparseAutoEncoder"),
-        ("sentence_transformers.cross_encoder.modules.LogitScore", "LogitScore"),
-    ],
-)
-def test_modules_of_sparse_models_and_rerankers_tell_them(
-    tmp_path: Path, changed: str, what: str
-) -> None:
+def with_module(tmp_path: Path, module: str, model_type: str | None = None) -> Weights:
+    """Write a dense model whose last module is said to be another one."""
     folder = write_dense(tmp_path / "model", 1)
     modules = json.loads((folder / "modules.json").read_text())
-    modules[1]["type"] = changed
+    modules[1]["type"] = f"sentence_transformers.{module}"
     (folder / "modules.json").write_text(json.dumps(modules))
-    edit(folder / "config_sentence_transformers.json", model_type=None)
-    with pytest.raises(EncoderError, match=f"module {re.escape(changed)}; clir-bench runs"):
-        kinds.is_late_interaction(from_folder(folder))
+    edit(folder / "config_sentence_transformers.json", model_type=model_type)
+    return from_folder(folder)
+
+
+def test_a_reranker_is_told_by_its_modules_and_sent_to_rerank(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match=r"LogitScore; a reranker reads .*rerank:MODEL\+SYSTEM"):
+        kinds.family(with_module(tmp_path, "cross_encoder.modules.LogitScore"))
+
+
+def test_a_cross_encoder_is_sent_to_rerank_unless_it_has_several_labels(tmp_path: Path) -> None:
+    folder = write_dense(tmp_path / "model", 1)
+    edit(folder / "config_sentence_transformers.json", model_type="CrossEncoder")
+    with pytest.raises(EncoderError, match=r"is a CrossEncoder; .*rerank:MODEL\+SYSTEM"):
+        kinds.family(from_folder(folder))
+    edit(folder / "config.json", id2label={"0": "no", "1": "yes"})
+    with pytest.raises(EncoderError, match="it has 2 labels, and so no single score") as caught:
+        kinds.family(from_folder(folder))
+    assert "rerank:" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["SparseAutoEncoder", "SparseStaticEmbedding"])
+def test_a_sparse_model_is_told_by_its_modules(tmp_path: Path, name: str) -> None:
+    found = with_module(tmp_path, f"sparse_encoder.modules.{name}")
+    assert kinds.family(found) == "sparse"
+
+
+def test_a_sparse_module_in_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
+    module = "sparse_encoder.modules.SparseAutoEncoder"
+    with pytest.raises(EncoderError, match="saved as a SentenceTransformer and has the module"):
+        kinds.family(with_module(tmp_path, module, "SentenceTransformer"))
+
+
+def test_a_sparse_model_without_its_head_is_refused(tmp_path: Path) -> None:
+    found = with_module(tmp_path, "base.modules.Normalize", "SparseEncoder")
+    with pytest.raises(EncoderError, match=r"without its head: .*Normalize, and nothing that"):
+        kinds.family(found)
+
+
+def test_a_splade_model_whose_weights_score_no_words_is_refused(tmp_path: Path) -> None:
+    found = with_module(tmp_path, "sparse_encoder.modules.SpladePooling", "SparseEncoder")
+    with pytest.raises(EncoderError, match=r"without its head: its weights are of a BertModel"):
+        kinds.family(found)
+
+
+def test_a_masked_language_model_is_told_how_to_be_a_splade_model(
+    bert: Path, tmp_path: Path
+) -> None:
+    folder = with_head(bert, tmp_path / "model", "BertForMaskedLM")
+    with pytest.raises(EncoderError, match=r"SparseEncoder\('.*'\)\.save_pretrained\('FOLDER'\)"):
+        kinds.family(from_folder(folder))
 
 
 def test_a_transformer_saved_for_another_task_is_refused(tmp_path: Path) -> None:
     folder = write_dense(tmp_path / "model", 1)
     edit(folder / "sentence_bert_config.json", transformer_task="sequence-classification")
     with pytest.raises(EncoderError, match="saved for sequence-classification; a reranker"):
-        kinds.is_late_interaction(from_folder(folder))
+        kinds.family(from_folder(folder))
 
 
 def test_a_colbert_checkpoint_that_does_not_say_so_is_not_pooled(
@@ -171,8 +209,8 @@ def test_a_colbert_checkpoint_that_does_not_say_so_is_not_pooled(
     folder = copy_of(bert, tmp_path / "model")
     (folder / "artifact.metadata").write_text("{}")
     with pytest.raises(EncoderError, match=r"ColBERT checkpoint .*BertModel; expected HF_ColBERT"):
-        kinds.is_late_interaction(from_folder(folder))
+        kinds.family(from_folder(folder))
 
 
 def test_late_interaction_is_still_told(tmp_path: Path) -> None:
-    assert kinds.is_late_interaction(from_folder(write_late(tmp_path / "late", 1)))
+    assert kinds.family(from_folder(write_late(tmp_path / "late", 1))) == "tokens"

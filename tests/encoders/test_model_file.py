@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from clir_bench.encoders.weights import fingerprint
 from clir_bench.errors import EncoderError, UsageError
 from clir_bench.results.schema import Result
 from clir_bench.results.store import read_result
+from clir_bench.search.vectors.cache_key import identify
 from clir_bench.types import Encoder, TokenEncoder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -150,6 +152,49 @@ def test_a_run_records_the_file_and_all_it_states(home: Path, tmp_path: Path) ->
     assert (system.name, system.spec, system.query_prompt) == ("mine", spec, "the ")
     assert system.weights_sha256 == fingerprint(home / "weights")
     assert system.package == provider("hashing")
+
+
+# Fewer numbers per vector
+
+
+def test_dim_cuts_vectors_and_scales_what_is_left_to_unit_length(home: Path) -> None:
+    whole, cut = single(describe(home)), single(describe(home, "dim = 8"))
+    fixed = single(describe(home, "dim = 8"), batch_size=2)
+    texts = ["the cat sees", "a dog sees", "the", "a dog runs"]
+    for method in ("encode_queries", "encode_documents"):
+        rows = getattr(whole, method)(texts, language="en")[:, :8]
+        expected = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        for encoder in (cut, fixed):
+            found = getattr(encoder, method)(texts, language="en")
+            assert found.flags.c_contiguous
+            assert np.allclose(found, expected, atol=1e-6)
+
+
+def test_vectors_compared_by_their_products_are_cut_and_not_scaled(home: Path) -> None:
+    lines = ('similarity = "dot"', 'query_prompt = ""', 'document_prompt = ""')
+    whole, cut = single(describe(home, *lines)), single(describe(home, *lines, "dim = 8"))
+    expected = whole.encode_queries(["the cat"], language="en")[:, :8]
+    assert np.allclose(cut.encode_queries(["the cat"], language="en"), expected, atol=1e-6)
+
+
+def test_a_cut_model_has_its_own_name_and_key(home: Path) -> None:
+    found = []
+    for lines in ((), ("dim = 32",), ("dim = 8",)):
+        encoder = single(describe(home, *lines))
+        info = replace(encoder.info, description="")
+        identity = identify(info, dim=encoder.dim, spec="x", package="clir-bench 1", seed=0)
+        found.append((info.name, encoder.dim, identity))
+    assert found[0] == found[1]
+    assert [name for name, _, _ in found] == ["mine", "mine", "mine@8"]
+    assert found[0][2] != found[2][2]
+
+
+def test_an_impossible_dim_is_refused(home: Path, late: Path) -> None:
+    assert "dim" in problem(home, "dim = 0")
+    with pytest.raises(EncoderError, match="dim = 33 is stated, and its vectors have 32 numbers"):
+        load_encoder(describe(home, "dim = 33"), device="cpu")
+    with pytest.raises(EncoderError, match="only models with one vector per text can be cut"):
+        load_encoder(describe(home, "dim = 8", where=f'folder = "{late.name}"'), device="cpu")
 
 
 # What is wrong is named before anything is loaded

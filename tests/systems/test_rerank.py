@@ -313,3 +313,25 @@ def test_the_base_run_is_hashed_as_it_would_be_stored(folder: Folder, tmp_path: 
     run(folder, "bm25", tmp_path / "out")
     data = next((tmp_path / "out" / "bm25").rglob("en-sw.run.gz")).read_bytes()
     assert hashlib.sha256(data).hexdigest() in result.pairs["en-sw"].method
+
+
+def test_the_models_of_a_system_are_fetched_ahead_of_time(cross: Path) -> None:
+    from clir_bench.evaluation.downloads import fetch_all
+
+    name = f"rerank:{cross}+hybrid:bm25+run:results/none"
+    (fetched,) = fetch_all([], [name])
+    assert not fetched.error
+    assert fetched.outcome.startswith(f"st:{cross}: ")
+    assert "; bm25: " in fetched.outcome
+
+
+def test_pruning_removes_scores_of_pairs_that_are_idle(tmp_path: Path) -> None:
+    from clir_bench.search.vectors.maintenance import prune_vectors
+
+    (tmp_path / "pairs").mkdir()
+    path = tmp_path / "pairs" / "a-0123.scores"
+    PairScores(path, b"one").add(np.array([1], np.uint64), np.array([0.5], np.float32))
+    assert prune_vectors(tmp_path, idle_seconds=3600).freed_bytes == 0
+    assert path.exists()
+    assert prune_vectors(tmp_path, everything=True).freed_bytes == 36
+    assert not path.exists()

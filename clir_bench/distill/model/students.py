@@ -335,6 +335,6 @@ def load(folder: Path) -> MultiVectorEncoder:
     from clir_bench.encoders.st import loading
 
     model: MultiVectorEncoder = loading.read(
-        weights.from_folder(folder), True, "cpu", torch.float32, trust=False
+        weights.from_folder(folder), "tokens", "cpu", torch.float32, trust=False
     )
     return model

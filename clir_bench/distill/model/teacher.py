@@ -45,7 +45,7 @@ class Teacher:
     Raises:
         EncoderError: The model cannot be loaded, or its token and sentence vectors differ in
             length.
-        UsageError: The layer does not exist.
+        UsageError: The layer does not exist, or the model is sparse.
     """
 
     def __init__(
@@ -60,10 +60,15 @@ class Teacher:
         import torch
 
         self.weights = catalog.find(name)
-        self.late = kinds.is_late_interaction(self.weights)
+        family = kinds.family(self.weights)
+        if family == "sparse":
+            raise UsageError(
+                f"teacher {name!r} is a sparse model; expected one with vectors of tokens or texts"
+            )
+        self.late = family == "tokens"
         self._device = loading.resolve_device(device)
         self._model: Any = loading.read(
-            self.weights, self.late, self._device, torch.float32, trust=False
+            self.weights, family, self._device, torch.float32, trust=False
         )
         self._layer = layer
         self._check_layer()

@@ -1,7 +1,8 @@
 """Encodes texts with loaded sentence-transformers models (see `loading`).
 
-A transformer with one vector per text gets batches that are filled up to a number of tokens. All
-other models, and runs that state a number of texts per batch, use sentence-transformers' `encode`.
+Transformers with one vector per text, and sparse models, get batches that are filled up to a number
+of tokens. All other models, and runs that state a number of texts per batch, use
+sentence-transformers' `encode`.
 The last bits of a vector can depend on the other texts of its batch.
 """
 
@@ -11,24 +12,27 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clir_bench.core import profiling
+from clir_bench.encoders.instructions import filled
 from clir_bench.encoders.st.batching import TextBatches, TokenBatches, release_memory
 from clir_bench.encoders.st.rates import operations
 from clir_bench.errors import UsageError
-from clir_bench.types import EncoderInfo, EncoderRequest, Vectors
+from clir_bench.types import EncoderInfo, EncoderRequest, Family, SparseRows, Vectors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+    from sentence_transformers import MultiVectorEncoder, SentenceTransformer, SparseEncoder
 
 _TEXTS_PER_BATCH = {"cuda": 128}
 _CPU_TEXTS_PER_BATCH = 32
 _TOKENS_PER_BATCH = {"cuda": 65_536, "mps": 8192}
 _CPU_TOKENS_PER_BATCH = 768
+_SPARSE_TOKENS_PER_BATCH = 8192
+"""On a GPU: every token has a number for each word of the vocabulary."""
 
 
 def batches_for(
-    request: EncoderRequest, device: str, *, late: bool, has_layers: bool = True
+    request: EncoderRequest, device: str, family: Family, *, has_layers: bool = True
 ) -> tuple[TextBatches, TokenBatches | None]:
     """Return batches of the requested size, or else of a size that suits the device.
 
@@ -37,7 +41,7 @@ def batches_for(
     Args:
         request: The user's request.
         device: Where the model runs.
-        late: Whether a text has several vectors.
+        family: What a text becomes.
         has_layers: Whether it is a transformer; others gain nothing from full batches.
 
     Raises:
@@ -48,18 +52,17 @@ def batches_for(
     if request.batch_tokens is not None:
         if request.batch_size is not None:
             raise UsageError("--batch-size and --batch-tokens exclude each other")
-        if late:
-            raise UsageError(
-                "--batch-tokens is for models with one vector per text; use --batch-size"
-            )
+        if family == "tokens":
+            raise UsageError("--batch-tokens is not for late interaction; use --batch-size")
         return texts, TokenBatches(request.batch_tokens)
-    if request.batch_size is not None or late or not has_layers:
+    if request.batch_size is not None or family == "tokens" or not has_layers:
         return texts, None
-    return texts, TokenBatches(_TOKENS_PER_BATCH.get(kind, _CPU_TOKENS_PER_BATCH))
+    size = _TOKENS_PER_BATCH.get(kind, _CPU_TOKENS_PER_BATCH)
+    return texts, TokenBatches(min(size, _SPARSE_TOKENS_PER_BATCH) if family == "sparse" else size)
 
 
-class _OneModel:
-    """The common part of both kinds of encoder: a model on a device.
+class LoadedModel:
+    """The common part of all kinds of encoder: a model on a device.
 
     Attributes:
         device: Where the model runs.
@@ -80,9 +83,46 @@ class _OneModel:
         self._model.to("cpu")
         release_memory()
 
+    def _in_token_batches(
+        self,
+        batches: TokenBatches,
+        texts: Sequence[str],
+        prompt: str,
+        task: str,
+        take: Callable[[NDArray[np.intp], Any], None],
+        **options: int,
+    ) -> bool:
+        """Give `take` the rows and vectors of one batch after another.
 
-class DenseEncoder(_OneModel):
-    """A SentenceTransformer: one vector per text."""
+        All texts are tokenized at once; a batch is some rows of that grid, less the columns in
+        which none of them has a token. Texts without tokens are left out.
+
+        Returns:
+            Whether the input is such a grid; if not, nothing was done.
+        """
+        import torch
+        from sentence_transformers.util import batch_to_device
+
+        model = self._model
+        grid = model.preprocess(list(texts), prompt=prompt, task=task)
+        mask = _mask(grid, len(texts))
+        if mask is None:
+            return False
+        lengths = mask.sum(dim=1).numpy()
+
+        def forward(rows: NDArray[np.intp]) -> None:
+            if lengths[rows].any():
+                batch = _cut(grid, torch.from_numpy(rows), mask)
+                batch = batch_to_device(batch, model.device)
+                take(rows, model(batch, task=task, **options)["sentence_embedding"].float())
+
+        with torch.inference_mode():
+            batches.run(lengths, forward)
+        return True
+
+
+class DenseEncoder(LoadedModel):
+    """A SentenceTransformer: one vector per text, cut after `dim` numbers."""
 
     def __init__(
         self,
@@ -97,7 +137,7 @@ class DenseEncoder(_OneModel):
 
     def encode_queries(self, texts: Sequence[str], *, language: str) -> Vectors:
         """Return float32 `(len(texts), dim)`; the query prompt is put before every text."""
-        return self._encode(texts, self.info.query_prompt, "query")
+        return self._encode(texts, filled(self.info.query_prompt), "query")
 
     def encode_documents(self, texts: Sequence[str], *, language: str) -> Vectors:
         """Return float32 `(len(texts), dim)`; the document prompt is put before every text."""
@@ -106,10 +146,11 @@ class DenseEncoder(_OneModel):
     def _encode(self, texts: Sequence[str], prompt: str, task: str) -> Vectors:
         import numpy as np
 
-        rows = self._in_token_batches(texts, prompt, task)
+        rows = self._filled(texts, prompt, task)
         if rows is None:
             encode = self._model.encode_query if task == "query" else self._model.encode_document
-            rows = np.asarray(_by_texts(encode, texts, prompt, self._texts), dtype=np.float32)
+            whole = np.asarray(_by_texts(encode, texts, prompt, self._texts), dtype=np.float32)
+            rows = np.ascontiguousarray(whole[:, : self.dim])
         if self.info.similarity != "cosine":
             return rows
         # In float32 here rather than in the model: a bfloat16 division leaves lengths off by 0.4%.
@@ -117,37 +158,22 @@ class DenseEncoder(_OneModel):
         np.divide(rows, lengths, out=rows, where=lengths > 0)
         return rows
 
-    def _in_token_batches(self, texts: Sequence[str], prompt: str, task: str) -> Vectors | None:
-        """Return unnormalised rows, None without token batches or if the input is no grid.
-
-        All texts are tokenized at once; a batch is some rows of that grid, less the columns in
-        which none of them has a token.
-        """
+    def _filled(self, texts: Sequence[str], prompt: str, task: str) -> Vectors | None:
+        """Return unnormalised rows, None without token batches or if the input is no grid."""
         import numpy as np
-        import torch
-        from sentence_transformers.util import batch_to_device
 
-        model, batches = self._model, self._tokens
-        if batches is None or model.truncate_dim is not None:
+        if self._tokens is None or self._model.truncate_dim is not None:
             return None
-        grid = model.preprocess(list(texts), prompt=prompt, task=task)
-        mask = _mask(grid, len(texts))
-        if mask is None:
-            return None
-        found = np.empty((len(texts), self.dim), dtype=np.float32)
+        found = np.zeros((len(texts), self.dim), dtype=np.float32)
 
-        def forward(rows: NDArray[np.intp]) -> None:
-            batch = _cut(grid, torch.from_numpy(rows), mask)
-            batch = batch_to_device(batch, model.device)
-            out = model(batch, task=task)["sentence_embedding"]
-            found[rows] = out.float().cpu().numpy()
+        def take(rows: NDArray[np.intp], vectors: Any) -> None:
+            found[rows] = vectors[:, : self.dim].cpu().numpy()
 
-        with torch.inference_mode():
-            batches.run(mask.sum(dim=1).numpy(), forward)
-        return found
+        done = self._in_token_batches(self._tokens, texts, prompt, task, take)
+        return found if done else None
 
 
-class LateInteractionEncoder(_OneModel):
+class LateInteractionEncoder(LoadedModel):
     """A MultiVectorEncoder: one vector per token."""
 
     def __init__(
@@ -163,7 +189,7 @@ class LateInteractionEncoder(_OneModel):
         language: str,
     ) -> list[Vectors]:
         """Return one float32 `(n_tokens_i, dim)` per text, expansion tokens included."""
-        return self._encode(self._model.encode_query, texts, self.info.query_prompt)
+        return self._encode(self._model.encode_query, texts, filled(self.info.query_prompt))
 
     def encode_document_tokens(
         self,
@@ -183,17 +209,85 @@ class LateInteractionEncoder(_OneModel):
         return [np.asarray(tokens, dtype=np.float32) for tokens in found]
 
 
+class SparseModelEncoder(LoadedModel):
+    """A SparseEncoder: weights of the vocabulary's words, or of learned features."""
+
+    def __init__(
+        self,
+        model: SparseEncoder,
+        info: EncoderInfo,
+        dim: int,
+        texts: TextBatches,
+        tokens: TokenBatches | None,
+    ) -> None:
+        super().__init__(model, info, dim)
+        self._texts, self._tokens = texts, tokens
+
+    def encode_query_terms(self, texts: Sequence[str], *, language: str) -> SparseRows:
+        """Return one row per text; the query prompt is put before every text."""
+        return self._encode(texts, filled(self.info.query_prompt), "query")
+
+    def encode_document_terms(self, texts: Sequence[str], *, language: str) -> SparseRows:
+        """Return one row per text; the document prompt is put before every text."""
+        return self._encode(texts, self.info.document_prompt, "document")
+
+    def _encode(self, texts: Sequence[str], prompt: str, task: str) -> SparseRows:
+        import numpy as np
+        from sentence_transformers.util import select_max_active_dims
+
+        most = self._model.max_active_dims
+        options = {} if most is None else {"max_active_dims": most}
+        parts, places = [SparseRows.of([{}])], np.zeros(len(texts), dtype=np.int64)
+
+        def take(rows: NDArray[np.intp], vectors: Any) -> None:
+            places[rows] = sum(map(len, parts)) + np.arange(len(rows))
+            parts.append(_sparse_rows(select_max_active_dims(vectors, most)))
+
+        if self._tokens is None or not self._in_token_batches(
+            self._tokens, texts, prompt, task, take, **options
+        ):
+            encode = self._model.encode_query if task == "query" else self._model.encode_document
+            found = _sparse_rows(_by_texts(encode, texts, prompt, self._texts, save_to_cpu=True))
+        else:
+            found = SparseRows.concatenated(parts)[places]
+        if self._model.similarity_fn_name != "cosine":
+            return found
+        sizes = np.diff(found.starts)
+        owners = np.repeat(np.arange(len(texts)), sizes)
+        squares = np.square(found.weights, dtype=np.float64)
+        lengths = np.sqrt(np.bincount(owners, squares, len(texts)))
+        weights = (found.weights / lengths[owners]).astype(np.float32)
+        return SparseRows(found.starts, found.ids, weights)
+
+
+def _sparse_rows(vectors: Any) -> SparseRows:
+    """Return a tensor, `(n_texts, dim)`, as sparse rows without its zeros."""
+    import numpy as np
+
+    if not vectors.is_sparse:
+        vectors = vectors.to_sparse()
+    vectors = vectors.cpu().coalesce()
+    rows, ids = vectors.indices().numpy()
+    starts = np.searchsorted(rows, np.arange(len(vectors) + 1)).astype(np.int64)
+    return SparseRows(starts, ids.copy(), vectors.values().float().numpy())
+
+
 def _by_texts(
-    encode: Callable[..., Any], texts: Sequence[str], prompt: str, batches: TextBatches
+    encode: Callable[..., Any],
+    texts: Sequence[str],
+    prompt: str,
+    batches: TextBatches,
+    **options: bool,
 ) -> Any:
     """Return what sentence-transformers' `encode` returns, in batches that fit."""
+    options = options or {"convert_to_numpy": True}
     return batches.run(
         lambda size: encode(
             list(texts),
             prompt=prompt,
             batch_size=size,
             show_progress_bar=False,
-            convert_to_numpy=True,
+            **options,
         )
     )
 

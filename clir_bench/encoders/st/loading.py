@@ -1,4 +1,4 @@
-"""Loads `st:HUB_ID_OR_FOLDER`: any sentence-transformers model, single-vector or late-interaction.
+"""Loads `st:HUB_ID_OR_FOLDER`: any sentence-transformers model: dense, late-interaction or sparse.
 
 It first finds one folder with the weights of one commit (see `weights`). So it loads exactly the
 weights that were hashed and recorded, and loading does not use the network.
@@ -10,23 +10,30 @@ import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from clir_bench.encoders import kinds, weights
 from clir_bench.encoders.contents import read_json
 from clir_bench.encoders.quiet import quiet
 from clir_bench.encoders.st import precision, prompts
 from clir_bench.encoders.st.batching import keep_freed_memory
-from clir_bench.encoders.st.encoding import DenseEncoder, LateInteractionEncoder, batches_for
+from clir_bench.encoders.st.encoding import (
+    DenseEncoder,
+    LateInteractionEncoder,
+    SparseModelEncoder,
+    batches_for,
+)
 from clir_bench.encoders.st.precision import Arithmetic
 from clir_bench.encoders.weights import Weights
 from clir_bench.errors import EncoderError, UsageError
-from clir_bench.types import AnyEncoder, EncoderInfo, EncoderRequest
+from clir_bench.types import AnyEncoder, EncoderInfo, EncoderRequest, Family
 
 if TYPE_CHECKING:
     import torch
 
 _LOGGER = logging.getLogger(__name__)
+Similarity: TypeAlias = Literal["cosine", "dot", "maxsim", "sparse"]
+"""Of the models that can be loaded here."""
 _POSITION_TABLES = ("position_embeddings", "position_embedding", "embed_positions", "wpe")
 
 
@@ -40,7 +47,8 @@ class Stated:
         max_tokens: An upper limit; the model's own applies where it is lower.
         must_fit: Whether `max_tokens` beyond the model's positions is an error.
         dim: The expected dimension of the model.
-        late: Whether to load it as late interaction or pooled, if its files serve as both.
+        truncated_dim: How many of a vector's first numbers are kept; the others are cut off.
+        family: What texts become, if the model's files serve as several kinds.
     """
 
     query_prompt: str | None = None
@@ -48,8 +56,9 @@ class Stated:
     max_tokens: int | None = None
     must_fit: bool = False
     dim: int | None = None
-    late: bool | None = None
-    similarity: Literal["cosine", "dot", "maxsim"] | None = None
+    truncated_dim: int | None = None
+    family: Family | None = None
+    similarity: Similarity | None = None
     license: str | None = None
     description: str = ""
 
@@ -62,16 +71,16 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> AnyEncoder
         EncoderError: It is of the wrong kind, needs code that is not trusted, does not fit what is
             stated about it, or changed while it was loaded.
     """
-    late = kinds.is_late_interaction(found) if stated.late is None else stated.late
+    family = stated.family or kinds.family(found)
     device = resolve_device(request.device)
-    chosen = precision.choose(request.dtype, device, late=late)
+    chosen = precision.choose(request.dtype, device, family)
     stored = precision.stored_as(chosen.dtype)
-    model = read(found, late, device, stored, request.trust_remote_code)
+    model = read(found, family, device, stored, request.trust_remote_code)
     if chosen.dtype == precision.MIXED and not precision.feed_forward_layers(model[0]):
         chosen = _unmixed(found, request)
     if device == "cpu":
         keep_freed_memory()
-    if chosen.dtype != "bfloat16" and device == "cpu" and not late:
+    if chosen.dtype != "bfloat16" and device == "cpu" and family == "single":
         chosen = precision.settle(model[0], chosen)
     elif chosen.dtype == precision.MIXED:
         precision.mix(model[0])
@@ -80,8 +89,15 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> AnyEncoder
     weights.require_unchanged(found)
     limit = limit_tokens(model, stated.max_tokens, found.name, must_fit=stated.must_fit)
     put = _prompts(model, found, stated)
+    own_dim = (_width if family == "sparse" else _dimension)(model, found.name)
+    if stated.dim is not None and own_dim != stated.dim:
+        raise EncoderError(
+            f"model {found.name!r}: expected vectors of {stated.dim} numbers, found {own_dim}; "
+            f"{found.folder} holds another model"
+        )
+    dim = _kept(own_dim, family, stated, found.name)
     info = EncoderInfo(
-        name=found.name,
+        name=found.name if dim == own_dim else f"{found.name}@{dim}",
         revision=found.revision,
         weights_sha256=found.sha256,
         query_prompt=put.query,
@@ -90,25 +106,21 @@ def build(request: EncoderRequest, found: Weights, stated: Stated) -> AnyEncoder
         dtype=chosen.dtype,
         dtype_reason=chosen.reason,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
-        similarity=_similarity(model, late, stated, found.name),
+        similarity=_similarity(model, family, stated, found.name),
         license=stated.license,
         description="; ".join(
-            filter(None, (stated.description or _description(found, late), put.unused))
+            filter(None, (stated.description or _description(found, family), put.unused))
         ),
     )
-    dim = _dimension(model, found.name)
-    has_layers = hasattr(model[0], "auto_model")
-    texts, tokens = batches_for(request, device, late=late, has_layers=has_layers)
-    encoder = (
-        LateInteractionEncoder(model, info, dim, texts)
-        if late
-        else DenseEncoder(model, info, dim, texts, tokens)
-    )
-    if stated.dim is not None and encoder.dim != stated.dim:
-        raise EncoderError(
-            f"model {found.name!r}: expected vectors of {stated.dim} numbers, found {encoder.dim}; "
-            f"{found.folder} holds another model"
-        )
+    has_layers = family == "sparse" or hasattr(model[0], "auto_model")
+    texts, tokens = batches_for(request, device, family, has_layers=has_layers)
+    encoder: DenseEncoder | LateInteractionEncoder | SparseModelEncoder
+    if family == "sparse":
+        encoder = SparseModelEncoder(model, info, dim, texts, tokens)
+    elif family == "tokens":
+        encoder = LateInteractionEncoder(model, info, dim, texts)
+    else:
+        encoder = DenseEncoder(model, info, dim, texts, tokens)
     return encoder
 
 
@@ -170,14 +182,18 @@ def _unmixed(found: Weights, request: EncoderRequest) -> Arithmetic:
     return Arithmetic("float32", "the model has no feed-forward layers that clir-bench knows")
 
 
-def read(found: Weights, late: bool, device: str, dtype: torch.dtype, trust: bool) -> Any:
+def read(found: Weights, family: Family, device: str, dtype: torch.dtype, trust: bool) -> Any:
     """Load the model; any error of the libraries becomes an `EncoderError` with a remedy."""
     with quiet():
-        from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+        from sentence_transformers import MultiVectorEncoder, SentenceTransformer, SparseEncoder
 
-        kind = MultiVectorEncoder if late else SentenceTransformer
+        classes: dict[Family, Any] = {
+            "single": SentenceTransformer,
+            "tokens": MultiVectorEncoder,
+            "sparse": SparseEncoder,
+        }
         try:
-            model = kind(
+            model = classes[family](
                 str(found.folder),
                 device=device,
                 trust_remote_code=trust,
@@ -231,7 +247,7 @@ def limit_tokens(
     attribute = (
         "document_length" if getattr(model[0], "document_length", None) else "max_seq_length"
     )
-    own = getattr(model[0], attribute, None)
+    own = getattr(_of_documents(model[0]), attribute, None)
     own = None if own is None or own == math.inf else int(own)
     most = _positions(model[0])
     fits = own is not None and (most is None or own <= most)
@@ -250,6 +266,12 @@ def limit_tokens(
         return own
     setattr(model[0], attribute, min(known))
     return min(known)
+
+
+def _of_documents(module: Any) -> Any:
+    """Return the module that reads documents, where queries go another way."""
+    routed = getattr(module, "sub_modules", {})
+    return routed["document"][0] if "document" in routed else module
 
 
 def _positions(module: Any) -> int | None:
@@ -273,12 +295,10 @@ def _positions(module: Any) -> int | None:
     return min(found, default=None)
 
 
-def _similarity(
-    model: Any, late: bool, stated: Stated, name: str
-) -> Literal["cosine", "dot", "maxsim"]:
-    if late:
+def _similarity(model: Any, family: Family, stated: Stated, name: str) -> Similarity:
+    if family == "tokens":
         return "maxsim"
-    if stated.similarity in ("cosine", "dot"):
+    if stated.similarity in ("cosine", "dot") and family == "single":
         return stated.similarity
     own = model.similarity_fn_name
     if own not in ("cosine", "dot"):
@@ -286,6 +306,8 @@ def _similarity(
             f"model {name!r} compares vectors by {own} distance; expected cosine or dot: the index "
             "searches by inner product"
         )
+    if family == "sparse":
+        return "sparse"
     return "dot" if own == "dot" else "cosine"
 
 
@@ -299,9 +321,42 @@ def _dimension(model: Any, name: str) -> int:
     raise EncoderError(f"model {name!r} does not say how long its vectors are")
 
 
-def _description(found: Weights, late: bool) -> str:
-    if late:
-        return "late interaction, sentence-transformers"
+def _kept(own: int, family: Family, stated: Stated, name: str) -> int:
+    """Return how many numbers of a vector are kept.
+
+    Raises:
+        EncoderError: More than there are, or the model's vectors cannot be cut.
+    """
+    wanted = own if stated.truncated_dim is None else stated.truncated_dim
+    if wanted > own:
+        raise EncoderError(
+            f"model {name!r}: dim = {wanted:,} is stated, and its vectors have {own:,} numbers; "
+            f"state at most {own:,}, or leave dim out"
+        )
+    if wanted < own and family != "single":
+        raise EncoderError(
+            f"model {name!r}: dim = {wanted:,} is stated; only models with one vector per text can "
+            f"be cut. State {own:,}, or leave dim out"
+        )
+    return wanted
+
+
+def _width(model: Any, name: str) -> int:
+    """Return the number of terms of a sparse model: some of its modules learn it when they run."""
+    sides = (model.encode_query, model.encode_document)
+    query, document = (encode(["a b"], show_progress_bar=False).shape[1] for encode in sides)
+    if query != document:
+        raise EncoderError(
+            f"model {name!r} has weights of {query:,} terms for queries and of {document:,} for "
+            "documents; both sides must have the same terms to be compared"
+        )
+    return int(query)
+
+
+def _description(found: Weights, family: Family) -> str:
+    if family != "single":
+        kind = "late interaction" if family == "tokens" else "sparse"
+        return f"{kind}, sentence-transformers"
     if Path(found.folder, "modules.json").is_file():
         return "single vector, sentence-transformers"
     _LOGGER.warning(

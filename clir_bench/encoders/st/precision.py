@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from clir_bench.encoders.st import packing, speeds
+from clir_bench.types import Family
 
 if TYPE_CHECKING:
     import torch
@@ -42,27 +43,28 @@ class Arithmetic(NamedTuple):
     reason: str = ""
 
 
-def choose(asked: str, device: str, *, late: bool) -> Arithmetic:
+def choose(asked: str, device: str, family: Family) -> Arithmetic:
     """Return the arithmetic to load a model for.
 
     "auto" is bfloat16 on CUDA devices that have it. On processors it is float32, or `MIXED` where
     they multiply bfloat16 natively: then `settle` decides when the layers are there to be measured.
     Late interaction on processors is float32: it has not been measured, and no pooling averages its
-    many vectors per text.
+    many vectors per text. So are sparse models everywhere: their largest logits are their weights.
     """
     import torch
 
     if asked != "auto":
         return Arithmetic(cast(Dtype, asked))
-    if device.startswith("cuda"):
+    if device.startswith("cuda") and family != "sparse":
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return Arithmetic("bfloat16", "this device multiplies bfloat16 natively")
         return Arithmetic("float32", "this device does not multiply bfloat16 natively")
-    if device == "cpu" and not late and multiplies_bfloat16():
+    if device == "cpu" and family == "single" and multiplies_bfloat16():
         return Arithmetic(MIXED, _TO_BE_MEASURED)
-    if late or device != "cpu":
-        kind = "late interaction" if late else "other arithmetic"
-        return Arithmetic("float32", f"{kind} has not been measured on {device}")
+    if family != "single" or device != "cpu":
+        kinds = {"tokens": "late interaction", "sparse": "a sparse model"}
+        what = kinds.get(family, "other arithmetic")
+        return Arithmetic("float32", f"{what} has not been measured on {device}")
     return Arithmetic("float32", "this processor has no instructions that multiply bfloat16")
 
 

@@ -40,7 +40,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*[A-Za-z0-9.+!_-]{0,40}")
 _PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _LANGUAGE = re.compile(r"[a-z]{2,8}")
-_SIMILARITIES = ("cosine", "dot", "maxsim")
+_SIMILARITIES = ("cosine", "dot", "maxsim", "sparse", "bm25", "fused", "pairs", "none")
 
 
 def impossible(result: Result, card: TaskCard, depth: int) -> Iterator[str]:

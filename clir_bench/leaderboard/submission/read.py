@@ -118,7 +118,8 @@ def open_system(folder: Path, only: Path | None = None) -> SubmittedSystem:
             problems.append(as_problem(path, error))
     first = next(iter(system.results), None)
     for path, result in system.results.items():
-        differences = result.system.differences(system.results[first or path].system)
+        other = system.results[first or path].system.on_any_task()
+        differences = result.system.on_any_task().differences(other)
         if differences:
             what = f"is not of the same system as {shown_path(first or path)}; they differ in"
             problems.append(Problem(path, f"{what} {', '.join(differences)}"))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from clir_bench.core import provenance
 from clir_bench.core.provenance import PACKAGE
+from clir_bench.encoders.statements import UNSTATED_REVISION
 from clir_bench.tasks import outline
 from clir_bench.tasks.loading import CorpusGroup, Loader
 from clir_bench.tasks.outline import NO_OUTLINE, Outline
@@ -105,6 +106,9 @@ def identify(info: EncoderInfo, *, dim: int, spec: str, package: str, seed: int)
     if info.weights_sha256 is not None or not own:
         versions = provenance.packages()
         fields |= {package: versions.get(package) for package in _RUNTIME}
+    if info.revision == UNSTATED_REVISION:
+        why = "runs on a server, which may change it; state its revision in a model file"
+        return Identity({}, f"model {info.name!r} {why}")
     if own:
         if provenance.git_state()[0] is not None:
             fields["code"] = _code_sha256()

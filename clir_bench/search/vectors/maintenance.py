@@ -13,6 +13,7 @@ from clir_bench.core.locks import LOCK, alone
 from clir_bench.errors import UnknownNameError
 from clir_bench.search.vectors.description import FILE, read_description
 from clir_bench.search.vectors.entry import KEPT, done_shards, drop_shard, sweep
+from clir_bench.search.vectors.pair_scores import FOLDER as PAIRS
 from clir_bench.search.vectors.removal import REMOVED, is_entry, remove, remove_aside
 from clir_bench.search.vectors.shards import DamagedShardError, check_data, read_manifest
 
@@ -119,7 +120,8 @@ def prune_vectors(
     """Remove what killed runs left half written, and the entries that all arguments name.
 
     Entries in use by a run stay, and so does any folder that clir-bench did not make or that holds
-    other files. Without any of the arguments no entry is removed.
+    other files. Without any of the arguments no entry is removed. Scores of pairs are removed if
+    neither a key nor a model is named.
 
     Args:
         root: Folder of stored vectors.
@@ -132,6 +134,8 @@ def prune_vectors(
         UnknownNameError: No entry has one of the keys.
     """
     freed = _sweep_leftovers(root)
+    if (everything or idle_seconds is not None) and not keys and model is None:
+        freed += _remove_pair_scores(root, idle_seconds or 0.0)
     removed, kept = [], []
     entries = _with_keys(stored(root), keys)
     if not (keys or everything or model is not None or idle_seconds is not None):
@@ -147,6 +151,18 @@ def prune_vectors(
             removed.append(entry)
             freed += entry.size_bytes
     return Pruned(tuple(removed), tuple(kept), freed)
+
+
+def _remove_pair_scores(root: Path, idle_seconds: float) -> int:
+    """Remove files of pair scores that no run has used for so long; return how many bytes."""
+    freed = 0
+    for path in root.glob(f"{PAIRS}/*.scores"):
+        with suppress(OSError):
+            state = path.lstat()
+            if time.time() - state.st_mtime >= idle_seconds:
+                path.unlink()
+                freed += state.st_size
+    return freed
 
 
 def _with_keys(entries: list[StoredEntry], keys: Sequence[str]) -> list[StoredEntry]:

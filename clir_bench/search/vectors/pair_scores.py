@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 import struct
 from pathlib import Path
 
@@ -112,6 +113,7 @@ class PairScores:
     def _read(self, path: Path) -> None:
         with path.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            os.utime(file.fileno())  # the time of last use decides which old files are removed
             file.seek(0)
             data = file.read()
             parts, end = [], 0

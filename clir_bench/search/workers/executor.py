@@ -15,6 +15,7 @@ from clir_bench.core import profiling, provenance
 from clir_bench.core.provenance import VERSION
 from clir_bench.encoders import load_encoder
 from clir_bench.encoders.contract import AnyChecked, family_of
+from clir_bench.encoders.instructions import instructed
 from clir_bench.tasks.outline import bounded
 from clir_bench.types import AnyEncoder, AnyVectors, Family, SparseRows, Vectors
 
@@ -31,7 +32,11 @@ _RUNTIME = ("numpy", "sentence-transformers", "torch", "transformers")
 
 @dataclass(frozen=True)
 class Loading:
-    """The options to load an encoder with, here and in workers; see `encoders.load_encoder`."""
+    """The options to load an encoder with, here and in workers; see `encoders.load_encoder`.
+
+    Attributes:
+        instruction: The task's, for encoders that follow instructions.
+    """
 
     spec: str
     device: str = "auto"
@@ -40,6 +45,7 @@ class Loading:
     batch_tokens: int | None = None
     trust_remote_code: bool = False
     seed: int = 0
+    instruction: str = ""
 
     def load(self) -> AnyChecked:
         """Return the encoder.
@@ -47,7 +53,10 @@ class Loading:
         Raises:
             ClirBenchError: What `load_encoder` found wrong.
         """
-        return load_encoder(**vars(self))
+        options = dict(vars(self))
+        instruction = options.pop("instruction")
+        encoder = load_encoder(**options)
+        return instructed(encoder, instruction) if instruction else encoder
 
 
 @dataclass(frozen=True)

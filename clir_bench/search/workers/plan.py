@@ -84,6 +84,12 @@ class Workers:
             self._pool = WorkerPool(crew, identity_of(self.encoder), family_of(self.encoder))
         return self._pool or Here(self.encoder)
 
+    def load_instead(self, encoder: AnyChecked, loading: Loading) -> None:
+        """End workers that loaded the encoder in another way; later ones load it so."""
+        if loading != self.loading:
+            self.close()
+        self.encoder, self.loading = encoder, loading
+
     def close(self) -> None:
         """End the workers."""
         if self._pool is not None:

@@ -42,14 +42,11 @@ def find_translator(how: str, composition: Composition) -> Translator:
     if kind == "command":
         from clir_bench.systems.translate.command import find_command
 
-        return Remembered(find_command(argument, _whole(composition, "timeout", 600, 86_400)))
+        return Remembered(
+            find_command(argument, composition.whole("timeout", default=600, least=1))
+        )
     from clir_bench.systems.translate.model import find_model
 
-    return Remembered(find_model(how, composition.loading, _whole(composition, "beams", 1, 64)))
-
-
-def _whole(composition: Composition, name: str, default: int, most: int) -> int:
-    text = composition.options.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
-        raise composition.wrong(f"{name}={text}: expected a whole number from 1 to {most:,}")
-    return int(text)
+    return Remembered(
+        find_model(how, composition.loading, composition.whole("beams", default=1, least=1))
+    )

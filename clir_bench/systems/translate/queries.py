@@ -73,6 +73,10 @@ class TranslateSystem(System):
         """Return the system with each of its encoders changed."""
         return replace(self, inner=self.inner.with_leaves(change))
 
+    def for_task(self, card: TaskCard) -> System:
+        """Return the system with the task's instruction in the one inside."""
+        return replace(self, inner=self.inner.for_task(card))
+
     def check(self, card: TaskCard, split: str, pairs: Sequence[LanguagePair]) -> None:
         """Refuse a task for which the translator lacks a language.
 

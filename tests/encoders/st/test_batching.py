@@ -179,10 +179,10 @@ def test_token_batches_give_the_vectors_of_fixed_ones_whichever_side_is_padded(
 
 def test_transformers_of_one_vector_fill_batches_unless_a_number_of_texts_is_asked_for() -> None:
     request = EncoderRequest("st", "x")
-    assert batches_for(request, "cpu", late=False)[1] is not None
-    assert batches_for(request, "cpu", late=True)[1] is None
-    assert batches_for(request, "cpu", late=False, has_layers=False)[1] is None
-    texts, tokens = batches_for(replace(request, batch_size=7), "cpu", late=False)
+    assert batches_for(request, "cpu", "single")[1] is not None
+    assert batches_for(request, "cpu", "tokens")[1] is None
+    assert batches_for(request, "cpu", "single", has_layers=False)[1] is None
+    texts, tokens = batches_for(replace(request, batch_size=7), "cpu", "single")
     assert (texts.size, tokens) == (7, None)
 
 
@@ -266,7 +266,7 @@ def test_a_model_with_nothing_to_mix_is_refused_or_left_in_float32(tmp_path: Pat
 def test_batches_of_texts_and_of_tokens_exclude_each_other(dense: Path, late: Path) -> None:
     with pytest.raises(UsageError, match="exclude each other"):
         load_encoder(f"st:{dense}", device="cpu", batch_size=2, batch_tokens=64)
-    with pytest.raises(UsageError, match="one vector per text"):
+    with pytest.raises(UsageError, match="not for late interaction"):
         load_encoder(f"st:{late}", device="cpu", batch_tokens=64)
     with pytest.raises(UsageError, match="batch tokens 0"):
         load_encoder(f"st:{dense}", device="cpu", batch_tokens=0)

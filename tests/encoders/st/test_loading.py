@@ -247,14 +247,6 @@ def test_broken_json_is_named(dense: Path, tmp_path: Path) -> None:
         load_encoder(f"st:{folder}", device="cpu")
 
 
-@pytest.mark.parametrize("kind", ["SparseEncoder", "CrossEncoder"])
-def test_other_kinds_of_model_are_refused(dense: Path, tmp_path: Path, kind: str) -> None:
-    folder = copy_of(dense, tmp_path / kind)
-    edit(folder / "config_sentence_transformers.json", model_type=kind)
-    with pytest.raises(EncoderError, match=f"is a {kind}; clir-bench runs single-vector"):
-        load_encoder(f"st:{folder}", device="cpu")
-
-
 def test_code_that_comes_with_weights_does_not_run_unasked(dense: Path, tmp_path: Path) -> None:
     folder = copy_of(dense, tmp_path / "custom")
     modules = json.loads((folder / "modules.json").read_text())
