@@ -259,7 +259,7 @@ def find_model(argument: str, loading: Loading, beams: int) -> TranslationModel:
             "NLLB or M2M100 (m2m_100), or MarianMT (marian)"
         )
     device = resolve_device(loading.device)
-    chosen = precision.choose(loading.dtype, device, late=True).dtype
+    chosen = precision.choose(loading.dtype, device, "tokens").dtype
     dtype: Literal["float32", "bfloat16"] = "bfloat16" if chosen == "bfloat16" else "float32"
     tokenizer = _tokenizer(found, family)
     batch = loading.batch_size or _BATCH
