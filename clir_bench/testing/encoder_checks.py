@@ -45,15 +45,14 @@ def _describes_itself(subject: EncoderSubject) -> str:
         try:
             canonical = resolve(code).code
         except UnknownNameError:
-            canonical = (
-                code if re.fullmatch("[a-z]{2,3}", code) else "a code of two or three letters"
-            )
+            is_code = re.fullmatch("[a-z]{2,3}", code)
+            canonical = code if is_code else "a code of two or three letters"
         if canonical != code:
             problems.append(f"info.training_languages: {code!r} should be {canonical}")
     if problems:
         raise BrokenPromiseError("; ".join(problems))
-    unknown = [name for name in ("license", "n_parameters") if getattr(info, name) is None]
-    unknown += [] if info.training_languages else ["training_languages"]
+    names = ("license", "n_parameters", "training_languages")
+    unknown = [name for name in names if getattr(info, name) in (None, ())]
     return f"not stated: {', '.join(unknown)}" if unknown else ""
 
 
