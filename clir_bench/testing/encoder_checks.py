@@ -45,8 +45,7 @@ def _describes_itself(subject: EncoderSubject) -> str:
         try:
             canonical = resolve(code).code
         except UnknownNameError:
-            is_code = re.fullmatch("[a-z]{2,3}", code)
-            canonical = code if is_code else "a code of two or three letters"
+            canonical = code if re.fullmatch("[a-z]{2,3}", code) else "two or three letters"
         if canonical != code:
             problems.append(f"info.training_languages: {code!r} should be {canonical}")
     if problems:
@@ -84,9 +83,7 @@ def _require_sparse(arrays: list[Any], found: object, n_texts: int, side: str) -
     if not isinstance(rows, SparseRows):
         raise BrokenPromiseError(f"{side}: expected SparseRows, found {type(found).__name__}")
     if len(rows) != n_texts:
-        raise BrokenPromiseError(
-            f"{side}: expected {n_texts} rows, one per text, found {len(rows)}"
-        )
+        raise BrokenPromiseError(f"{side}: expected a row per text, {n_texts}, found {len(rows)}")
     for array in arrays:
         _require_shape(array, (len(array),), side)
 
