@@ -45,15 +45,13 @@ def _describes_itself(subject: EncoderSubject) -> str:
         try:
             canonical = resolve(code).code
         except UnknownNameError:
-            canonical = (
-                code if re.fullmatch("[a-z]{2,3}", code) else "a code of two or three letters"
-            )
+            canonical = code if re.fullmatch("[a-z]{2,3}", code) else "two or three letters"
         if canonical != code:
             problems.append(f"info.training_languages: {code!r} should be {canonical}")
     if problems:
         raise BrokenPromiseError("; ".join(problems))
-    unknown = [name for name in ("license", "n_parameters") if getattr(info, name) is None]
-    unknown += [] if info.training_languages else ["training_languages"]
+    names = ("license", "n_parameters", "training_languages")
+    unknown = [name for name in names if getattr(info, name) in (None, ())]
     return f"not stated: {', '.join(unknown)}" if unknown else ""
 
 
@@ -85,9 +83,7 @@ def _require_sparse(arrays: list[Any], found: object, n_texts: int, side: str) -
     if not isinstance(rows, SparseRows):
         raise BrokenPromiseError(f"{side}: expected SparseRows, found {type(found).__name__}")
     if len(rows) != n_texts:
-        raise BrokenPromiseError(
-            f"{side}: expected {n_texts} rows, one per text, found {len(rows)}"
-        )
+        raise BrokenPromiseError(f"{side}: expected a row per text, {n_texts}, found {len(rows)}")
     for array in arrays:
         _require_shape(array, (len(array),), side)
 

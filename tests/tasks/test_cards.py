@@ -414,7 +414,7 @@ def test_a_field_that_came_later_changes_the_hash_only_where_it_says_something()
     old = card(counts={"test": {"*": [3, 2, 2]}}).model_dump(mode="json")
     for field in ("skip_same_id", "missing_judged", "title", "description", "homepage", "license"):
         del old[field]
-    for field in ("citation", "download", "sample", "submission", "mteb"):
+    for field in ("citation", "download", "sample", "submission", "mteb", "instruction"):
         old.pop(field, None)
     canonical = json.dumps(old, sort_keys=True, ensure_ascii=False)
     known = hashlib.sha256(canonical.encode()).hexdigest()
