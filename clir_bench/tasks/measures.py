@@ -44,7 +44,7 @@ class Depth(NamedTuple):
     """How deep the rankings of a run go.
 
     Attributes:
-        held: Documents per ranking, at least 1.
+        held: Documents per ranking; 0 if a system that matches terms found none at all.
         cut: Whether there are more documents that could have been ranked.
     """
 
@@ -92,6 +92,8 @@ def depth_of(
         [(common, n_rankings)] = lengths.most_common(1)
         held = common if 2 * n_rankings > len(rankings) else held
         held = min(kept for length, kept in rankings if length >= held)
+    if not held and top_k is not None and n_documents:
+        return Depth(0, cut=False)  # no document holds any term of any query
     if not held:
         own = ", once each query is taken out of its own" if skip_same_id else ""
         raise DataError(

@@ -8,7 +8,7 @@ import pytest
 from folders import Folder, make_folder
 
 from clir_bench.evaluation.evaluate import evaluate
-from clir_bench.evaluation.settings import Settings
+from clir_bench.evaluation.settings import RunSettings
 from clir_bench.results.schema import Result
 from clir_bench.results.trec_runs import from_scores
 from clir_bench.systems.hybrid import fuse
@@ -70,7 +70,7 @@ def run(folder: Folder, name: str, output: Path) -> Result:
         load_system(name),
         output=output,
         source=locate(folder.card, "test"),
-        settings=Settings(n_resamples=50),
+        settings=RunSettings(n_resamples=50),
     )
 
 
