@@ -38,7 +38,15 @@ from clir_bench.tasks.adapters import Source
 from clir_bench.tasks.cards import SAMPLE, TaskCard
 from clir_bench.tasks.languages import load_scheme
 from clir_bench.tasks.loading import CorpusGroup, Loader, prepare
-from clir_bench.tasks.measures import EVERYTHING, JUDGED, depth_of, looks_at, parse_measures, refuse
+from clir_bench.tasks.measures import (
+    EVERYTHING,
+    JUDGED,
+    Depth,
+    depth_of,
+    looks_at,
+    parse_measures,
+    refuse,
+)
 from clir_bench.types import LanguagePair
 
 _SAVING_SHARE = 0.05
@@ -284,12 +292,7 @@ class _Evaluation:
             started = time.perf_counter()
             try:
                 scores = score(answer.run, answer.collection.qrels, self.builder.measures)
-                depth = depth_of(
-                    answer.run,
-                    set(scores.query_ids),
-                    n_documents=answer.prepared.inspection.n_rankable,
-                    top_k=self.builder.settings.top_k,
-                )
+                depth = self._depth(answer, set(scores.query_ids))
             except ClirBenchError as error:
                 self.builder.failed(answer.prepared.pair, str(error))
                 continue
@@ -307,6 +310,17 @@ class _Evaluation:
         if all(pair.pair in self.builder.scores for pair in found.group.pairs):
             for store in self.stores:
                 store.finished(found.corpus)
+
+    def _depth(self, answer: Answer, judged: set[str]) -> Depth:
+        """Return the depth of a pair's rankings.
+
+        Raises:
+            DataError: The rankings are empty once each query is taken out of its own.
+        """
+        if not any(answer.run.doc_ids) and not answer.collection.skip_same_id:
+            return Depth(0, cut=False)  # no document holds any term of any query
+        n_documents, top_k = answer.prepared.inspection.n_rankable, self.builder.settings.top_k
+        return depth_of(answer.run, judged, n_documents=n_documents, top_k=top_k)
 
     def _save(self) -> Result:
         result = self.builder.save(tuple(dict.fromkeys(self.loader.source.unofficial)))

@@ -92,8 +92,6 @@ def depth_of(
         [(common, n_rankings)] = lengths.most_common(1)
         held = common if 2 * n_rankings > len(rankings) else held
         held = min(kept for length, kept in rankings if length >= held)
-    if not held and top_k is not None and n_documents:
-        return Depth(0, cut=False)  # no document holds any term of any query
     if not held:
         own = ", once each query is taken out of its own" if skip_same_id else ""
         raise DataError(

@@ -267,6 +267,21 @@ def test_a_native_search_that_finds_nothing_is_no_zero(tmp_path: Path) -> None:
     assert pair.status == "failed" and "hold no document" in (pair.error or "")
 
 
+def test_a_system_that_matches_no_term_scores_zero_under_every_name(folder: Folder) -> None:
+    queries = folder.data / "queries.en.jsonl"
+    rows = [json.loads(line) for line in queries.read_text(encoding="utf-8").splitlines()]
+    write_jsonl(queries, [row | {"text": f"zq{number}x"} for number, row in enumerate(rows)])
+    output = folder.card_path.parent / "out"
+    code = clir("run", "-m", "bm25", "-t", folder.card_path, "-o", output, "-p", "en-sw")
+    assert code == 0
+    pair = stored(folder, "bm25").pairs["en-sw"]
+    assert pair.status == "done"
+    assert {score.mean for name, score in pair.scores.items() if not name.startswith("Judged")} == {
+        0.0
+    }
+    assert "nDCG@10" in pair.scores
+
+
 def test_runs_of_two_depths_are_measured_at_the_shallower_one(folder: Folder) -> None:
     assert run(folder, pairs="en-sw,fr-sw") == 0
     ten = cut_run(folder, "ten.run", dict.fromkeys(("q1", "q2", "q3"), 10))
