@@ -60,7 +60,7 @@ class AlignmentSettings(BaseModel):
         threshold: Least probability that is kept.
         mass: The most probable document terms are kept until their probabilities reach this.
         most: Document terms of a query term, at most.
-        per_count: Of rare query terms, at most 2 + `per_count` times their count.
+        per_count: Of rare query terms, at most 1 + `per_count` times their count.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,7 +68,7 @@ class AlignmentSettings(BaseModel):
     iterations: Annotated[int, Field(ge=1, le=100)] = 5
     diagonal: Annotated[float, Field(ge=0, le=100)] = 4.0
     null: Annotated[float, Field(gt=0, lt=1)] = 0.08
-    threshold: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    threshold: Annotated[float, Field(ge=0, lt=1)] = 0.03
     mass: Annotated[float, Field(gt=0, le=1)] = 0.98
     most: Annotated[int, Field(ge=1, le=255)] = 8
     per_count: Annotated[float, Field(gt=0)] = 1.0
@@ -177,7 +177,7 @@ def _prune(links: _Links, counts: _Floats, settings: AlignmentSettings) -> dict[
     rows = {}
     for term, number in sorted(links.query_terms.items()):
         count = float(totals[number])
-        most = min(settings.most, round(2 + settings.per_count * count))
+        most = min(settings.most, round(1 + settings.per_count * count))
         terms, mass = {}, 0.0
         for negative, name in sorted(found.get(number, ()))[:most]:
             if mass >= settings.mass:

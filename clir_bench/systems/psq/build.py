@@ -35,7 +35,7 @@ from clir_bench.distill.bitext.sources import Bitext, BitextSource
 from clir_bench.encoders.lexical.analysis import load_analyzer
 from clir_bench.errors import DataError, UnknownNameError, UsageError
 from clir_bench.systems.psq.align import AlignmentSettings, Row, TermPair, align
-from clir_bench.systems.psq.folding import fold
+from clir_bench.systems.psq.folding import query_terms
 from clir_bench.systems.psq.tables import Header, Source, header_of, write_table
 from clir_bench.tasks.languages import PIVOT, resolve
 
@@ -146,11 +146,11 @@ def build_tables(
         texts = [corpus[int(pair)] for pair in found[language]]
         entries = lexicon.get(language, [])
         sources = _sources(recipe, corpus, language, entries)
-        pairs = [*_terms(texts, language, 1.0)]
-        pairs += _terms([_plain(entry) for _, entry in entries], language, recipe.lexicon_weight)
+        words = [_plain(entry) for _, entry in entries]
         for query, document in ((language, PIVOT), (PIVOT, language)):
+            pairs = [*_terms(texts, query, document, 1.0)]
+            pairs += _terms(words, query, document, recipe.lexicon_weight)
             yield _made(recipe, output, query, document, pairs, sources, progress)
-            pairs = [TermPair(pair.document, pair.query, pair.weight) for pair in pairs]
 
 
 def _made(
@@ -164,21 +164,23 @@ def _made(
 ) -> MadeTable:
     settings = recipe.alignment
     progress.begin(f"aligning {query}-{document}", settings.iterations)
-    folded = (pair._replace(query=[fold(term, query) for term in pair.query]) for pair in pairs)
-    rows = align(folded, settings, lambda: progress.advance(1))
+    rows = align(pairs, settings, lambda: progress.advance(1))
     rows = {term: row for term, row in rows.items() if not any(letter.isdigit() for letter in term)}
     progress.end()
     header = header_of(query, document, sources, settings.model_dump())
-    counted = Counter(fold(term, query) for pair in pairs for term in pair.query)
+    counted = Counter(term for pair in pairs for term in pair.query)
     frequent = sorted(rows, key=lambda term: (-counted[term], term))
     return MadeTable(write_table(output, header, rows), header, rows, len(pairs), frequent)
 
 
-def _terms(texts: Sequence[Bitext], language: str, weight: float) -> Iterator[TermPair]:
-    """Yield the terms of the language's side, and of the English one."""
-    english = load_analyzer(PIVOT).terms_of(pair.english for pair in texts)
-    foreign = load_analyzer(language).terms_of(pair.foreign for pair in texts)
-    return (TermPair(f, e, weight) for f, e in zip(foreign, english, strict=True) if f and e)
+def _terms(texts: Sequence[Bitext], query: str, document: str, weight: float) -> Iterator[TermPair]:
+    """Yield the terms of both sides; one of the two languages is English."""
+    asked, answered = load_analyzer(query), load_analyzer(document)
+    for text in texts:
+        sides = (text.english, text.foreign) if query == PIVOT else (text.foreign, text.english)
+        pair = TermPair(query_terms(sides[0], asked), answered.terms(sides[1]), weight)
+        if pair.query and pair.document:
+            yield pair
 
 
 def _plain(entry: Bitext) -> Bitext:

@@ -19,6 +19,7 @@ training questions, none on a test set (benchmarks/psq.py).
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -26,7 +27,7 @@ from typing import NamedTuple
 
 from clir_bench.encoders.lexical.analysis import Analyzer, load_analyzer
 from clir_bench.systems.psq.align import Row
-from clir_bench.systems.psq.folding import fold
+from clir_bench.systems.psq.folding import fold, query_terms
 
 TABLE = 0.65
 SIMILAR = 0.35
@@ -37,6 +38,7 @@ _POOLED = 0.5  # weight of similar terms beside a term's own row
 _LARGEST_VOTE = 10.0
 _GRAM, _NEAREST, _LEAST_COSINE = 5, 5, 0.4
 _SHORTEST_REST = 4  # characters left when affixes are cut off
+_EDGES = re.compile(r"^\W+|\W+$")
 
 
 class Concept(NamedTuple):
@@ -58,7 +60,7 @@ class Expander:
     def __init__(self, language: str, tables: Mapping[str, Mapping[str, Row] | None]) -> None:
         self._analyzer = load_analyzer(language)
         self._sides = [
-            _Same() if code == language else _Side(language, load_analyzer(code), rows or {})
+            _Same() if code == language else _Side(load_analyzer(code), rows or {})
             for code, rows in tables.items()
         ]
 
@@ -67,10 +69,11 @@ class Expander:
         counts: Counter[str] = Counter()
         words: dict[str, str] = {}
         for piece in text.split():
-            terms = self._analyzer.terms(piece)
+            folded = fold(piece, self._analyzer.language)
+            terms = query_terms(piece, self._analyzer)
             counts.update(terms)
             for term in terms:
-                words.setdefault(term, piece if len(terms) == 1 else term)
+                words.setdefault(term, folded if len(terms) == 1 else term)
         return [
             Concept(float(count), concept)
             for term, count in counts.items()
@@ -95,14 +98,13 @@ class _Same:
 class _Side:
     """Documents in another language."""
 
-    def __init__(self, language: str, analyzer: Analyzer, rows: Mapping[str, Row]) -> None:
-        self._language, self._analyzer, self._rows = language, analyzer, rows
+    def __init__(self, analyzer: Analyzer, rows: Mapping[str, Row]) -> None:
+        self._analyzer, self._rows = analyzer, rows
         self._similar: _Similar | None = None
         self.concept = cache(self._concept)
 
     def _concept(self, term: str, word: str) -> dict[str, float]:
         """Return the probability of each document term for a query term, written as `word`."""
-        term, word = fold(term, self._language), fold(word, self._language)
         itself = self._analyzer.terms(word)
         is_number = any(character.isdigit() for character in term)
         row = {} if is_number else self._row(term)
@@ -172,7 +174,8 @@ def _grams(term: str) -> set[str]:
     return {term[start : start + _GRAM] for start in range(len(term) - _GRAM + 1)}
 
 
-def _cut(term: str) -> Iterator[str]:
+def _cut(word: str) -> Iterator[str]:
+    term = _EDGES.sub("", word)
     for n in (1, 2, 3):
         if len(term) - n >= _SHORTEST_REST:
             yield term[n:]

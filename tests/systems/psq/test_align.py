@@ -83,7 +83,7 @@ def test_pruning_keeps_the_most_probable_terms(change: dict[str, float], left: s
 
 def test_rare_terms_keep_fewer_translations() -> None:
     pairs = [TermPair(["q"], list("abcdefghij"))]
-    assert len(align(pairs, PLAIN.model_copy(update={"per_count": 1.0}))["q"].terms) == 3
+    assert len(align(pairs, PLAIN.model_copy(update={"per_count": 2.0}))["q"].terms) == 3
 
 
 @pytest.mark.parametrize(
