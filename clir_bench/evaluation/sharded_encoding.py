@@ -99,7 +99,7 @@ def encode_job(
             store.plan(corpora, all_of_them=True)
             n_left = sum(store.documents_left(corpus) for corpus in corpora) // job.n_jobs
             share = _Share(job, leaf.executor(n_left), done, progress)
-            progress.begin(f"{leaf.info.name}, job {job.number} of {job.n_jobs}", None)
+            progress.begin(f"encoding by {leaf.info.name}, job {job.number} of {job.n_jobs}", None)
             for corpus, group in zip(corpora, preparation.groups, strict=True):
                 with store.opened(corpus, required=True) as entry:
                     if entry is not None:

@@ -26,7 +26,7 @@ from clir_bench.results.system_record import SystemRecord
 CARD_FILE = "system.toml"
 LARGEST_CARD_BYTES = 64 * 1024
 PLACEHOLDER = "FILL IN"
-Kind = Literal["dense", "late-interaction", "sparse", "lexical", "query-translation", "other"]
+Kind = Literal["dense", "late-interaction", "lexical", "query-translation", "other", "sparse"]
 _LANGUAGE = re.compile(r"[a-z]{2,8}")
 
 

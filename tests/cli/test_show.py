@@ -137,12 +137,12 @@ def test_the_schema_names_every_field_of_a_stored_result(
     assert set(schema["properties"]) == {*raw, "later_commands"}
     assert set(schema["required"]) <= set(raw)
     pair = schema["$defs"]["PairResult"]["properties"]
-    assert set(pair) == {*raw["pairs"]["en-sw"], "method"}
+    assert set(pair) == {*raw["pairs"]["en-sw"], "files", "method"}
     known = read_result(output / "hashing/mine/test.json").model_dump(mode="json")
     # Fields that would say nothing are not stored.
-    raw["system"] |= {"details": {}, "parts": []}
+    raw["system"] |= {"details": {}, "parts": [], "instruction": ""}
     for stored in raw["pairs"].values():
-        stored["method"] = ""
+        stored |= {"method": "", "files": {}}
     assert known == {**raw, "later_commands": []}
     assert clir("schema", "--suite") == 0
     assert "parts" in json.loads(capsys.readouterr().out)["properties"]

@@ -101,7 +101,7 @@ def test_storing_vectors_counts_as_writing_and_reading_them_back_as_reading(
     monkeypatch.setattr(os, "fsync", taking(2, os.fsync))
     monkeypatch.setattr(hashlib, "file_digest", taking(5, hashlib.file_digest))
     with profiled() as profile:
-        writer = ShardWriter(tmp_path, 0, 2, late=False)
+        writer = ShardWriter(tmp_path, 0, 2, "single")
         monkeypatch.setattr(writer, "_put", taking(1, writer._put))
         writer.add(np.ones((2, 2), dtype=np.float32))
         writer.finish(["a", "b"], 2, 0.1, {})
