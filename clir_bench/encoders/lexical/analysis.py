@@ -99,7 +99,7 @@ class Analyzer:
     """Texts to terms by the rules of one language.
 
     Attributes:
-        language: Canonical code; what `load_analyzer` was given where nobody knows it.
+        language: Canonical code; an unknown code stands as it was given.
         name: What the analyzer does, in one line for results and identities.
     """
 
@@ -131,7 +131,7 @@ def load_analyzer(language: str) -> Analyzer:
     ['北京', '京大', '大学', 'nlp']
 
     Args:
-        language: Any code or name; the default rules hold for those that nobody knows.
+        language: Any code or name; unknown ones get the default rules.
 
     Raises:
         UsageError: PyStemmer is too old for the language's stemmer.

@@ -15,7 +15,14 @@ from clir_bench.encoders.lexical.analysis import ANALYSIS_VERSION
 from clir_bench.encoders.lexical.bm25 import K1, Analyzers, B, lexical_details
 from clir_bench.errors import UsageError
 from clir_bench.systems.psq.expand import Expander
-from clir_bench.systems.psq.tables import SHIPPED, SUFFIX, Table, directions, load_table
+from clir_bench.systems.psq.tables import (
+    SHIPPED,
+    SUFFIX,
+    Table,
+    directions,
+    load_table,
+    read_table_bytes,
+)
 from clir_bench.types import EncoderInfo, EncoderRequest, SparseRows, StructuredQueries
 
 _REVISION_DIGITS = 12
@@ -42,7 +49,7 @@ class PSQ:
         """Its description, which depends on every table in the folder."""
         digest = hashlib.sha256()
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
-            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+            digest.update(path.name.encode() + hashlib.sha256(read_table_bytes(path)).digest())
         sha256 = digest.hexdigest()
         own = "" if self._folder == SHIPPED else f"@{sha256[:_REVISION_DIGITS]}"
         return EncoderInfo(

@@ -174,6 +174,15 @@ def _missing(query: str, document: str, folder: Path, known: list[tuple[str, str
     )
 
 
+def read_table_bytes(path: Path) -> bytes:
+    """Return the bytes of a table's file.
+
+    Raises:
+        DataError: It cannot be read, or is larger than any table.
+    """
+    return read_plain(path, _LARGEST_PACKED, follow_links=True)
+
+
 def read_table(path: Path) -> Table:
     """Return the table in a file, which may come from anyone.
 
@@ -181,7 +190,7 @@ def read_table(path: Path) -> Table:
         UsageError: It was made with other analyzers.
         DataError: It is damaged, of another version, or not the direction that its name says.
     """
-    data = read_plain(path, _LARGEST_PACKED, follow_links=True)
+    data = read_table_bytes(path)
     shown = shown_path(path)
     line, _, rest = data.partition(b"\n")
     if not line.startswith(_MAGIC):
